@@ -87,7 +87,7 @@ class StripRenderer:
         step = self.height // 8
         for atlas in reversed(self.atlases):
             raw = atlas.columns.tobytes()
-            for code, start, stop in zip(atlas.code_points, atlas.offsets, atlas.offsets[1:], strict=True):
+            for code, start, stop in zip(atlas.code_points, atlas.offsets[:-1], atlas.offsets[1:], strict=True):
                 table[chr(code)] = raw[start * step : stop * step]
         self._table = table
 
