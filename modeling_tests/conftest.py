@@ -9,6 +9,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,30 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     yield
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a very small model of random weights and its processor. Read only: copy it to change it."""
+    import torch
+
+    from pixel_ar import PixelARConfig, PixelARForCausalLM
+    from pixel_ar.processing_pixel_ar import PixelProcessor
+
+    torch.manual_seed(0)
+    config = PixelARConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        head_hidden_size=32,
+        head_num_layers=1,
+        head_num_attention_heads=2,
+        head_byte_embedding_size=8,
+        head_byte_hidden_size=16,
+    )
+    folder = tmp_path_factory.mktemp("tiny_checkpoint")
+    PixelARForCausalLM(config).eval().save_pretrained(folder)
+    PixelProcessor.from_preset("fixed-8", model_max_patches=64).save_pretrained(folder)
+    return folder

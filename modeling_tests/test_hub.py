@@ -1,0 +1,130 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Checkpoint folders: bundled ones, and exported ones that load without the package."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import pixel_ar
+from pixel_ar.hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
+from pixel_ar.processing_pixel_ar import PixelProcessor
+
+TEXT = "The people of the"
+
+# Runs where every import of pixel_ar fails, as on a machine without it.
+OUTSIDER = """
+import json, sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "pixel_ar":
+            raise ModuleNotFoundError(f"blocked: {name}")
+
+sys.meta_path.insert(0, Block())
+folder, again, text = sys.argv[1:]
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoProcessor
+
+try:
+    AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)
+    raise SystemExit("loaded without trust_remote_code")
+except ValueError:
+    pass
+config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+base = AutoModel.from_pretrained(folder, trust_remote_code=True)
+model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True).eval()
+processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+inputs = processor(text=text, add_eos=False, return_tensors="pt")
+out = model.generate(**inputs, max_new_tokens=3, do_sample=False)
+nats = model.log_likelihood(**processor(text=text, add_start=True, return_tensors="pt"))
+model.save_pretrained(again)
+processor.save_pretrained(again)
+reloaded = AutoModel.from_pretrained(again, trust_remote_code=True)
+print(json.dumps({
+    "model_type": config.model_type,
+    "classes": [type(base).__name__, type(model).__name__, type(processor).__name__, type(reloaded).__name__],
+    "decoded": processor.decode(inputs),
+    "pixels": out.flatten().tolist(),
+    "nats": nats.tolist(),
+}))
+"""
+
+
+def test_bundled_checkpoint_names_what_there_is() -> None:
+    with pytest.raises(ValueError, match="'gpt-2'"):
+        bundled_checkpoint("gpt-2")
+    for name in bundled_checkpoints():
+        assert Path(bundled_checkpoint(name), "config.json").is_file()
+        with pytest.raises(ValueError, match=name):
+            bundled_checkpoint("gpt-2")
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    files = export_remote_code(model, PixelProcessor.from_pretrained(tiny_checkpoint), folder)
+    assert "modeling_pixel_ar.py" in files and all((folder / name).is_file() for name in files)
+    return folder
+
+
+def test_every_class_of_the_auto_map_is_in_its_file(exported: Path) -> None:
+    maps = [
+        json.loads((exported / name).read_text())["auto_map"]
+        for name in ("config.json", "processor_config.json")
+    ]
+    assert set(maps[0]) >= {"AutoConfig", "AutoModel", "AutoModelForCausalLM"} and list(maps[1]) == [
+        "AutoProcessor"
+    ]
+    for reference in [*maps[0].values(), *maps[1].values()]:
+        module, name = reference.split(".")
+        assert f"class {name}" in (exported / f"{module}.py").read_text()
+
+
+def test_export_refuses_other_models(tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaModel
+
+    config = LlamaConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=8
+    )
+    with pytest.raises(ValueError, match="LlamaModel"):
+        export_remote_code(LlamaModel(config), None, tmp_path)
+
+
+@pytest.mark.slow
+def test_exported_folder_works_without_the_package(
+    exported: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_MODULES_CACHE": str(tmp_path / "modules"),
+        "PYTHONPATH": "",
+    }
+    command = [sys.executable, "-c", OUTSIDER, str(exported), str(tmp_path / "again"), TEXT]
+    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    seen = json.loads(run.stdout.splitlines()[-1])
+    assert seen["classes"] == ["PixelARModel", "PixelARForCausalLM", "PixelProcessor", "PixelARModel"]
+    assert seen["model_type"] == "pixel_ar" and seen["decoded"] == TEXT
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint).eval()
+    processor = PixelProcessor.from_pretrained(tiny_checkpoint)
+    inputs = processor(text=TEXT, add_eos=False, return_tensors="pt")
+    assert model.generate(**inputs, max_new_tokens=3, do_sample=False).flatten().tolist() == seen["pixels"]
+    nats = model.log_likelihood(**processor(text=TEXT, add_start=True, return_tensors="pt"))
+    torch.testing.assert_close(nats, torch.tensor(seen["nats"]))
+
+
+def test_the_installed_package_wins_over_the_code_in_a_folder(exported: Path) -> None:
+    for trust in (None, True):
+        model = AutoModelForCausalLM.from_pretrained(exported, trust_remote_code=trust)
+        assert type(model) is pixel_ar.PixelARForCausalLM

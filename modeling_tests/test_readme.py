@@ -1,0 +1,67 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The README's snippets, run as a reader would run them.
+
+Python blocks run in order and share their names. Of shell blocks, `pixel-ar` commands run, `make` targets and scripts
+must exist. A block after the comment `<!-- not run: REASON -->` is only compiled.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pixel_ar import cli
+from pixel_ar.hub import bundled_checkpoints
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(?P<mark><!-- not run: .+? -->\n+)?```(?P<kind>\w+)\n(?P<code>.*?)```", re.DOTALL)
+
+TEXT = README.read_text(encoding="utf-8") if README.is_file() else ""
+BLOCKS = [(m["kind"], m["code"], m["mark"] is not None) for m in BLOCK.finditer(TEXT)]
+PYTHON = [(code, skipped) for kind, code, skipped in BLOCKS if kind == "python"]
+SHELL = [line for kind, code, skipped in BLOCKS if kind in ("bash", "sh", "shell", "console") and not skipped
+         for line in code.replace("\\\n", " ").splitlines()]  # fmt: skip
+
+
+def test_readme_has_snippets() -> None:
+    assert PYTHON and SHELL
+
+
+@pytest.mark.skipif(not bundled_checkpoints(), reason="no bundled checkpoint in this tree")
+def test_python_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}
+    for index, (code, skipped) in enumerate(PYTHON):
+        compiled = compile(code, f"README.md, python block {index + 1}", "exec")
+        if not skipped:
+            exec(compiled, names)
+
+
+@pytest.mark.skipif(not bundled_checkpoints(), reason="no bundled checkpoint in this tree")
+def test_pixel_ar_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in SHELL:
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["pixel-ar"]:
+            assert cli.main(words[1:]) == 0, f"{line}: {capsys.readouterr().err}"
+
+
+def test_make_targets_and_scripts_exist() -> None:
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for line in SHELL:
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["make"]:
+            assert set(words[1:]) <= set(targets), line
+        for word in words:
+            if word.endswith(".py"):
+                assert (ROOT / word).is_file(), line
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", TEXT):
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,330 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Where the parts of a row stand in its strip, and the drawing of a whole batch of rows.
+
+A row is its segments (image, text, second text) one after the other. Each starts at a patch border; an EOS patch stands
+between segments and, if asked for, before the first and after the last.
+
+Shapes: B rows, C channels, H strip height, w patch width, T patches.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .rendering_pixel_ar import PackedStrip
+
+NESTED_KWARGS = ("text_kwargs", "images_kwargs", "common_kwargs")
+_PADDING = {
+    True: "longest",
+    False: "do_not_pad",
+    "longest": "longest",
+    "max_length": "max_length",
+    "do_not_pad": "do_not_pad",
+}
+_TRUNCATION = {
+    True: "longest_first",
+    False: "do_not_truncate",
+    "longest_first": "longest_first",
+    "only_first": "only_first",
+    "only_second": "only_second",
+    "do_not_truncate": "do_not_truncate",
+}
+
+
+@dataclass(frozen=True)
+class LayoutOptions:
+    """The keyword arguments of one call of the processor, checked; see `PixelProcessorKwargs`."""
+
+    padding: str = "longest"
+    truncation: str = "do_not_truncate"
+    max_patches: int | None = None
+    add_eos: bool = True
+    add_start: bool = False
+    return_offsets_mapping: bool = False
+    return_tensors: str | None = None
+
+    @classmethod
+    def from_kwargs(cls, kwargs: Mapping[str, Any], default_max_patches: int | None) -> "LayoutOptions":
+        """Merges flat and nested keyword arguments.
+
+        Args:
+            kwargs: as the caller wrote them, `text_kwargs` and its like included.
+            default_max_patches: for calls that pass none.
+
+        Raises:
+            TypeError: for an unknown argument, naming the known ones.
+            ValueError: for an argument given twice with different values, or a value out of range.
+        """
+        merged = _merge(kwargs)
+        if unknown := sorted(set(merged) - set(cls.__dataclass_fields__)):
+            known = ", ".join(sorted(cls.__dataclass_fields__))
+            raise TypeError(f"unknown argument {', '.join(unknown)}; PixelProcessor knows {known}.")
+        merged["padding"] = _choose("padding", merged.get("padding", True), _PADDING)
+        merged["truncation"] = _choose("truncation", merged.get("truncation", False), _TRUNCATION)
+        if merged.get("max_patches") is None:
+            merged["max_patches"] = default_max_patches
+        options = cls(**merged)
+        limit = options.max_patches
+        if limit is None and (options.padding == "max_length" or options.truncation != "do_not_truncate"):
+            raise ValueError(
+                'padding="max_length" and truncation need max_patches, and this processor sets none; pass one.'
+            )
+        if limit is not None and limit < 1:
+            raise ValueError(f"max_patches must be at least 1, got {limit}.")
+        return options
+
+
+def _merge(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    flat = {key: value for key, value in kwargs.items() if key not in NESTED_KWARGS}
+    for group in [*(kwargs.get(key) or {} for key in NESTED_KWARGS), flat]:
+        twice = sorted(key for key in group if key in merged and merged[key] != group[key])
+        if twice:
+            raise ValueError(f"{', '.join(twice)} was passed twice, with different values.")
+        merged.update(group)
+    return merged
+
+
+def _choose(name: str, value: Any, choices: dict[Any, str]) -> str:
+    if isinstance(value, bool | str) and value in choices:
+        return choices[value]
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+def list_texts(text: Any, text_pair: Any) -> tuple[list[str] | None, list[str] | None]:
+    """Every way to pass texts and pairs, as two lists; `None` for what is not there.
+
+    Args:
+        text: a string, an iterable of strings, or an iterable of (string, string).
+        text_pair: a string or an iterable of strings.
+
+    Raises:
+        ValueError: for what is not a string, with its index.
+    """
+    if text is None:
+        if text_pair is not None:
+            raise ValueError("text_pair needs text.")
+        return None, None
+    texts = [text] if isinstance(text, str) else _to_list(text, "text")
+    if texts and all(isinstance(item, tuple | list) and len(item) == 2 for item in texts):
+        if text_pair is not None:
+            raise ValueError("text holds pairs already; pass either pairs or text_pair.")
+        return _check([a for a, _ in texts], "text"), _check([b for _, b in texts], "text_pair")
+    if text_pair is None:
+        return _check(texts, "text"), None
+    pairs = [text_pair] if isinstance(text_pair, str) else _to_list(text_pair, "text_pair")
+    return _check(texts, "text"), _check(pairs, "text_pair")
+
+
+def _to_list(values: Any, name: str) -> list[Any]:
+    if isinstance(values, bytes | dict) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a string or a list of strings, got {type(values).__name__}.")
+    return list(values)
+
+
+def _check(texts: list[Any], name: str) -> list[str]:
+    for index, item in enumerate(texts):
+        if not isinstance(item, str):
+            shown = repr(item)[:80]
+            raise ValueError(f"{name}[{index}] must be a string, got {type(item).__name__}: {shown}.")
+    return texts
+
+
+@dataclass
+class Segment:
+    """A drawn text or an image that has no place in a row yet.
+
+    Attributes:
+        name: what errors call it.
+        num_columns: pixel columns in use.
+        strip: the drawn text, or
+        image: float32 `[C, H, W]` in [0, 1].
+    """
+
+    name: str
+    num_columns: int
+    strip: PackedStrip | None = None
+    image: np.ndarray | None = None
+
+    def cut(self, max_columns: int) -> None:
+        """Shortens to whole characters (text) or columns (image) within `max_columns`."""
+        if self.strip is None:
+            self.num_columns = min(self.num_columns, max_columns)
+            return
+        borders = np.asarray(self.strip.char_columns)
+        self.num_columns = int(borders[np.searchsorted(borders, max_columns, side="right") - 1])
+
+    def packed(self) -> np.ndarray:
+        """The columns of a text, uint8 `[num_columns, H // 8]`."""
+        if self.strip is None:
+            raise TypeError(f"{self.name} is an image and has no packed form.")
+        step = self.strip.height // 8
+        return np.frombuffer(self.strip.columns, np.uint8, self.num_columns * step).reshape(-1, step)
+
+    def pixels(self) -> np.ndarray:
+        """float32 `[C or 1, H, num_columns]`."""
+        if self.image is not None:
+            return self.image[:, :, : self.num_columns]
+        return 1 - np.unpackbits(self.packed(), axis=1).T[None].astype(np.float32)
+
+
+@dataclass
+class Row:
+    """Where segments and special patches stand, in patches from the first of the row.
+
+    Attributes:
+        segments: (first patch, segment).
+        eos_patches: places of the EOS patches.
+        num_patches: patches of the row, padding not counted.
+        num_columns: pixel columns up to the end of what the row holds.
+    """
+
+    segments: list[tuple[int, Segment]]
+    eos_patches: list[int]
+    num_patches: int
+    num_columns: int
+
+
+def lay_out(segments: list[Segment], options: LayoutOptions, patch_width: int) -> Row:
+    """Gives every segment and special patch of a row its place, after cutting segments where that is asked for.
+
+    Raises:
+        ValueError: for a row longer than `max_patches` without truncation, or without room for its segments.
+    """
+    if options.max_patches is not None:
+        num_special = int(options.add_start) + int(options.add_eos) + len(segments) - 1
+        _fit(segments, options, options.max_patches - num_special, patch_width)
+    eos_patches = [0] if options.add_start else []
+    places = []
+    position = len(eos_patches)
+    for index, segment in enumerate(segments):
+        if index > 0:
+            eos_patches.append(position)
+            position += 1
+        places.append((position, segment))
+        position += -(-segment.num_columns // patch_width)
+    num_columns = places[-1][0] * patch_width + segments[-1].num_columns
+    if options.add_eos:
+        eos_patches.append(position)
+        position += 1
+        num_columns = position * patch_width
+    return Row(places, eos_patches, position, num_columns)
+
+
+def too_long(name: str, num_patches: int, max_patches: int | None, size: str = "") -> ValueError:
+    """The error for a row that does not fit."""
+    return ValueError(
+        f"{name} needs {num_patches} patches{size}, but max_patches is {max_patches}; pass truncation=True to cut it, "
+        "a larger max_patches, or split it."
+    )
+
+
+def _fit(segments: list[Segment], options: LayoutOptions, budget: int, patch_width: int) -> None:
+    """Cuts segments until together they take at most `budget` patches."""
+    needed = [-(-segment.num_columns // patch_width) for segment in segments]
+    if sum(needed) <= budget:
+        return
+    names = " + ".join(segment.name for segment in segments)
+    num_special = (options.max_patches or 0) - budget
+    if options.truncation == "do_not_truncate":
+        raise too_long(names, sum(needed) + num_special, options.max_patches)
+    allowed = list(needed)
+    if options.truncation == "longest_first":
+        while sum(allowed) > max(budget, 0):
+            allowed[allowed.index(max(allowed))] -= 1
+    else:
+        allowed[0 if options.truncation == "only_first" else -1] -= sum(needed) - budget
+    for segment, before, now in zip(segments, needed, allowed, strict=True):
+        if now < before:
+            segment.cut(max(now, 0) * patch_width)
+            if segment.num_columns == 0:
+                raise ValueError(
+                    f"max_patches={options.max_patches} leaves no room for {segment.name} beside {num_special} special "
+                    f"patches and the other segments (truncation={options.truncation!r}); raise max_patches."
+                )
+
+
+def draw_rows(
+    rows: list[Row], starts: list[int], num_patches: int, patch_size: tuple[int, int], num_channels: int
+) -> np.ndarray:
+    """Draws a batch.
+
+    Args:
+        rows: B rows.
+        starts: first patch of each row, its left padding.
+        num_patches: T.
+        patch_size: (H, w).
+        num_channels: C.
+
+    Returns:
+        float32 `[B, C, H, T * w]` in [0, 1].
+    """
+    if any(segment.image is not None for row in rows for _, segment in row.segments):
+        return _draw_unpacked(rows, starts, num_patches, patch_size, num_channels)
+    height, width = patch_size
+    packed = np.zeros((len(rows), num_patches * width, height // 8), np.uint8)
+    for row, start, columns in zip(rows, starts, packed, strict=True):
+        for place, segment in row.segments:
+            left = (start + place) * width
+            columns[left : left + segment.num_columns] = segment.packed()
+        for patch in row.eos_patches:
+            columns[(start + patch) * width : (start + patch + 1) * width] = 255
+    ink = np.unpackbits(packed, axis=2)  # [B, W, H]
+    pixels = np.subtract(1, ink.transpose(0, 2, 1), dtype=np.float32, order="C")[:, None]
+    return np.repeat(pixels, num_channels, axis=1) if num_channels > 1 else pixels
+
+
+def _draw_unpacked(
+    rows: list[Row], starts: list[int], num_patches: int, patch_size: tuple[int, int], num_channels: int
+) -> np.ndarray:
+    """As `draw_rows`, for rows with images, whose pixels may be gray or coloured."""
+    height, width = patch_size
+    pixels = np.ones((len(rows), num_channels, height, num_patches * width), np.float32)
+    for row, start, strip in zip(rows, starts, pixels, strict=True):
+        for place, segment in row.segments:
+            left = (start + place) * width
+            strip[:, :, left : left + segment.num_columns] = segment.pixels()
+        for patch in row.eos_patches:
+            strip[:, :, (start + patch) * width : (start + patch + 1) * width] = 0
+    return pixels
+
+
+def attention_mask(rows: list[Row], starts: list[int], num_patches: int) -> np.ndarray:
+    """int64 `[B, T]`, 0 on padding."""
+    mask = np.zeros((len(rows), num_patches), np.int64)
+    for row, start, values in zip(rows, starts, mask, strict=True):
+        values[start : start + row.num_patches] = 1
+    return mask
+
+
+def offset_mapping(rows: list[Row], starts: list[int], num_patches: int, patch_width: int) -> np.ndarray:
+    """int64 `[B, T, 2]`: (start, end) of the characters a patch shows, (0, 0) where it shows none."""
+    mapping = np.zeros((len(rows), num_patches, 2), np.int64)
+    for row, start, spans in zip(rows, starts, mapping, strict=True):
+        for place, segment in row.segments:
+            if segment.strip is None:
+                continue
+            char_columns = np.asarray(segment.strip.char_columns)
+            borders = np.arange(0, segment.num_columns, patch_width)
+            stops = np.minimum(borders + patch_width, segment.num_columns)
+            # The glyph under a patch's first column, then the first of the characters that share that glyph.
+            glyphs = char_columns[np.searchsorted(char_columns, borders, side="right") - 1]
+            first = start + place
+            spans[first : first + len(borders), 0] = np.searchsorted(char_columns, glyphs, side="left")
+            spans[first : first + len(borders), 1] = np.searchsorted(char_columns[:-1], stops, side="left")
+    return mapping
+
+
+__all__ = [
+    "LayoutOptions",
+    "Row",
+    "Segment",
+    "attention_mask",
+    "draw_rows",
+    "lay_out",
+    "list_texts",
+    "offset_mapping",
+]

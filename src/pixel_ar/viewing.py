@@ -1,0 +1,59 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Strips as pictures for people: enlarged, wrapped into lines, the prompt tinted."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+PAPER = (255, 255, 255)
+PROMPT = (255, 236, 179)
+INK = (17, 17, 17)
+
+
+def strip_page(
+    strips: Sequence[np.ndarray],
+    prompt_columns: Sequence[int] | None = None,
+    line_columns: int = 480,
+    scale: int = 3,
+) -> Image.Image:
+    """Draws strips below each other on one page.
+
+    Args:
+        strips: each `[C, H, W]` in [0, 1], 1 = background.
+        prompt_columns: how many columns of each strip were given and not generated; they get a tinted background.
+        line_columns: strips are wrapped after so many columns.
+        scale: side of a pixel in the picture.
+
+    Returns:
+        An RGB image.
+    """
+    given = prompt_columns if prompt_columns is not None else [0] * len(strips)
+    height = strips[0].shape[1]
+    lines: list[np.ndarray] = []
+    for index, (strip, columns) in enumerate(zip(strips, given, strict=True)):
+        coloured = _tint(strip, columns)
+        if index > 0:
+            # A wider gap than between the lines of one strip.
+            lines.append(np.full((height // 2, line_columns, 3), PAPER, np.float32))
+        for start in range(0, max(coloured.shape[1], 1), line_columns):
+            line = np.full((height + height // 2, line_columns, 3), PAPER, np.float32)
+            part = coloured[:, start : start + line_columns]
+            line[:height, : part.shape[1]] = part
+            lines.append(line)
+    margin = height // 2
+    page = np.pad(np.concatenate(lines), ((margin, 0), (margin, margin), (0, 0)), constant_values=255)
+    image = Image.fromarray(np.rint(page).astype(np.uint8))
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def _tint(strip: np.ndarray, prompt_columns: int) -> np.ndarray:
+    """`[C, H, W]` in [0, 1] to `[H, W, 3]` of 0..255."""
+    light = strip.mean(axis=0)[:, :, None]
+    background = np.full((1, strip.shape[2], 3), PAPER, np.float32)
+    background[:, :prompt_columns] = PROMPT
+    return light * background + (1 - light) * np.array(INK, np.float32)
+
+
+__all__ = ["strip_page"]
