@@ -108,7 +108,7 @@ def list_texts(text: Any, text_pair: Any) -> tuple[list[str] | None, list[str] |
         if text_pair is not None:
             raise ValueError("text_pair needs text.")
         return None, None
-    texts = [text] if isinstance(text, str) else _to_list(text, "text")
+    texts: list[Any] = [text] if isinstance(text, str) else _to_list(text, "text")
     if texts and all(isinstance(item, tuple | list) and len(item) == 2 for item in texts):
         if text_pair is not None:
             raise ValueError("text holds pairs already; pass either pairs or text_pair.")
@@ -272,9 +272,26 @@ def draw_rows(
             columns[left : left + segment.num_columns] = segment.packed()
         for patch in row.eos_patches:
             columns[(start + patch) * width : (start + patch + 1) * width] = 255
-    ink = np.unpackbits(packed, axis=2)  # [B, W, H]
-    pixels = np.subtract(1, ink.transpose(0, 2, 1), dtype=np.float32, order="C")[:, None]
-    return np.repeat(pixels, num_channels, axis=1) if num_channels > 1 else pixels
+    return unpack_columns(packed, num_channels)
+
+
+def unpack_columns(packed: np.ndarray, num_channels: int = 1) -> np.ndarray:
+    """Unpacks a batch of strips.
+
+    Args:
+        packed: uint8 `[B, W, H // 8]`, a set bit is ink.
+        num_channels: C.
+
+    Returns:
+        float32 `[B, C, H, W]` of 0 (ink) and 1.
+    """
+    batch, columns, size = packed.shape
+    pixels = np.empty((batch, num_channels, size * 8, columns), np.float32)
+    light = ~packed
+    # Row by row: unpackbits leaves the rows innermost, and the transposition then costs eight times as much.
+    for row in range(size * 8):
+        pixels[:, :, row] = ((light[:, :, row // 8] >> (7 - row % 8)) & 1)[:, None]
+    return pixels
 
 
 def _draw_unpacked(

@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -45,6 +45,20 @@ PRESETS: dict[str, dict[str, Any]] = {
     # One or two 8-pixel characters per patch, or one full-width character.
     "unifont-16": {"atlases": ("unifont-16",), "patch_size": (16, 16)},
 }
+
+
+class NoTokenizer(NamedTuple):
+    """The special tokens of a processor that has no tokenizer: none.
+
+    Attributes:
+        eos_token_id: `None`.
+        bos_token_id: `None`.
+        pad_token_id: `None`.
+    """
+
+    eos_token_id: None = None
+    bos_token_id: None = None
+    pad_token_id: None = None
 
 
 class PixelProcessorKwargs(TypedDict, total=False):
@@ -176,6 +190,11 @@ class PixelProcessor(ProcessorMixin):
     def __getstate__(self) -> dict[str, Any]:
         # The reader is rebuilt where it is needed; a pickle without it is small, and the same before and after reading.
         return {**self.__dict__, "_reader": None}
+
+    @property
+    def tokenizer(self) -> NoTokenizer:
+        """A stand-in without special tokens: Trainer asks every processor for its tokenizer's."""
+        return NoTokenizer()
 
     @property
     def renderer(self) -> StripRenderer:
@@ -491,9 +510,11 @@ class PixelProcessor(ProcessorMixin):
 def _to_feature(data: dict[str, list[np.ndarray]], return_tensors: str | None) -> BatchFeature:
     """Joins the groups of a batch; lists of rows where no tensors are asked for."""
     if return_tensors is not None:
-        return BatchFeature(
-            {key: np.concatenate(groups) for key, groups in data.items()}, tensor_type=return_tensors
-        )
+        # One group is the usual case, and pixels are megabytes: no copy.
+        arrays = {
+            key: groups[0] if len(groups) == 1 else np.concatenate(groups) for key, groups in data.items()
+        }
+        return BatchFeature(arrays, tensor_type=return_tensors)
     lists: dict[str, Any] = {}
     for key, groups in data.items():
         rows = [row for group in groups for row in group]
