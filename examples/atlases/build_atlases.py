@@ -18,7 +18,8 @@ Get the packages (Debian 12 and npm), then build and compare with what is checke
 
 What is done to the glyphs, besides rasterising at the font's native size:
 
-- Control, format, private-use and unassigned characters are left out; the renderer decides about those.
+- Control, format, private-use and unassigned characters are left out; the renderer decides about those. So are
+  placeholders without ink (U+040D and U+045D in the 5x8 font).
 - No glyph is all ink: U+2588 FULL BLOCK loses its top left pixel, so that no text can contain an EOS patch.
 - Tiny5 letters with marks that are higher than eight rows lose the blank row between mark and letter; letters that are
   still too high are left out. Glyphs wider than their advance get a wider cell instead of being cut.
@@ -223,7 +224,7 @@ def build_tiny5(sources: list[SourceFile]) -> dict[int, np.ndarray]:
 
 
 def build_unifont(hex_file: SourceFile, upper_font: SourceFile) -> dict[int, np.ndarray]:
-    """Join the Basic Multilingual Plane (.hex) and the upper planes (rasterised at 16 pixels, baseline below row 14)."""
+    """Join the Basic Multilingual Plane (.hex) and the upper planes (16 pixels, baseline below row 14)."""
     cells = read_hex(hex_file.data.decode("ascii"))
     margin = 16
     for code, canvas, advance in rasterise(upper_font.data, 16, 14, margin):
@@ -259,6 +260,10 @@ def write_atlas(
 ) -> dict[str, Any]:
     """Save an atlas; return its manifest entry."""
     codes = sorted(code for code in cells if kind(code)[0] != "C" and kind(code) not in ("Zl", "Zp"))
+    # A font may hold empty glyphs as placeholders; drawn, they would lose the character unseen.
+    empty = [code for code in codes if not cells[code].any() and kind(code) != "Zs" and code != 0x2800]
+    print(f"{name}: left out as empty: {' '.join(f'U+{code:04X}' for code in empty) or 'none'}")
+    codes = sorted(set(codes) - set(empty))
     height = cells[codes[0]].shape[0]
     for code in codes:
         if cells[code].all():

@@ -252,7 +252,7 @@ class _CellTable(dict[str, bytes]):
     def __init__(self, atlases: tuple[GlyphAtlas, ...], policy: CharacterPolicy) -> None:
         super().__init__()
         self.atlases, self.policy = atlases, policy
-        self.box_unit = _cell_width(atlases) or 1
+        self.box_unit = cell_width(atlases) or 1
         self.has_warned = False
 
     def __missing__(self, char: str) -> bytes:
@@ -294,7 +294,7 @@ class _CellTable(dict[str, bytes]):
             )
 
 
-def _cell_width(atlases: tuple[GlyphAtlas, ...]) -> int | None:
+def cell_width(atlases: tuple[GlyphAtlas, ...]) -> int | None:
     """Return the width of every glyph, or None if they differ."""
     widths = {int(atlas.widths[0]) for atlas in atlases}
     is_uniform = len(widths) == 1 and all((atlas.widths == atlas.widths[0]).all() for atlas in atlases)
@@ -472,7 +472,7 @@ class StripRenderer:
 
     def _prepare_cells(self) -> np.ndarray:
         """Build the cells for drawing with one `take`; return those of ASCII (none if their widths differ)."""
-        width = _cell_width(self._atlases)
+        width = cell_width(self._atlases)
         if width is not None:
             self._uniform = _UniformCells.build(self._table, 0x10000, width)
         printable = [self._table.find(chr(code)) for code in range(32, 127)]

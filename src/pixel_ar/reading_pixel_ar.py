@@ -1,0 +1,279 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Strip to text: the inverse of the renderer.
+
+A strip that the renderer drew is read exactly: every cell is looked up, nothing is estimated. Anything else goes to
+`noisy_reading_pixel_ar`. What pixels cannot tell is decided by rule (see `glyph_classes_pixel_ar`): characters drawn
+alike are read as the canonical one, and blanks at the end of a strip are dropped. So `read(render(text))` is
+`renderer.normalise(text)` up to these, and rendering the text that was read gives the same pixels again.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .glyph_classes_pixel_ar import glyph_classes
+from .hexbox_pixel_ar import find_hex_boxes
+from .noisy_reading_pixel_ar import NoisyReader, Segment, parse_exactly
+from .rendering_pixel_ar import GlyphAtlas, PackedStrip, cell_width, load_atlases
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What a strip says.
+
+    Attributes:
+        text: The characters, without blanks at the end.
+        confidences: float32 `[len(text)]`: probability of the character against all others of its width on the same
+            columns, if each pixel is wrong with probability `noise`. Not of the columns being cut up rightly.
+        unreadable: Share of the columns with ink that are not exactly those of the glyph they were read as; 0 for a
+            clean strip, NaN never (0 for a blank strip).
+        char_columns: int32 `[len(text) + 1]`, the column where each character starts, then where the last one ends.
+        eos_column: The column where an EOS run ended the reading, or None.
+    """
+
+    text: str
+    confidences: np.ndarray = field(repr=False)
+    unreadable: float
+    char_columns: np.ndarray = field(repr=False)
+    eos_column: int | None = None
+
+
+class StripReader:
+    """Reads strips drawn with a chain of atlases, or resembling them.
+
+    Args:
+        atlases: As given to the renderer: names, paths or atlases.
+        alphabet: Characters to prefer where glyphs are alike or pixels are wrong, e.g. all letters of a language.
+        slack_cost: Nats for a column too many or too few.
+        noise: Share of pixels expected to be wrong in a strip that is not clean.
+        eos_width: Reading stops where this many columns in a row are all ink. No text of the bundled atlases has
+            more than a few: their U+2588 FULL BLOCK is not quite full. None: never stop.
+
+    Raises:
+        ValueError: for a setting out of range.
+    """
+
+    def __init__(
+        self,
+        atlases: "Sequence[str | os.PathLike[str] | GlyphAtlas]" = ("fixed-5x8",),
+        alphabet: str = "",
+        slack_cost: float = 4.0,
+        noise: float = 0.01,
+        eos_width: int | None = None,
+    ) -> None:
+        if not 0 < noise < 0.5:
+            raise ValueError(f"noise must lie between 0 and 0.5, got {noise}")
+        if not 0 <= slack_cost < math.inf:
+            raise ValueError(f"slack_cost must be at least 0, got {slack_cost}")
+        if eos_width is not None and eos_width < 1:
+            raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
+        self._atlases = load_atlases(atlases)
+        self._settings = {"alphabet": alphabet, "slack_cost": slack_cost, "noise": noise, "eos_width": eos_width}
+        self._eos_width = eos_width
+        self._size = self._atlases[0].height // 8
+        self._unit = cell_width(self._atlases) or 1
+        self._noisy: NoisyReader | None = None
+
+    @property
+    def height(self) -> int:
+        """Rows of the strips it reads."""
+        return self._atlases[0].height
+
+    @property
+    def _reader(self) -> NoisyReader:
+        if self._noisy is None:
+            classes = glyph_classes(self._atlases, self._settings["alphabet"])
+            self._noisy = NoisyReader(classes, self._settings["slack_cost"], self._settings["noise"])
+        return self._noisy
+
+    def canonical(self, text: str) -> str:
+        """Return `text` with every character replaced by the canonical one of those drawn alike.
+
+        Two texts are drawn alike if they are equal after this and `rstrip(" ")` (monospaced atlases; in proportional
+        ones several narrow characters may also draw a wider one, as `''` draws `"` in Tiny5).
+        """
+        return self._reader.classes.canonical(text)
+
+    def read(self, strip: Any, height: int | None = None) -> ReadResult:
+        """Read one strip.
+
+        Args:
+            strip: A [`PackedStrip`], packed columns as bytes, or pixels `[H, W]` (leading axes of length 1 are
+                dropped): bool (True = background), float in [0, 1] (ink below 0.5), or integers (ink below 128, or 0
+                if there is no value above 1).
+            height: Rows of a strip given as bytes; by default those of the atlases.
+
+        Returns:
+            The text with its confidences.
+
+        Raises:
+            ValueError: if the strip is not as high as the atlases.
+        """
+        data = self._pack(strip, height)
+        eos_column = self._find_eos(data)
+        if eos_column is not None:
+            data = data[: eos_column * self._size]
+        segments, position = [], 0
+        for start, stop, char in find_hex_boxes(data, self.height, self._unit):
+            segments += self._read_piece(data, position, start, False)
+            segments.append((Segment(start, stop, -1, True, 1.0), char))
+            position = stop
+        if not segments and self._unit > 1:
+            clean = self._read_uniform(data)
+            if clean is not None:
+                return self._finish(*clean, 0.0, eos_column)
+        segments += self._read_piece(data, position, len(data) // self._size, True)
+        text = "".join(char for _, char in segments)
+        confidences = np.array([segment.confidence for segment, _ in segments], np.float32)
+        bounds = [segment.start for segment, _ in segments] + [segment.stop for segment, _ in segments[-1:]]
+        unreadable = self._unreadable(data, [segment for segment, _ in segments])
+        return self._finish(text, confidences, np.array(bounds or [0], np.int32), unreadable, eos_column)
+
+    def read_batch(self, strips: Iterable[Any], height: int | None = None) -> list[ReadResult]:
+        """Read several strips: a list, or an array `[B, H, W]` or `[B, 1, H, W]`; see [`read`]."""
+        return [self.read(strip, height) for strip in strips]
+
+    # ---- pixels in ----
+
+    def _pack(self, strip: Any, height: int | None) -> bytes:
+        if isinstance(strip, PackedStrip):
+            strip, height = strip.columns, strip.height
+        if isinstance(strip, bytes | bytearray | memoryview):
+            height = self.height if height is None else height
+            if height != self.height:
+                raise ValueError(f"the strip has {height} rows, but {self._names()} is read at {self.height}")
+            if len(strip) % self._size:
+                raise ValueError(f"{len(strip)} bytes are no whole number of columns of {self._size} bytes")
+            return bytes(strip)
+        pixels = np.asarray(strip)
+        while pixels.ndim > 2 and pixels.shape[0] == 1:
+            pixels = pixels[0]
+        if pixels.ndim != 2 or pixels.shape[0] != self.height:
+            raise ValueError(
+                f"a strip for {self._names()} has shape [{self.height}, W] (one channel), got {list(np.shape(strip))}"
+            )
+        if pixels.dtype == bool:
+            ink = ~pixels
+        elif np.issubdtype(pixels.dtype, np.floating):
+            ink = pixels < 0.5
+        else:
+            ink = pixels < 128 if pixels.size and pixels.max() > 1 else pixels == 0
+        return np.packbits(ink, axis=0).T.tobytes()
+
+    def _names(self) -> str:
+        return ", ".join(atlas.name for atlas in self._atlases)
+
+    def _find_eos(self, data: bytes) -> int | None:
+        """Return the first column of the first EOS run, or None.
+
+        A run may begin with ink columns of the last glyph: it then starts at a multiple of `eos_width`, if it covers
+        a whole patch there.
+        """
+        width = self._eos_width
+        if width is None or b"\xff" * (width * self._size) not in data:
+            return None
+        is_full = (np.frombuffer(data, np.uint8).reshape(-1, self._size) == 255).all(axis=1)
+        edges = np.flatnonzero(np.diff(is_full.astype(np.int8), prepend=0, append=0))
+        for start, stop in edges.reshape(-1, 2).tolist():
+            if stop - start >= width:
+                aligned = -(-start // width) * width
+                return aligned if aligned + width <= stop else start
+        return None
+
+    # ---- text out ----
+
+    def _finish(
+        self, text: str, confidences: np.ndarray, bounds: np.ndarray, unreadable: float, eos_column: int | None
+    ) -> ReadResult:
+        length = len(text.rstrip(" "))
+        text = self._reader.classes.resolve_scripts(text[:length])
+        return ReadResult(text, confidences[:length], unreadable, bounds[: length + 1], eos_column)
+
+    def _read_uniform(self, data: bytes) -> tuple[str, np.ndarray, np.ndarray] | None:
+        """Look up all cells of a monospaced strip at once; None unless each is a glyph."""
+        reader, width = self._reader, self._unit
+        keys_and_classes = reader.classes.uniform_keys
+        if keys_and_classes is None:
+            return None
+        keys, classes = keys_and_classes
+        data = data.rstrip(b"\0")
+        data += bytes(-len(data) % self._size)
+        blank = len(data) - len(data.lstrip(b"\0"))
+        length = width * self._size
+        for phase in range(min(blank // self._size, width - 1) + 1):
+            shifted = data[phase * self._size :]
+            shifted += bytes(-len(shifted) % length)
+            padded = np.zeros((len(shifted) // length, 8), np.uint8)
+            padded[:, :length] = np.frombuffer(shifted, np.uint8).reshape(-1, length)
+            wanted = padded.view(np.uint64)[:, 0]
+            found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            if (keys[found] == wanted).all():
+                indices = classes[found]
+                text = reader.classes.codes[indices].astype("<u4").tobytes().decode("utf-32-le")
+                bounds = np.arange(phase, phase + width * len(text) + 1, width, dtype=np.int32)
+                return text, self._confidences_of(indices), bounds
+        return None
+
+    def _confidences_of(self, indices: np.ndarray) -> np.ndarray:
+        """Return float32 `[n]` for exactly matched classes."""
+        distinct, inverse = np.unique(indices, return_inverse=True)
+        values = [self._reader.clean_confidence(index) for index in distinct.tolist()]
+        return np.array(values, np.float32)[inverse]
+
+    def _read_piece(self, data: bytes, first: int, stop: int, is_last: bool) -> list[tuple[Segment, str]]:
+        """Read columns [first, stop), which hold no box; at the end of a strip its blank columns do not count."""
+        reader, size = self._reader, self._size
+        piece = data[first * size : stop * size]
+        if is_last:
+            piece = piece.rstrip(b"\0")
+        num_columns = -(-len(piece) // size)
+        if not num_columns:
+            return []
+        reach = 2 * int(reader.classes.widths.max()) + 2
+        padded = piece.ljust((num_columns + reach) * size, b"\0")
+        segments = self._read_exactly(padded, num_columns, first == 0, is_last)
+        if segments is None:
+            columns = np.frombuffer(padded, np.uint8).reshape(-1, size)
+            segments = reader.read(columns, num_columns, is_last)
+        moved = [Segment(s.start + first, s.stop + first, s.index, s.is_exact, s.confidence) for s in segments]
+        return [(segment, reader.classes.chars[segment.index]) for segment in moved]
+
+    def _read_exactly(self, padded: bytes, stop: int, is_first: bool, is_last: bool) -> list[Segment] | None:
+        """Parse a piece as glyphs only; None if there is no such parse."""
+        classes = self._reader.classes
+        blank = (len(padded) - len(padded.lstrip(b"\0"))) // self._size
+        # At the start of a strip a text may begin at any column.
+        for start in range(min(blank, classes.space_width - 1) + 1 if is_first else 1):
+            furthest, path = parse_exactly(classes, padded, start, stop)
+            if furthest == stop or (is_last and furthest > stop):
+                return [Segment(*glyph, True, self._reader.clean_confidence(glyph[2])) for glyph in path]
+        return None
+
+    def _unreadable(self, data: bytes, segments: list[Segment]) -> float:
+        if all(segment.is_exact for segment in segments) and segments:
+            exact = [(segment.start, segment.stop) for segment in segments]
+        else:
+            exact = [(segment.start, segment.stop) for segment in segments if segment.is_exact]
+        has_ink = np.frombuffer(data, np.uint8).reshape(-1, self._size).any(axis=1)
+        total = int(has_ink.sum())
+        explained = sum(int(has_ink[start:stop].sum()) for start, stop in exact)
+        return (total - explained) / total if total else 0.0
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value!r}" for key, value in self._settings.items())
+        return f"StripReader([{self._names()}], {settings})"
+
+    def __reduce__(self) -> tuple:
+        return _rebuild_reader, (self._atlases, self._settings)
+
+
+def _rebuild_reader(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any]) -> StripReader:
+    return StripReader(atlases, **settings)
+
+
+__all__ = ["ReadResult", "StripReader"]
