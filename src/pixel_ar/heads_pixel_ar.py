@@ -1,0 +1,438 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Patch heads: the distribution of the next patch given a hidden state.
+
+A 1-bit column of eight rows is one byte, so a patch is a short sequence of bytes and its joint distribution factorises
+exactly. `AutoregressivePatchHead` decodes it in two levels, both causal: a small transformer over groups of columns
+(about one glyph each), and inside a group a byte-causal masked MLP (as in MADE, arXiv 1502.03509). PIXAR's stage 1
+(arXiv 2401.03321, section 3.2) treats the pixels of a patch as independent instead, which is where its blur comes from.
+
+Shapes: N patches, D hidden size, P values per patch, G groups per patch, S bytes per group, E width of the column
+decoder, K byte embedding size, M hidden units per byte.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+from .configuration_pixel_ar import PixelARConfig
+from .patching_pixel_ar import bytes_to_patches, patches_to_bytes
+
+BYTE_VALUES = 256
+
+# What changes the scores of one decision: (values of the patch written so far `[N, n]`, raw logits `[N, L]`) -> scores
+# `[N, L]`. This is the call of transformers' LogitsProcessor, so processors and warpers fit as they are.
+Warp = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Generators = torch.Generator | Sequence[torch.Generator]
+
+
+@dataclass
+class PatchSample:
+    """What [`PatchHead.sample`] returns.
+
+    Attributes:
+        patches: `[N, P]` sampled patches, 0 = ink, 1 = background.
+        logits: `[N, G * S, 256]` raw logits of every decision, float32.
+        scores: same shape; the logits after temperature, top-k, top-p and other processors.
+    """
+
+    patches: torch.Tensor
+    logits: torch.Tensor
+    scores: torch.Tensor
+
+
+class PatchHead(nn.Module):
+    """Interface of a patch head. A new head subclasses it and enters itself in [`PATCH_HEADS`]."""
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__()
+        self.patch_size = (config.patch_size[0], config.patch_size[1])
+
+    def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """What is known of the next patch before any of it is drawn: `[..., D]` to `[..., L]`, raw logits."""
+        raise NotImplementedError(f"{type(self).__name__} must define logits")  # abstract
+
+    def log_prob(
+        self, hidden_states: torch.Tensor, patches: torch.Tensor, num_columns: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Exact log-probability of patches.
+
+        Args:
+            hidden_states: `[N, D]`.
+            patches: `[N, P]` in [0, 1].
+            num_columns: `[N]` integer; only the first so many pixel columns of a patch count. `None` for all.
+
+        Returns:
+            `[N]` nats, float32.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define log_prob")  # abstract
+
+    def loss(self, hidden_states: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        """Training loss per patch, `[N]`: the negative log-probability unless a head has none."""
+        return -self.log_prob(hidden_states, patches)
+
+    def sample(
+        self,
+        hidden_states: torch.Tensor,
+        do_sample: bool = False,
+        warp: Warp | None = None,
+        generator: Generators | None = None,
+        prefix: torch.Tensor | None = None,
+        prefix_columns: torch.Tensor | None = None,
+    ) -> PatchSample:
+        """Draws one patch per row.
+
+        Args:
+            hidden_states: `[N, D]`.
+            do_sample: draw from the distribution instead of taking the most likely value of each decision.
+            warp: changes the logits of one decision, given the values of this patch before it: temperature, top-k,
+                top-p, bans, ... See [`Warp`].
+            generator: source of randomness, on any device; a sequence gives every row its own, so that a row does not
+                depend on its neighbours. `None` for torch's global one.
+            prefix: `[N, P]` patches of which the first `prefix_columns` columns are already written.
+            prefix_columns: `[N]` integer.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define sample")  # abstract
+
+
+class SlotLinear(nn.Module):
+    """One linear map per slot: `[..., slots, in]` to `[..., slots, out]`.
+
+    Args:
+        num_slots: how many maps.
+        in_features: input width.
+        out_features: output width.
+    """
+
+    def __init__(self, num_slots: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_slots, in_features, out_features))
+        self.bias = nn.Parameter(torch.zeros(num_slots, out_features))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Maps all slots: `[N, slots, in]` to `[N, slots, out]`."""
+        return torch.einsum("nsi,sio->nso", inputs, self.weight) + self.bias
+
+    def forward_slot(self, inputs: torch.Tensor, slot: int) -> torch.Tensor:
+        """Maps one slot: `[N, in]` to `[N, out]`."""
+        return inputs @ self.weight[slot] + self.bias[slot]
+
+    def extra_repr(self) -> str:
+        """Shape for `print(model)`."""
+        return f"slots={self.weight.shape[0]}, in={self.weight.shape[1]}, out={self.weight.shape[2]}"
+
+
+class ColumnDecoderLayer(nn.Module):
+    """Pre-norm transformer layer over the column groups of one patch.
+
+    Its module names differ from the backbone's on purpose: adapters that target `q_proj` stay out of the head.
+    """
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__()
+        width, hidden = config.head_hidden_size, config.head_intermediate_size
+        self.num_heads = config.head_num_attention_heads
+        self.attention_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.attention_output = nn.Linear(width, width, bias=False)
+        self.mlp_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
+        self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """`[N, G, E]` to `[N, G, E]`, causal over G."""
+        query, key, value = self._project(states)
+        # A patch has few groups; at that length the plain product is three times faster than the fused CPU kernel.
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        return self._finish(states, scores.masked_fill(future, float("-inf")), value)
+
+    def step(
+        self, states: torch.Tensor, past: tuple[torch.Tensor, torch.Tensor] | None
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """The same for the newest group alone: `[N, 1, E]`, given keys and values of the groups before it."""
+        query, key, value = self._project(states)
+        if past is not None:
+            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        return self._finish(states, scores, value), (key, value)
+
+    def _project(self, states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Query, key and value, each `[N, heads, G, E / heads]`."""
+        parts = self.query_key_value(self.attention_norm(states)).unflatten(-1, (3, self.num_heads, -1))
+        return parts.permute(2, 0, 3, 1, 4).unbind(0)
+
+    def _finish(self, states: torch.Tensor, scores: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        mixed = scores.softmax(-1).to(value.dtype) @ value
+        states = states + self.attention_output(mixed.transpose(1, 2).flatten(-2))
+        gate, up = self.gate_up(self.mlp_norm(states)).chunk(2, dim=-1)
+        return states + self.down(F.silu(gate) * up)
+
+
+class GroupByteDecoder(nn.Module):
+    """Byte-causal masked MLP inside a column group: p(byte | bytes of the group before it, state of the group)."""
+
+    def __init__(self, config: PixelARConfig, num_slots: int) -> None:
+        super().__init__()
+        self.num_slots = num_slots
+        self.hidden_size = config.head_byte_hidden_size
+        self.embedding_size = config.head_byte_embedding_size
+        gated = (
+            2 * self.hidden_size
+        )  # SwiGLU: the gate lets earlier bytes select among the glyphs the state suggests
+        self.condition = nn.Linear(config.head_hidden_size, num_slots * gated)
+        self.previous_bytes = nn.Linear(num_slots * self.embedding_size, num_slots * gated, bias=False)
+        self.output = SlotLinear(num_slots, self.hidden_size, BYTE_VALUES)
+
+    def _causal_weight(self) -> torch.Tensor:
+        """The weight of `previous_bytes` with every block from a byte to itself or to an earlier one zeroed."""
+        weight = self.previous_bytes.weight
+        blocks = torch.ones(self.num_slots, self.num_slots, dtype=weight.dtype, device=weight.device).tril(-1)
+        mask = blocks.repeat_interleave(2 * self.hidden_size, 0).repeat_interleave(self.embedding_size, 1)
+        return weight * mask
+
+    def forward(self, states: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
+        """Logits of all bytes at once (teacher forcing).
+
+        Args:
+            states: `[N, E]` one state per group.
+            embedded: `[N, S, K]` embeddings of the group's bytes.
+
+        Returns:
+            `[N, S, 256]`.
+        """
+        hidden = self.condition(states) + F.linear(embedded.flatten(-2), self._causal_weight())
+        gate, up = hidden.unflatten(-1, (self.num_slots, -1)).chunk(2, dim=-1)
+        return self.output(F.silu(gate) * up)
+
+    def first_logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits of the group's first byte, which needs its state alone: `[N, E]` to `[N, 256]`."""
+        rows = slice(0, 2 * self.hidden_size)
+        gates = F.linear(states, self.condition.weight[rows], self.condition.bias[rows])
+        return self.slot_logits(gates.unsqueeze(1), [], 0)
+
+    def slot_logits(self, gates: torch.Tensor, embedded: list[torch.Tensor], slot: int) -> torch.Tensor:
+        """Logits of byte `slot` alone.
+
+        Args:
+            gates: `[N, S, 2M]`, what `condition` gives for the group's state.
+            embedded: `[N, K]` for each of the `slot` bytes before it.
+            slot: which byte of the group.
+
+        Returns:
+            `[N, 256]`.
+        """
+        hidden = gates[:, slot]
+        if slot:
+            rows = slice(slot * 2 * self.hidden_size, (slot + 1) * 2 * self.hidden_size)
+            weight = self.previous_bytes.weight[rows, : slot * self.embedding_size]
+            hidden = hidden + F.linear(torch.cat(embedded, dim=-1), weight)
+        gate, up = hidden.chunk(2, dim=-1)
+        return self.output.forward_slot(F.silu(gate) * up, slot)
+
+
+class AutoregressivePatchHead(PatchHead):
+    """Exact joint distribution of a 1-bit patch, byte after byte (one byte = eight rows of one pixel column).
+
+    With `head_num_layers=0` it is a plain masked MLP over the whole patch, with `head_group_columns=1` a plain causal
+    transformer over columns; `examples/benchmarks/README.md` has the measurements behind the default in between.
+    """
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        height, width = self.patch_size
+        self.bytes_per_column = height // 8
+        self.num_groups = width // config.head_group_columns
+        self.group_bytes = config.head_group_columns * self.bytes_per_column
+        self.byte_embedding = nn.Embedding(self.group_bytes * BYTE_VALUES, config.head_byte_embedding_size)
+        self.condition = nn.Linear(config.hidden_size, self.num_groups * config.head_hidden_size)
+        self.previous_group = nn.Linear(
+            self.group_bytes * config.head_byte_embedding_size, config.head_hidden_size, bias=False
+        )
+        self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers)])
+        self.norm = LlamaRMSNorm(config.head_hidden_size, eps=config.rms_norm_eps)
+        self.group_decoder = GroupByteDecoder(config, self.group_bytes)
+
+    def _embed_bytes(self, group_bytes: torch.Tensor, first_slot: int = 0) -> torch.Tensor:
+        """Embeds bytes by value and slot: `[..., n]` (slots `first_slot`...) to `[..., n, K]`."""
+        slots = torch.arange(first_slot, first_slot + group_bytes.shape[-1], device=group_bytes.device)
+        return self.byte_embedding(group_bytes + slots * BYTE_VALUES)
+
+    def _group_states(self, conditions: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
+        """States of groups 0..n from the conditions `[N, n + 1, E]` and the bytes `[N, n, S, K]` before each."""
+        states = conditions
+        if embedded.shape[1]:
+            states = states + F.pad(self.previous_group(embedded.flatten(-2)), (0, 0, 1, 0))
+        for layer in self.layers:
+            states = layer(states)
+        return self.norm(states)
+
+    def _conditions(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self.condition(hidden_states).unflatten(-1, (self.num_groups, -1))  # [N, G, E]
+
+    def byte_logits(self, hidden_states: torch.Tensor, column_bytes: torch.Tensor) -> torch.Tensor:
+        """Logits of every byte given the bytes before it (teacher forcing).
+
+        Args:
+            hidden_states: `[N, D]`.
+            column_bytes: int64 `[N, G * S]`.
+
+        Returns:
+            `[N, G * S, 256]`.
+        """
+        embedded = self._embed_bytes(column_bytes.unflatten(-1, (self.num_groups, self.group_bytes)))
+        states = self._group_states(self._conditions(hidden_states), embedded[:, :-1])
+        logits = self.group_decoder(states.flatten(0, 1), embedded.flatten(0, 1))
+        return logits.reshape(hidden_states.shape[0], self.num_groups * self.group_bytes, BYTE_VALUES)
+
+    def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Logits of the first byte of the next patch, the one decision that depends on the hidden state alone.
+
+        Args:
+            hidden_states: `[..., D]`.
+
+        Returns:
+            `[..., 256]`. Later bytes depend on earlier ones; see [`byte_logits`].
+        """
+        flat = hidden_states.reshape(-1, hidden_states.shape[-1])
+        width = self.norm.weight.shape[0]
+        first = F.linear(flat, self.condition.weight[:width], self.condition.bias[:width]).unsqueeze(1)
+        states = self._group_states(first, first.new_empty(first.shape[0], 0, 1, 1))
+        logits = self.group_decoder.first_logits(states[:, 0])
+        return logits.reshape(*hidden_states.shape[:-1], BYTE_VALUES)
+
+    def log_prob(
+        self, hidden_states: torch.Tensor, patches: torch.Tensor, num_columns: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """See [`PatchHead.log_prob`]. The first `num_columns` alone are exact too: columns go left to right."""
+        column_bytes = patches_to_bytes(patches, self.patch_size)
+        logits = self.byte_logits(hidden_states, column_bytes).float()
+        nats = F.cross_entropy(logits.flatten(0, 1), column_bytes.flatten(), reduction="none")
+        nats = nats.view_as(column_bytes)
+        if num_columns is not None:
+            positions = torch.arange(nats.shape[-1], device=nats.device)
+            counted = positions < num_columns[:, None] * self.bytes_per_column
+            nats = torch.where(counted, nats, torch.zeros_like(nats))
+        return -nats.sum(-1)
+
+    def sample(
+        self,
+        hidden_states: torch.Tensor,
+        do_sample: bool = False,
+        warp: Warp | None = None,
+        generator: Generators | None = None,
+        prefix: torch.Tensor | None = None,
+        prefix_columns: torch.Tensor | None = None,
+    ) -> PatchSample:
+        """See [`PatchHead.sample`]. Bytes of the prefix are kept; the rest is drawn given them."""
+        conditions = self._conditions(hidden_states)
+        prefix_bytes = self._prefix_bytes(prefix, prefix_columns)
+        noise = self._gumbel_noise(conditions, generator) if do_sample else None
+        column_bytes = torch.zeros(
+            conditions.shape[0],
+            self.num_groups * self.group_bytes,
+            dtype=torch.int64,
+            device=conditions.device,
+        )
+        logits: list[torch.Tensor] = []
+        scores: list[torch.Tensor] = []
+        past: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(self.layers)
+        embedded: torch.Tensor | None = None
+        for group in range(self.num_groups):
+            state, past = self._next_group_state(conditions[:, group : group + 1], embedded, past)
+            # One product per group instead of one per byte: each byte then reads its own part.
+            gates = self.group_decoder.condition(state[:, 0]).unflatten(-1, (self.group_bytes, -1))
+            parts: list[torch.Tensor] = []
+            for slot in range(self.group_bytes):
+                index = len(logits)
+                logits.append(self.group_decoder.slot_logits(gates, parts, slot).float())
+                scores.append(logits[-1] if warp is None else warp(column_bytes[:, :index], logits[-1]))
+                byte = (scores[-1] if noise is None else scores[-1] + noise[:, index]).argmax(-1)
+                if prefix_bytes is not None:
+                    byte = torch.where(prefix_bytes[:, index] >= 0, prefix_bytes[:, index], byte)
+                column_bytes[:, index] = byte
+                parts.append(self.byte_embedding(byte + slot * BYTE_VALUES))
+            embedded = torch.cat(parts, dim=-1)
+        patches = bytes_to_patches(column_bytes, self.patch_size)
+        return PatchSample(patches, torch.stack(logits, 1), torch.stack(scores, 1))
+
+    def _next_group_state(
+        self,
+        states: torch.Tensor,
+        embedded: torch.Tensor | None,
+        past: list[tuple[torch.Tensor, torch.Tensor] | None],
+    ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor] | None]]:
+        """State of the newest group from its condition `[N, 1, E]` and the embedded bytes `[N, S * K]` before it."""
+        if embedded is not None:
+            states = states + self.previous_group(embedded)[:, None]
+        grown: list[tuple[torch.Tensor, torch.Tensor] | None] = []
+        for layer, layer_past in zip(self.layers, past, strict=True):
+            states, layer_past = cast(ColumnDecoderLayer, layer).step(states, layer_past)
+            grown.append(layer_past)
+        return self.norm(states), grown
+
+    def _gumbel_noise(self, conditions: torch.Tensor, generator: Generators | None) -> torch.Tensor:
+        """Noise `[N, G * S, 256]` whose sum with scores has its maximum at a sample of their softmax.
+
+        Drawing it for the whole patch at once leaves one `argmax` per byte, greedy or not.
+        """
+        shape = (self.num_groups * self.group_bytes, BYTE_VALUES)
+        if generator is None or isinstance(generator, torch.Generator):
+            device = conditions.device if generator is None else generator.device
+            waiting = torch.empty(conditions.shape[0], *shape, dtype=torch.float32, device=device)
+            waiting.exponential_(generator=generator)
+        else:
+            if len(generator) != conditions.shape[0]:
+                raise ValueError(
+                    f"{len(generator)} generators for {conditions.shape[0]} rows: pass one, or one for every row."
+                )
+            rows = [
+                torch.empty(shape, dtype=torch.float32, device=each.device).exponential_(generator=each)
+                for each in generator
+            ]
+            waiting = torch.stack([row.to(conditions.device) for row in rows])
+        # A waiting time of exactly 0 would turn a forbidden value's -inf into NaN.
+        return -waiting.to(conditions.device).clamp_min_(torch.finfo(torch.float32).tiny).log_()
+
+    def _prefix_bytes(
+        self, prefix: torch.Tensor | None, prefix_columns: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Bytes already written, `[N, G * S]`, with -1 where a byte is still to be drawn; `None` without a prefix."""
+        if prefix is None or prefix_columns is None:
+            return None
+        column_bytes = patches_to_bytes(prefix, self.patch_size)
+        positions = torch.arange(column_bytes.shape[-1], device=column_bytes.device)
+        is_written = positions < prefix_columns[:, None] * self.bytes_per_column
+        return torch.where(is_written, column_bytes, -1)
+
+
+PATCH_HEADS: dict[str, type[PatchHead]] = {"autoregressive": AutoregressivePatchHead}
+
+
+def build_patch_head(config: PixelARConfig) -> PatchHead:
+    """Builds the head that `config.patch_head` names.
+
+    Raises:
+        ValueError: for a name that is not registered, listing those that are.
+    """
+    if config.patch_head not in PATCH_HEADS:
+        raise ValueError(
+            f"patch_head={config.patch_head!r} is not registered; choose one of {sorted(PATCH_HEADS)} or add a "
+            "PatchHead subclass to PATCH_HEADS."
+        )
+    return PATCH_HEADS[config.patch_head](config)
+
+
+__all__ = [
+    "PATCH_HEADS",
+    "AutoregressivePatchHead",
+    "PatchHead",
+    "PatchSample",
+    "build_patch_head",
+]
