@@ -1,0 +1,46 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Language models that read and write text as pixels.
+
+Importing this package registers its classes with the Auto classes of transformers.
+"""
+
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoProcessor
+
+from .configuration_pixel_ar import PixelARConfig
+from .generation_pixel_ar import PixelGenerateOutput
+from .heads_pixel_ar import PATCH_HEADS, PatchHead
+from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
+from .modeling_pixel_ar import PixelARCausalLMOutput, PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
+from .processing_pixel_ar import PixelProcessor
+from .reading_pixel_ar import ReadResult, StripReader
+from .rendering_pixel_ar import GlyphAtlas, MissingGlyphError, PackedStrip, StripRenderer, bundled_atlases
+
+__version__ = "0.1.0"
+
+AutoConfig.register("pixel_ar", PixelARConfig, exist_ok=True)
+AutoModel.register(PixelARConfig, PixelARModel, exist_ok=True)
+AutoModelForCausalLM.register(PixelARConfig, PixelARForCausalLM, exist_ok=True)
+AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
+
+__all__ = [
+    "PATCH_HEADS",
+    "GlyphAtlas",
+    "MissingGlyphError",
+    "PackedStrip",
+    "PatchHead",
+    "PixelARCausalLMOutput",
+    "PixelARConfig",
+    "PixelARForCausalLM",
+    "PixelARModel",
+    "PixelARPreTrainedModel",
+    "PixelGenerateOutput",
+    "PixelProcessor",
+    "ReadResult",
+    "StripReader",
+    "StripRenderer",
+    "bundled_atlases",
+    "bundled_checkpoint",
+    "bundled_checkpoints",
+    "export_remote_code",
+]
