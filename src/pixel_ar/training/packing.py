@@ -1,0 +1,111 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Packing documents into strips of equal length, for pretraining without padding."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from torch.utils.data import IterableDataset, get_worker_info
+
+from ..rendering_pixel_ar import StripRenderer
+
+
+class Documents(Protocol):
+    """What packing needs of a data set; `datasets.IterableDataset` has it."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the shuffle of the next pass."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """One dictionary per document."""
+
+
+class PackedTextDataset(IterableDataset):
+    """Fills blocks of a fixed number of patches with documents, an EOS patch after each.
+
+    A document that does not fit is cut at the end of the block and resumed in the next one, `0 .. max_rewind`
+    characters (at random) before the cut: nothing is lost, and the text meets the patch grid at changing offsets, so a
+    model that sees a corpus many times does not see the same patches each time.
+
+    Blocks come without end, pass after pass over the documents; bound training with `max_steps`. The order depends on
+    `seed` alone, so a resumed run that skips the batches it has seen continues exactly where it stopped.
+
+    Args:
+        documents: shuffled stream of dictionaries.
+        renderer: measures the text; must be the one that draws it.
+        patch_width: columns per patch.
+        block_patches: patches per block.
+        text_column: key of the text in a document.
+        max_rewind: largest number of characters repeated when a cut document resumes.
+        seed: seed of the rewinds.
+
+    Yields:
+        `{"segments": list[str], "is_complete": bool}`: texts of one block; `is_complete` tells whether the last one
+        ends in it.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        renderer: StripRenderer,
+        patch_width: int,
+        block_patches: int,
+        text_column: str = "text",
+        max_rewind: int = 7,
+        seed: int = 0,
+    ) -> None:
+        if block_patches < 2:
+            raise ValueError(f"block_patches must be at least 2 (one to read, one to predict), got {block_patches}.")
+        self.documents = documents
+        self.renderer = renderer
+        self.patch_width = patch_width
+        self.block_patches = block_patches
+        self.text_column = text_column
+        self.max_rewind = max_rewind
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Packs the documents of this worker: worker w of n takes every n-th document."""
+        worker = get_worker_info()
+        index, count = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        rng = np.random.default_rng([self.seed, index])
+        segments: list[str] = []
+        room = self.block_patches
+        for text in self._texts(index, count):
+            while text:
+                strip = self.renderer.render(text)
+                needed = -(-strip.num_columns // self.patch_width) + 1
+                segments.append(text)
+                if needed <= room:
+                    room -= needed
+                    text = ""
+                else:
+                    text = self._rest(strip.text, strip.char_columns, room, rng)
+                    room = 0
+                if room == 0:
+                    yield {"segments": segments, "is_complete": not text}
+                    segments, room = [], self.block_patches
+
+    def _rest(self, text: str, char_columns: np.ndarray, room: int, rng: np.random.Generator) -> str:
+        """What a block with `room` patches left cannot show of a text, from a little before the cut."""
+        first_cut = int(np.searchsorted(char_columns, room * self.patch_width, side="right")) - 1
+        rewind = int(rng.integers(0, self.max_rewind + 1))
+        # Resuming at or before the start of what was just written would repeat the document forever.
+        return text[max(first_cut - rewind, min(first_cut, 1)) :]
+
+    def _texts(self, index: int, count: int) -> Iterator[str]:
+        epoch = 0
+        while True:
+            self.documents.set_epoch(epoch)
+            found = False
+            for number, document in enumerate(self.documents):
+                found = True
+                if number % count == index and document[self.text_column].strip():
+                    yield document[self.text_column]
+            if not found:
+                raise ValueError("The training data set has no documents; check the path and the split.")
+            epoch += 1
+
+
+__all__ = ["Documents", "PackedTextDataset"]

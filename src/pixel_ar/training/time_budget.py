@@ -1,0 +1,76 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Training for a fixed time instead of a fixed number of steps.
+
+Comparisons at equal time, and machines whose speed one does not know, need a learning rate that reaches its end when the
+time does.
+"""
+
+import math
+import time
+from typing import Any
+
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+
+class TimeBudget(TrainerCallback, ExportableState):
+    """Stops training after so many minutes and lets the learning rate fall along a cosine until then.
+
+    Evaluation and saving count: it is the time a person waits. The time used is saved with every checkpoint, so a
+    resumed run spends what is left.
+
+    Args:
+        minutes: the budget.
+        warmup_steps: steps of linear warm-up.
+
+    Raises:
+        ValueError: for a budget that is not positive.
+    """
+
+    def __init__(self, minutes: float, warmup_steps: int = 100) -> None:
+        if minutes <= 0:
+            raise ValueError(f"the time budget must be positive, got {minutes} minutes.")
+        self.minutes = minutes
+        self.warmup_steps = warmup_steps
+        self.seconds_used = 0.0
+        self._origin: float | None = None
+
+    def install(self, trainer: Trainer) -> None:
+        """Gives a trainer this budget: its stop and its schedule."""
+        trainer.add_callback(self)
+        optimizer = trainer.create_optimizer()
+        trainer.lr_scheduler = LambdaLR(optimizer, self.factor)
+
+    def factor(self, step: int) -> float:
+        """Factor of the learning rate at a step, from the time used so far."""
+        progress = min(1.0, self.seconds_used / (60 * self.minutes))
+        warmup = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        return warmup * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Starts the clock, at the time an interrupted run had used."""
+        self._origin = time.monotonic() - self.seconds_used
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        """Reads the clock and stops when the time is up."""
+        if self._origin is not None:
+            self.seconds_used = time.monotonic() - self._origin
+        if self.seconds_used >= 60 * self.minutes:
+            control.should_training_stop = True
+        return control
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {
+            "args": {"minutes": self.minutes, "warmup_steps": self.warmup_steps},
+            "attributes": {"seconds_used": self.seconds_used},
+        }
+
+
+__all__ = ["TimeBudget"]
