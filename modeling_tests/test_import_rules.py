@@ -20,12 +20,14 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 REMOTE = sorted(PACKAGE.glob("*_pixel_ar.py"))
 REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub"}
 # Renderer and reader run in processes that never load PyTorch.
-WITHOUT_TORCH = {"rendering", "reading", "characters", "hexbox"}
+WITHOUT_TORCH = {"rendering", "reading", "noisy_reading", "glyph_classes", "characters", "hexbox"}
 
 # Lower layers first. A file imports from layers below its own, or from its own layer; never from above.
 LAYERS = [
     {"configuration", "patching", "characters", "hexbox", "imaging", "rendering"},
-    {"heads", "reading", "layout"},
+    {"glyph_classes", "heads", "layout"},
+    {"noisy_reading"},
+    {"reading"},
     {"prompts", "writing", "generation"},
     {"modeling"},
 ]

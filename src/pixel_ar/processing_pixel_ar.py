@@ -365,7 +365,7 @@ class PixelProcessor(ProcessorMixin):
         return self.reader.read_batch(inks)
 
     def _text_columns(self, strip: np.ndarray, mask: Any, count: Any, index: int) -> np.ndarray:
-        """The part of a row that holds text, uint8 `[H, columns]` of 0 (ink) and 255."""
+        """The part of a row that holds text, bool `[H, columns]`, False = ink."""
         height, width = self.patch_size
         if strip.shape[1] != height:
             raise ValueError(
@@ -390,7 +390,7 @@ class PixelProcessor(ProcessorMixin):
         start = int(len(whole) > 0 and whole[0])
         after = np.flatnonzero(whole[start:])
         stop = (start + int(after[0])) * width if len(after) else ink.shape[1]
-        return np.where(ink[:, start * width : stop], np.uint8(0), np.uint8(255))
+        return ~ink[:, start * width : stop]
 
     def batch_decode(self, strips: Any, attention_mask: Any = None, num_columns: Any = None) -> list[str]:
         """The text of each row; [`read`] tells how sure it is.
