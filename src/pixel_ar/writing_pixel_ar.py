@@ -1,0 +1,209 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The parts of generation that deal with patches: drawing them, stopping at the EOS patch, streaming them.
+
+Shapes: B rows, C channels, H strip height, W strip width, w patch width, T patches, P values per patch, D hidden size.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from queue import Queue
+from typing import Any
+
+import torch
+from transformers.generation import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria
+from transformers.generation.streamers import BaseStreamer
+
+from .heads_pixel_ar import Generators, PatchHead, Warp
+from .patching_pixel_ar import unpatchify
+from .prompts_pixel_ar import PixelPrompt
+
+
+class EosPatchCriteria(StoppingCriteria):
+    """Stops a row at its EOS patch (all ink). Expects the patches just drawn, `[B, C, H, w]`, as `scores`."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """Bool `[B]`: rows that have just drawn an EOS patch."""
+        return (scores < 0.5).flatten(1).all(dim=1)
+
+
+class NoEosPatchLogitsProcessor(LogitsProcessor):
+    """Makes the EOS patch impossible: forbids the byte that would complete a patch of ink alone.
+
+    Args:
+        rows: bool `[B]`, the rows to which this applies.
+        num_bytes: bytes of a patch.
+    """
+
+    def __init__(self, rows: torch.Tensor, num_bytes: int) -> None:
+        self.rows = rows
+        self.num_bytes = num_bytes
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores `[B, 256]` of the next byte, given the bytes `[B, n]` of the patch before it."""
+        if input_ids.shape[1] != self.num_bytes - 1:
+            return scores
+        all_ink = scores.shape[-1] - 1
+        banned = torch.zeros_like(scores, dtype=torch.bool)
+        banned[:, all_ink] = self.rows & (input_ids == all_ink).all(dim=1)
+        return scores.masked_fill(banned, float("-inf"))
+
+
+class PatchIteratorStreamer(BaseStreamer):
+    """Iterator over patches as they are drawn, for `generate(..., streamer=...)` in another thread.
+
+    Each item is a float32 `[B, C, H, w]` tensor on the CPU; rows that have stopped are white. The prompt is not
+    among them. A prompt that ends inside a patch has that whole patch as its first item. An error in `generate`
+    is raised from the iterator too, so that the reader does not wait for ever.
+
+    Args:
+        timeout: longest wait for a patch in seconds; after it, `queue.Empty` is raised. `None` waits for ever.
+
+    Example:
+        ```python
+        streamer = PatchIteratorStreamer()
+        Thread(target=model.generate, kwargs={**inputs, "streamer": streamer, "max_new_patches": 48}).start()
+        for patch in streamer:
+            ...
+        ```
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self.timeout = timeout
+        self._items: Queue[torch.Tensor | BaseException | None] = Queue()
+
+    def put(self, value: torch.Tensor) -> None:
+        """Called by `generate` with every patch."""
+        self._items.put(value)
+
+    def end(self) -> None:
+        """Called by `generate` after the last patch."""
+        self._items.put(None)
+
+    def fail(self, error: BaseException) -> None:
+        """Called by `generate` when it raises."""
+        self._items.put(error)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        item = self._items.get(timeout=self.timeout)
+        if item is None:
+            raise StopIteration
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+
+@dataclass
+class PixelRequest:
+    """What one `generate` call hands to its own hooks, on the generation config."""
+
+    prompt: PixelPrompt
+    streamer: BaseStreamer | None = None
+    generator: Generators | None = None
+    max_new_patches: int = 0
+    min_new_patches: int = 0
+
+
+class PatchWriter:
+    """Rows being written: draws patches, knows which rows have stopped, puts the strips together."""
+
+    def __init__(
+        self,
+        head: PatchHead,
+        request: PixelRequest,
+        prompt: PixelPrompt,
+        processors: LogitsProcessorList,
+        generation_config: GenerationConfig,
+    ) -> None:
+        self.head = head
+        self.request = request
+        self.prompt = prompt
+        self.processors = list(processors)
+        self.config = generation_config
+        self.num_channels = prompt.patches.shape[-1] // (head.patch_size[0] * head.patch_size[1])
+        self.patches: list[torch.Tensor] = []
+        self.scores: list[torch.Tensor] = []
+        self.logits: list[torch.Tensor] = []
+        self.completes = prompt.prefix_columns > 0
+        self.is_finished = torch.zeros_like(self.completes)
+        self.num_drawn = torch.zeros_like(prompt.num_patches)
+
+    def draw(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """The next patch of every row, `[B, C, H, w]`, from the states `[B, D]` of the patches before."""
+        is_first = not self.patches
+        prefix = self.prompt.prefix if is_first else None
+        sample = self.head.sample(
+            hidden_states.to(next(self.head.parameters()).device),
+            do_sample=bool(self.config.do_sample),
+            warp=self._warp(),
+            generator=self.request.generator,
+            prefix=prefix,
+            prefix_columns=None if prefix is None else self.prompt.prefix_columns,
+        )
+        patches = sample.patches.to(self.is_finished.device, torch.float32)
+        if prefix is not None:
+            patches = prefix.where(self._is_prefix(), patches)
+        patches = patches.masked_fill(self.is_finished[:, None], 1.0)
+        self.num_drawn += ~self.is_finished
+        self.patches.append(patches)
+        if self.config.output_scores:
+            self.scores.append(sample.scores)
+        if self.config.output_logits:
+            self.logits.append(sample.logits)
+        return unpatchify(patches[:, None], self.head.patch_size, self.num_channels)
+
+    def stop(self, stopped: torch.Tensor) -> bool:
+        """Notes which rows have stopped, bool `[B]`; whether all have."""
+        # Rows of a batch may differ by one: completing the prompt's last patch does not count as a new one.
+        is_full = self.num_drawn - self.completes.to(torch.int64) >= self.request.max_new_patches
+        self.is_finished = self.is_finished | stopped.to(is_full.device) | is_full
+        return bool(self.is_finished.all())
+
+    def strips(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """All strips `[B, C, H, W]` and their mask `[B, T]`: each row's prompt, its patches, then white."""
+        before, drawn = self.prompt.patches, torch.stack(self.patches, dim=1)
+        white = torch.ones_like(drawn[:, :1])
+        starts, ends = self.prompt.num_patches[:, None], (self.prompt.num_patches + self.num_drawn)[:, None]
+        position = torch.arange(int(ends.max()), device=ends.device)
+        index = torch.where(position < starts, position, before.shape[1] + position - starts)
+        index = torch.where(position < ends, index, before.shape[1] + drawn.shape[1])
+        source = torch.cat([before, drawn, white], dim=1)
+        patches = source.gather(1, index[..., None].expand(*index.shape, source.shape[-1]))
+        strips = unpatchify(patches, self.head.patch_size, self.num_channels)
+        return strips, (position < ends).to(torch.int64)
+
+    def _warp(self) -> Warp | None:
+        processors = self.processors
+        num_new = len(self.patches) - self.completes.to(torch.int64)
+        if self.request.min_new_patches and len(self.patches) <= self.request.min_new_patches:
+            height, width = self.head.patch_size
+            ban = NoEosPatchLogitsProcessor(num_new < self.request.min_new_patches, width * height // 8)
+            processors = [ban, *processors]
+        if not processors:
+            return None
+
+        # Not LogitsProcessorList itself: it inspects every signature at every call, which costs more than the math.
+        def warp(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            for processor in processors:
+                scores = processor(written, scores)
+            return scores
+
+        return warp
+
+    def _is_prefix(self) -> torch.Tensor:
+        """Bool `[B, P]`: values of the patch that the prompt has written."""
+        length = self.prompt.patches.shape[-1]
+        columns = torch.arange(length, device=self.completes.device) // self.num_channels
+        return columns % self.head.patch_size[1] < self.prompt.prefix_columns[:, None]
+
+
+__all__ = [
+    "EosPatchCriteria",
+    "NoEosPatchLogitsProcessor",
+    "PatchIteratorStreamer",
+    "PatchWriter",
+    "PixelRequest",
+]
