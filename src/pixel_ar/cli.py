@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 bad input, with one line on stderr; 130 interrupted.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -139,6 +140,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     args = build_parser().parse_args(argv)
+    # What a model writes may hold any character; a terminal that lacks one shows a question mark.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         # After parsing, so that a mistyped option does not wait for PyTorch.
         from .cli_commands import COMMANDS
