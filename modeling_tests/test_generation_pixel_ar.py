@@ -200,6 +200,14 @@ def test_batch_equals_single_rows(model: PixelARForCausalLM, side: str, use_cach
         assert out.num_columns[index] == length
 
 
+def test_eager_attention_equals_sdpa(model: PixelARForCausalLM) -> None:
+    strips, mask = pad([random_strips(1, 2), random_strips(1, 4)], "right")
+    inputs = {"pixel_values": strips, "attention_mask": mask, "num_columns": [13, 32], "max_new_patches": 4}
+    eager = build_model(attn_implementation="eager")
+    assert eager.config._attn_implementation != model.config._attn_implementation
+    assert torch.equal(eager.generate(**inputs), model.generate(**inputs))
+
+
 def test_padding_content_does_not_matter(model: PixelARForCausalLM) -> None:
     strips, mask = pad([random_strips(1, 2), random_strips(1, 4)], "right")
     expected = model.generate(strips, attention_mask=mask, max_new_patches=3)
@@ -383,6 +391,11 @@ def test_cache_errors(model: PixelARForCausalLM) -> None:
         model.generate(random_strips(3, 9), past_key_values=out.past_key_values, max_new_patches=1)
     with pytest.raises(ValueError, match="pass its pixel_values"):
         model.generate(past_key_values=out.past_key_values, max_new_patches=1)
+    with pytest.raises(ValueError, match="room for 5 patches, but 6 are needed"):
+        cache = StaticCache(config=model.config, max_cache_len=5)
+        model.generate(prompt, past_key_values=cache, max_new_patches=3)
+    with pytest.raises(ValueError, match="use_cache=True"):
+        model.generate(prompt, past_key_values=DynamicCache(), use_cache=False, max_new_patches=1)
     plain = model(prompt, use_cache=True).past_key_values
     with pytest.raises(ValueError, match="hold 4 patches, but the strips only 2"):
         model.generate(prompt[..., :16], past_key_values=plain, max_new_patches=1)

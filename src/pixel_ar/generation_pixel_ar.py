@@ -339,6 +339,22 @@ class PixelGenerationMixin(GenerationMixin):
         num_steps = request.max_new_patches + (request.prompt.prefix is not None)
         generation_config.max_length = input_ids_length + num_steps
 
+    def _prepare_cache_for_generation(
+        self, generation_config: GenerationConfig, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Adds the checks of a cache that the caller brings."""
+        if model_kwargs.get("past_key_values") is not None and generation_config.use_cache is False:
+            raise ValueError("past_key_values need use_cache=True: without it, all patches are read again.")
+        super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
+        layers = getattr(model_kwargs.get("past_key_values"), "layers", None)
+        capacity = getattr(layers[0], "max_cache_len", None) if layers else None
+        needed = generation_config.max_length - 1  # the last patch is drawn, not read
+        if capacity is not None and capacity < needed:
+            raise ValueError(
+                f"past_key_values have room for {capacity} patches, but {needed} are needed; make the static cache "
+                "larger (max_cache_len) or max_new_patches smaller."
+            )
+
     def _get_stopping_criteria(
         self,
         generation_config: GenerationConfig,

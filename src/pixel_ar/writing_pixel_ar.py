@@ -45,7 +45,7 @@ class NoEosPatchLogitsProcessor(LogitsProcessor):
             return scores
         all_ink = scores.shape[-1] - 1
         banned = torch.zeros_like(scores, dtype=torch.bool)
-        banned[:, all_ink] = self.rows & (input_ids == all_ink).all(dim=1)
+        banned[:, all_ink] = self.rows.to(scores.device) & (input_ids == all_ink).all(dim=1)
         return scores.masked_fill(banned, float("-inf"))
 
 
@@ -133,15 +133,15 @@ class PatchWriter:
 
     def draw(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """The next patch of every row, `[B, C, H, w]`, from the states `[B, D]` of the patches before."""
-        is_first = not self.patches
-        prefix = self.prompt.prefix if is_first else None
+        prefix = None if self.patches else self.prompt.prefix
+        device = next(self.head.parameters()).device  # may differ from the decoder's in a split model
         sample = self.head.sample(
-            hidden_states.to(next(self.head.parameters()).device),
+            hidden_states.to(device),
             do_sample=bool(self.config.do_sample),
             warp=self._warp(),
             generator=self.request.generator,
-            prefix=prefix,
-            prefix_columns=None if prefix is None else self.prompt.prefix_columns,
+            prefix=None if prefix is None else prefix.to(device),
+            prefix_columns=None if prefix is None else self.prompt.prefix_columns.to(device),
         )
         patches = sample.patches.to(self.is_finished.device, torch.float32)
         if prefix is not None:
