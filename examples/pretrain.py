@@ -46,10 +46,16 @@ RECIPES = Path(__file__).parent / "recipes"
 class ModelArguments:
     """Which model is trained."""
 
-    model: str | None = field(default=None, metadata={"help": "Folder or Hub id to go on from; default: a new one."})
-    config_overrides: str = field(default="{}", metadata={"help": "JSON of PixelARConfig fields of a new model."})
+    model: str | None = field(
+        default=None, metadata={"help": "Folder or Hub id to go on from; default: a new one."}
+    )
+    config_overrides: str = field(
+        default="{}", metadata={"help": "JSON of PixelARConfig fields of a new model."}
+    )
     preset: str = field(default="fixed-8", metadata={"help": "PixelProcessor preset of a new model."})
-    attention: str = field(default="sdpa", metadata={"help": "Attention kernel; eager is fastest on most CPUs."})
+    attention: str = field(
+        default="sdpa", metadata={"help": "Attention kernel; eager is fastest on most CPUs."}
+    )
 
 
 @dataclass
@@ -57,15 +63,22 @@ class DataArguments:
     """What it is trained on."""
 
     train_data: str = field(default="", metadata={"help": "Hub id or local json(l)/csv/txt/parquet file."})
-    validation_data: str | None = field(default=None, metadata={"help": "Held-out texts, local file or Hub id."})
-    dataset_config: str | None = field(default=None, metadata={"help": "Configuration name of a Hub data set."})
+    validation_data: str | None = field(
+        default=None, metadata={"help": "Held-out texts, local file or Hub id."}
+    )
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "Configuration name of a Hub data set."}
+    )
     text_column: str = field(default="text", metadata={"help": "Column of the text."})
     block_patches: int = field(default=256, metadata={"help": "Patches per packed training strip."})
-    max_rewind: int = field(default=7, metadata={"help": "Characters repeated at most when a cut document resumes."})
+    max_rewind: int = field(
+        default=7, metadata={"help": "Characters repeated at most when a cut document resumes."}
+    )
     shuffle_buffer: int = field(default=20_000, metadata={"help": "Documents in the shuffle buffer."})
     max_validation_texts: int = field(default=400, metadata={"help": "Texts scored per evaluation."})
     sample_prompts: str = field(
-        default="", metadata={"help": "Prompts, separated by |, continued at every evaluation; written as PNG."}
+        default="",
+        metadata={"help": "Prompts, separated by |, continued at every evaluation; written as PNG."},
     )
 
 
@@ -74,19 +87,33 @@ class BudgetArguments:
     """How long it is trained, where steps are not the measure."""
 
     train_minutes: float = field(
-        default=0, metadata={"help": "Minutes of training, in place of --max_steps; the schedule is a cosine over them."}
+        default=0,
+        metadata={
+            "help": "Minutes of training, in place of --max_steps; the schedule is a cosine over them."
+        },
     )
 
 
 def load_texts(name: str, config: str | None, split: str, streaming: bool) -> Dataset | IterableDataset:
     """Loads a local file by its ending, or a Hub data set by its id."""
-    kinds = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".txt": "text", ".parquet": "parquet"}
+    kinds = {
+        ".jsonl": "json",
+        ".json": "json",
+        ".csv": "csv",
+        ".tsv": "csv",
+        ".txt": "text",
+        ".parquet": "parquet",
+    }
     suffixes = [suffix for suffix in Path(name).suffixes if suffix in kinds]
     if Path(name).exists() and suffixes:
         options: dict[str, Any] = {"delimiter": "\t"} if suffixes[-1] == ".tsv" else {}
-        return load_dataset(kinds[suffixes[-1]], data_files=name, split="train", streaming=streaming, **options)
+        return load_dataset(
+            kinds[suffixes[-1]], data_files=name, split="train", streaming=streaming, **options
+        )
     if Path(name).exists():
-        raise ValueError(f"{name}: unknown kind of file; use one of {', '.join(sorted(kinds))}, gzipped or not.")
+        raise ValueError(
+            f"{name}: unknown kind of file; use one of {', '.join(sorted(kinds))}, gzipped or not."
+        )
     return load_dataset(name, config, split=split, streaming=streaming)
 
 
@@ -95,7 +122,9 @@ def build_model_and_processor(
 ) -> tuple[pixel_ar.PixelARForCausalLM, pixel_ar.PixelProcessor]:
     """A new pair from a preset and overrides, or a saved one."""
     if arguments.model is not None:
-        model = pixel_ar.PixelARForCausalLM.from_pretrained(arguments.model, attn_implementation=arguments.attention)
+        model = pixel_ar.PixelARForCausalLM.from_pretrained(
+            arguments.model, attn_implementation=arguments.attention
+        )
         return model, pixel_ar.PixelProcessor.from_pretrained(arguments.model)
     overrides = json.loads(arguments.config_overrides)
     # Training text is not ours to choose: what the atlas lacks is drawn as its code point, and nothing is dropped.

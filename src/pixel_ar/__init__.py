@@ -14,7 +14,15 @@ from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
 from .modeling_pixel_ar import PixelARCausalLMOutput, PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
 from .processing_pixel_ar import PixelProcessor
 from .reading_pixel_ar import ReadResult, StripReader
-from .rendering_pixel_ar import GlyphAtlas, MissingGlyphError, PackedStrip, StripRenderer, bundled_atlases
+from .rendering_pixel_ar import (
+    GlyphAtlas,
+    MissingGlyphError,
+    PackedStrip,
+    StripRenderer,
+    UnsupportedScriptError,
+    bundled_atlases,
+)
+from .writing_pixel_ar import PatchIteratorStreamer
 
 __version__ = "0.1.0"
 
@@ -29,6 +37,7 @@ __all__ = [
     "MissingGlyphError",
     "PackedStrip",
     "PatchHead",
+    "PatchIteratorStreamer",
     "PixelARCausalLMOutput",
     "PixelARConfig",
     "PixelARForCausalLM",
@@ -39,6 +48,7 @@ __all__ = [
     "ReadResult",
     "StripReader",
     "StripRenderer",
+    "UnsupportedScriptError",
     "bundled_atlases",
     "bundled_checkpoint",
     "bundled_checkpoints",

@@ -6,6 +6,8 @@ The backbone fields carry the Llama names (PIXAR and PixelGPT are Llama decoders
 strip is cut into patches, how pixels enter the model and which patch head leaves it.
 """
 
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_rope_utils import RopeParameters
@@ -95,7 +97,7 @@ class PixelARConfig(PreTrainedConfig):
     patch_loss_weight: int | float = 1.0
     vocab_size: int | None = None
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         self.patch_size = tuple(self.patch_size)
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
@@ -137,7 +139,9 @@ class PixelARConfig(PreTrainedConfig):
             ValueError: With both numbers, where two fields do not fit each other.
         """
         if len(self.patch_size) != 2 or min(self.patch_size) < 1:
-            raise ValueError(f"patch_size must be two positive integers (height, width), got {self.patch_size}.")
+            raise ValueError(
+                f"patch_size must be two positive integers (height, width), got {self.patch_size}."
+            )
         if self.hidden_size % self.num_attention_heads != 0:
             raise ValueError(
                 f"hidden_size ({self.hidden_size}) is not a multiple of num_attention_heads "

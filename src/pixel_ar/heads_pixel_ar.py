@@ -136,7 +136,8 @@ class ColumnDecoderLayer(nn.Module):
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__()
-        width, hidden = config.head_hidden_size, config.head_intermediate_size
+        width = config.head_hidden_size
+        hidden = config.head_intermediate_size or width  # never None once the configuration is built
         self.num_heads = config.head_num_attention_heads
         self.attention_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
@@ -183,16 +184,17 @@ class GroupByteDecoder(nn.Module):
         self.num_slots = num_slots
         self.hidden_size = config.head_byte_hidden_size
         self.embedding_size = config.head_byte_embedding_size
-        gated = (
-            2 * self.hidden_size
-        )  # SwiGLU: the gate lets earlier bytes select among the glyphs the state suggests
+        # SwiGLU: the gate lets earlier bytes select among the glyphs the state suggests.
+        gated = 2 * self.hidden_size
         self.condition = nn.Linear(config.head_hidden_size, num_slots * gated)
-        self.previous_bytes = nn.Linear(num_slots * self.embedding_size, num_slots * gated, bias=False)
+        # A lone byte has none before it; an unused weight would stop distributed training.
+        self.previous_bytes: nn.Linear | None = None
+        if num_slots > 1:
+            self.previous_bytes = nn.Linear(num_slots * self.embedding_size, num_slots * gated, bias=False)
         self.output = SlotLinear(num_slots, self.hidden_size, BYTE_VALUES)
 
-    def _causal_weight(self) -> torch.Tensor:
+    def _causal(self, weight: torch.Tensor) -> torch.Tensor:
         """The weight of `previous_bytes` with every block from a byte to itself or to an earlier one zeroed."""
-        weight = self.previous_bytes.weight
         blocks = torch.ones(self.num_slots, self.num_slots, dtype=weight.dtype, device=weight.device).tril(-1)
         mask = blocks.repeat_interleave(2 * self.hidden_size, 0).repeat_interleave(self.embedding_size, 1)
         return weight * mask
@@ -207,7 +209,9 @@ class GroupByteDecoder(nn.Module):
         Returns:
             `[N, S, 256]`.
         """
-        hidden = self.condition(states) + F.linear(embedded.flatten(-2), self._causal_weight())
+        hidden = self.condition(states)
+        if self.previous_bytes is not None:
+            hidden = hidden + F.linear(embedded.flatten(-2), self._causal(self.previous_bytes.weight))
         gate, up = hidden.unflatten(-1, (self.num_slots, -1)).chunk(2, dim=-1)
         return self.output(F.silu(gate) * up)
 
@@ -229,7 +233,7 @@ class GroupByteDecoder(nn.Module):
             `[N, 256]`.
         """
         hidden = gates[:, slot]
-        if slot:
+        if slot and self.previous_bytes is not None:
             rows = slice(slot * 2 * self.hidden_size, (slot + 1) * 2 * self.hidden_size)
             weight = self.previous_bytes.weight[rows, : slot * self.embedding_size]
             hidden = hidden + F.linear(torch.cat(embedded, dim=-1), weight)
@@ -248,13 +252,15 @@ class AutoregressivePatchHead(PatchHead):
         super().__init__(config)
         height, width = self.patch_size
         self.bytes_per_column = height // 8
-        self.num_groups = width // config.head_group_columns
-        self.group_bytes = config.head_group_columns * self.bytes_per_column
+        group_columns = config.head_group_columns or width  # never None once the configuration is built
+        self.num_groups = width // group_columns
+        self.group_bytes = group_columns * self.bytes_per_column
         self.byte_embedding = nn.Embedding(self.group_bytes * BYTE_VALUES, config.head_byte_embedding_size)
         self.condition = nn.Linear(config.hidden_size, self.num_groups * config.head_hidden_size)
-        self.previous_group = nn.Linear(
-            self.group_bytes * config.head_byte_embedding_size, config.head_hidden_size, bias=False
-        )
+        self.previous_group: nn.Linear | None = None
+        if self.num_groups > 1:
+            group_features = self.group_bytes * config.head_byte_embedding_size
+            self.previous_group = nn.Linear(group_features, config.head_hidden_size, bias=False)
         self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers)])
         self.norm = LlamaRMSNorm(config.head_hidden_size, eps=config.rms_norm_eps)
         self.group_decoder = GroupByteDecoder(config, self.group_bytes)
@@ -267,7 +273,7 @@ class AutoregressivePatchHead(PatchHead):
     def _group_states(self, conditions: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
         """States of groups 0..n from the conditions `[N, n + 1, E]` and the bytes `[N, n, S, K]` before each."""
         states = conditions
-        if embedded.shape[1]:
+        if embedded.shape[1] and self.previous_group is not None:
             states = states + F.pad(self.previous_group(embedded.flatten(-2)), (0, 0, 1, 0))
         for layer in self.layers:
             states = layer(states)
@@ -301,8 +307,7 @@ class AutoregressivePatchHead(PatchHead):
             `[..., 256]`. Later bytes depend on earlier ones; see [`byte_logits`].
         """
         flat = hidden_states.reshape(-1, hidden_states.shape[-1])
-        width = self.norm.weight.shape[0]
-        first = F.linear(flat, self.condition.weight[:width], self.condition.bias[:width]).unsqueeze(1)
+        first = self._conditions(flat)[:, :1]
         states = self._group_states(first, first.new_empty(first.shape[0], 0, 1, 1))
         logits = self.group_decoder.first_logits(states[:, 0])
         return logits.reshape(*hidden_states.shape[:-1], BYTE_VALUES)
@@ -369,7 +374,7 @@ class AutoregressivePatchHead(PatchHead):
         past: list[tuple[torch.Tensor, torch.Tensor] | None],
     ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor] | None]]:
         """State of the newest group from its condition `[N, 1, E]` and the embedded bytes `[N, S * K]` before it."""
-        if embedded is not None:
+        if embedded is not None and self.previous_group is not None:
             states = states + self.previous_group(embedded)[:, None]
         grown: list[tuple[torch.Tensor, torch.Tensor] | None] = []
         for layer, layer_past in zip(self.layers, past, strict=True):

@@ -131,7 +131,9 @@ class PixelARModel(PixelARPreTrainedModel):
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
         self.embed_patches = PixelARPatchEmbedding(config)
-        self.layers = nn.ModuleList([LlamaDecoderLayer(config, index) for index in range(config.num_hidden_layers)])
+        self.layers = nn.ModuleList(
+            [LlamaDecoderLayer(config, index) for index in range(config.num_hidden_layers)]
+        )
         self.norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.rotary_emb = LlamaRotaryEmbedding(config)
         self.gradient_checkpointing = False
@@ -143,7 +145,7 @@ class PixelARModel(PixelARPreTrainedModel):
         self,
         pixel_values: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
@@ -169,12 +171,14 @@ class PixelARModel(PixelARPreTrainedModel):
             raise ValueError("Pass exactly one of pixel_values and inputs_embeds.")
         if inputs_embeds is None:
             inputs_embeds = self.embed_patches(pixel_values)
+        check_mask_length(attention_mask, inputs_embeds.shape[1], past_key_values is not None)
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
         past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
-        check_mask_length(attention_mask, inputs_embeds.shape[1], past_key_values is not None)
         if position_ids is None:
-            position_ids = (torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_length)[None]
+            position_ids = (torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_length)[
+                None
+            ]
         causal_mask = create_causal_mask(
             config=self.config,
             inputs_embeds=inputs_embeds,
@@ -216,13 +220,13 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         self,
         pixel_values: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
+        position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        labels: torch.LongTensor | None = None,
+        labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
-        num_columns: torch.LongTensor | None = None,
+        num_columns: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> PixelARCausalLMOutput:
@@ -257,7 +261,9 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         hidden_states = outputs.last_hidden_state
         loss = patch_loss = None
         if labels is not None:
-            patch_loss = self._patch_loss(hidden_states, pixel_values, attention_mask, labels, num_items_in_batch)
+            patch_loss = self._patch_loss(
+                hidden_states, pixel_values, attention_mask, labels, num_items_in_batch
+            )
             loss = self.config.patch_loss_weight * patch_loss
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.patch_head.logits(hidden_states[:, kept])
@@ -366,7 +372,9 @@ def check_labels(labels: torch.Tensor, shape: torch.Size) -> None:
             "from pixel_values."
         )
     if labels.shape != shape:
-        raise ValueError(f"labels have shape {tuple(labels.shape)}, but the strips hold {tuple(shape)} patches.")
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}, but the strips hold {tuple(shape)} patches."
+        )
 
 
 __all__ = ["PixelARCausalLMOutput", "PixelARForCausalLM", "PixelARModel", "PixelARPreTrainedModel"]

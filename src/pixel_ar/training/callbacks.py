@@ -56,7 +56,9 @@ class BitsPerCharacterCallback(TrainerCallback):
         if metrics is not None:
             metrics["eval_bits_per_character"] = figure
         state.log_history.append({"eval_bits_per_character": figure, "step": state.global_step})
-        logger.warning(f"step {state.global_step}: {figure:.4f} bits/character on {len(self.texts)} held-out texts")
+        logger.warning(
+            f"step {state.global_step}: {figure:.4f} bits/character on {len(self.texts)} held-out texts"
+        )
 
 
 class SampleStripsCallback(TrainerCallback):
@@ -118,7 +120,9 @@ class SampleStripsCallback(TrainerCallback):
             logger.warning(f"step {state.global_step} sample: {text}")
         self._write_to_tensorboard(args, state, picture)
 
-    def _write_to_tensorboard(self, args: TrainingArguments, state: TrainerState, picture: Image.Image) -> None:
+    def _write_to_tensorboard(
+        self, args: TrainingArguments, state: TrainerState, picture: Image.Image
+    ) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:

@@ -56,7 +56,9 @@ class PackedTextDataset(IterableDataset):
         seed: int = 0,
     ) -> None:
         if block_patches < 2:
-            raise ValueError(f"block_patches must be at least 2 (one to read, one to predict), got {block_patches}.")
+            raise ValueError(
+                f"block_patches must be at least 2 (one to read, one to predict), got {block_patches}."
+            )
         self.documents = documents
         self.renderer = renderer
         self.patch_width = patch_width
@@ -100,11 +102,14 @@ class PackedTextDataset(IterableDataset):
             self.documents.set_epoch(epoch)
             found = False
             for number, document in enumerate(self.documents):
-                found = True
-                if number % count == index and document[self.text_column].strip():
-                    yield document[self.text_column]
+                text = document[self.text_column]
+                found = found or bool(text.strip())
+                if number % count == index and text.strip():
+                    yield text
             if not found:
-                raise ValueError("The training data set has no documents; check the path and the split.")
+                raise ValueError(
+                    "The training data set has no documents with text; check the path and the split."
+                )
             epoch += 1
 
 

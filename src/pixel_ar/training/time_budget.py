@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Training for a fixed time instead of a fixed number of steps.
 
-Comparisons at equal time, and machines whose speed one does not know, need a learning rate that reaches its end when the
-time does.
+Comparisons at equal time, and machines whose speed one does not know, need a learning rate that reaches its end when
+the time does.
 """
 
 import math
@@ -53,6 +53,11 @@ class TimeBudget(TrainerCallback, ExportableState):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Starts the clock, at the time an interrupted run had used."""
+        saved = state.stateful_callbacks.get(type(self).__name__)
+        if isinstance(saved, list):
+            saved = saved[0]
+        if state.global_step and saved:
+            self.seconds_used = saved["attributes"]["seconds_used"]
         self._origin = time.monotonic() - self.seconds_used
 
     def on_step_end(

@@ -1,0 +1,62 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Configuration: derived fields, round trip, and one clear error per impossible combination."""
+
+import pytest
+from transformers import AutoConfig
+
+from pixel_ar import PixelARConfig
+
+
+def test_derived_fields() -> None:
+    config = PixelARConfig(hidden_size=96, num_attention_heads=6, head_hidden_size=96, patch_size=[8, 20])
+    assert config.num_key_value_heads == 6
+    assert config.head_dim == 16
+    assert config.patch_size == (8, 20)
+    assert config.head_intermediate_size == 256
+    assert config.head_group_columns == 5
+    assert config.patch_length == 160
+
+
+@pytest.mark.parametrize(("width", "columns"), [(20, 5), (16, 4), (7, 1), (6, 3), (25, 5)])
+def test_default_group_is_the_largest_divisor_up_to_five(width: int, columns: int) -> None:
+    assert PixelARConfig(patch_size=(8, width)).head_group_columns == columns
+
+
+def test_masked_mlp_spans_the_patch_by_default() -> None:
+    assert PixelARConfig(patch_size=(8, 16), head_num_layers=0).head_group_columns == 16
+
+
+def test_round_trip(tmp_path) -> None:
+    config = PixelARConfig(
+        patch_size=(16, 16), rope_parameters={"rope_type": "default", "rope_theta": 5000.0}
+    )
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert loaded.to_diff_dict() == config.to_diff_dict()
+    assert loaded.patch_size == (16, 16)
+    assert isinstance(loaded, PixelARConfig)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"hidden_size": 100, "num_attention_heads": 3}, ["100", "3"]),
+        ({"num_attention_heads": 8, "num_key_value_heads": 3}, ["8", "3"]),
+        ({"patch_size": (8, 0)}, ["(8, 0)"]),
+        ({"patch_size": (8, 8, 8)}, ["patch_size"]),
+        ({"patch_size": (12, 8)}, ["multiple of 8", "12"]),
+        ({"num_channels": 3}, ["num_channels=1", "3"]),
+        ({"head_group_columns": 7}, ["7", "20"]),
+        ({"head_num_layers": 0, "head_group_columns": 5}, ["head_group_columns", "20"]),
+        ({"head_hidden_size": 50, "head_num_attention_heads": 4}, ["50", "4"]),
+        ({"pixel_std": 0.0}, ["pixel_std", "0.0"]),
+        ({"vocab_size": 32000}, ["32000", "token head"]),
+    ],
+)
+def test_impossible_combinations_name_their_values(fields: dict, words: list[str]) -> None:
+    with pytest.raises(Exception) as caught:
+        PixelARConfig(**fields)
+    message = f"{caught.value} {caught.value.__cause__}"
+    for word in words:
+        assert word in message

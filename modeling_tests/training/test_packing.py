@@ -1,0 +1,145 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Packing: every character of every document arrives, in order, in blocks of one length."""
+
+import itertools
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from pixel_ar import PixelProcessor
+from pixel_ar.training import LanguageModelingCollator, PackedTextDataset
+
+TEXTS = [
+    "A short one.",
+    "A longer document that certainly needs more than one block of eight patches to be written down.",
+    "x",
+    "Exactly thirty-two characters..!",  # eight patches: its EOS patch does not fit in the block
+    "The last of them, of middling length.",
+]
+
+
+class Documents:
+    """An unshuffled stream; remembers the epochs it was asked for."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+        self.epochs: list[int] = []
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+    def __iter__(self):
+        return iter([{"text": text} for text in self.texts])
+
+
+@pytest.fixture(scope="module", params=["fixed-8", "unifont-16"])
+def processor(request) -> PixelProcessor:
+    return PixelProcessor.from_preset(request.param)
+
+
+def packed(
+    processor: PixelProcessor, texts: list[str], blocks: int, max_rewind: int = 0, size: int = 8
+) -> list[dict]:
+    dataset = PackedTextDataset(
+        Documents(texts), processor.renderer, processor.patch_size[1], size, max_rewind=max_rewind
+    )
+    return list(itertools.islice(dataset, blocks))
+
+
+@pytest.mark.parametrize("max_rewind", [0, 3, 7])
+def test_every_document_arrives_whole(processor: PixelProcessor, max_rewind: int) -> None:
+    """Glueing the pieces at their overlaps gives the documents back."""
+    pieces = [piece for block in packed(processor, TEXTS, 60, max_rewind) for piece in block["segments"]]
+    position = 0
+    for text in TEXTS:
+        assert pieces[position] == text
+        rest, seen = text, len(text)
+        while (
+            position + 1 < len(pieces)
+            and text.endswith(pieces[position + 1])
+            and pieces[position + 1] not in TEXTS
+        ):
+            position += 1
+            assert len(pieces[position]) < seen, "a resumed document must move on"
+            rest, seen = pieces[position], len(pieces[position])
+        assert text.endswith(rest)
+        position += 1
+
+
+def test_collated_blocks_are_full_and_read_back(processor: PixelProcessor) -> None:
+    blocks = packed(processor, TEXTS, 6)
+    batch = LanguageModelingCollator(processor, block_patches=8)(blocks)
+    height, width = processor.patch_size
+    assert batch["pixel_values"].shape == (6, 1, height, 8 * width)
+    assert batch["pixel_values"].dtype.is_floating_point is False
+    assert batch["labels"].shape == batch["attention_mask"].shape == (6, 8)
+    first = processor(text=[TEXTS[0]], return_tensors="np")["pixel_values"][0] * 255
+    np.testing.assert_array_equal(batch["pixel_values"][0, :, :, : first.shape[-1]].numpy(), first)
+
+
+def test_cut_text_resumes_at_the_character_the_cut_hit(processor: PixelProcessor) -> None:
+    text = "abcdefghijklmnopqrstuvwxyz" * 4
+    first, second = packed(processor, [text], 2)
+    columns = processor.renderer.render(text).char_columns
+    cut = 8 * processor.patch_size[1]
+    resumed = len(text) - len(second["segments"][0])
+    assert first["segments"] == [text]
+    assert not first["is_complete"]
+    assert columns[resumed] <= cut < columns[resumed + 1]
+
+
+def test_order_depends_on_the_seed_alone(processor: PixelProcessor) -> None:
+    assert packed(processor, TEXTS, 20, 7) == packed(processor, TEXTS, 20, 7)
+
+
+def test_documents_are_reshuffled_every_pass(processor: PixelProcessor) -> None:
+    documents = Documents(["some text"])
+    dataset = PackedTextDataset(documents, processor.renderer, processor.patch_size[1], 8)
+    list(itertools.islice(dataset, 4))
+    assert documents.epochs == list(range(len(documents.epochs)))
+    assert len(documents.epochs) > 2
+
+
+def test_an_empty_data_set_is_an_error(processor: PixelProcessor) -> None:
+    with pytest.raises(ValueError, match="no documents with text"):
+        packed(processor, [], 1)
+
+
+def test_blank_documents_only_is_an_error_not_an_endless_loop(processor: PixelProcessor) -> None:
+    with pytest.raises(ValueError, match="no documents with text"):
+        packed(processor, ["", "  "], 1)
+
+
+def test_tiny_blocks_are_refused(processor: PixelProcessor) -> None:
+    with pytest.raises(ValueError, match=r"at least 2.*got 1"):
+        PackedTextDataset(Documents(TEXTS), processor.renderer, 20, 1)
+
+
+def test_streamed_hub_data_sets_fit(processor: PixelProcessor) -> None:
+    stream = Dataset.from_dict({"text": TEXTS}).to_iterable_dataset().shuffle(seed=3, buffer_size=10)
+    dataset = PackedTextDataset(stream, processor.renderer, processor.patch_size[1], 8)
+    assert len(list(itertools.islice(dataset, 5))) == 5
+
+
+class TestCollator:
+    """Single texts."""
+
+    def test_texts_are_padded_and_labelled(self, processor: PixelProcessor) -> None:
+        batch = LanguageModelingCollator(processor)([{"text": TEXTS[0]}, {"text": TEXTS[1]}])
+        mask = batch["attention_mask"]
+        assert mask[0].sum() < mask[1].sum()
+        assert batch["labels"][mask == 1].eq(0).all()
+        assert batch["labels"][mask == 0].eq(-100).all()
+        width = processor.patch_size[1]
+        assert batch["pixel_values"][:, :, :, :width].eq(0).all()  # the start patch is ink
+        assert batch["pixel_values"][0, :, :, mask[0].sum() * width :].eq(255).all()
+
+    def test_missing_column(self, processor: PixelProcessor) -> None:
+        with pytest.raises(KeyError, match=r"'text'.*'body'.*remove_unused_columns"):
+            LanguageModelingCollator(processor)([{"body": "x"}])
+
+    def test_blocks_need_their_length(self, processor: PixelProcessor) -> None:
+        with pytest.raises(ValueError, match="block_patches"):
+            LanguageModelingCollator(processor)([{"segments": ["x"], "is_complete": True}])
