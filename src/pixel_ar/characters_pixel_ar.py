@@ -4,18 +4,21 @@
 
 Every code point has a defined result; nothing is cut off or lost unseen:
 
-| characters | result |
-|---|---|
-| LF, CR LF, CR, VT, FF, NEL, U+2028, U+2029 | `newline="space"`: one space; `"symbol"`: U+21B5 (`↵`) |
-| tab | one space (`tab="space"`) or `tab` spaces; no tab stops, so that a text never depends on what stands before it |
-| invisible format characters (soft hyphen, ZWSP, ZWNJ, ZWJ, BOM, word joiner, LRM, variation selectors, ...) | not drawn and absent from the normalised text: they have no shape in left-to-right text |
-| right-to-left and shaped scripts, combining marks left after NFC, right-to-left controls | `UnsupportedScriptError`, or with `unsupported="missing"` as a missing character |
-| other control characters (NUL, ESC, C1), private use, unassigned | a missing character unless an atlas has a glyph |
-| lone surrogates | a missing character under `missing="error"`, otherwise U+FFFD |
-| everything else | its glyph, or a missing character |
+- Line breaks of every kind (LF, CR LF, CR, VT, FF, NEL, U+2028, U+2029): one space (`newline="space"`) or `↵`
+  U+21B5 (`"symbol"`).
+- Tab: one space (`tab="space"`) or `tab` spaces. No tab stops, so that a text never depends on what stands
+  before it.
+- Invisible format characters (soft hyphen, ZWSP, ZWNJ, ZWJ, BOM, word joiner, LRM, variation selectors, ...):
+  absent from the normalised text; they have no shape in left-to-right text.
+- Right-to-left and shaped scripts, combining marks that NFC does not join to a letter, right-to-left controls:
+  `UnsupportedScriptError`; with `unsupported="missing"` they count as missing characters.
+- Other control characters (NUL, ESC, C1), private use, unassigned code points: missing unless an atlas has a
+  glyph.
+- Lone surrogates: missing under `missing="error"`, else U+FFFD.
+- Everything else: its glyph, or missing.
 
-A missing character raises `MissingGlyphError` (`missing="error"`), or is drawn as a box with its hexadecimal digits
-(`"hexbox"`; `"warn"` also warns once per renderer).
+A missing character raises `MissingGlyphError` (`missing="error"`), or is drawn as a box with its hexadecimal
+digits (`"hexbox"`; `"warn"` also warns once per renderer).
 """
 
 import re
@@ -26,7 +29,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-
 
 # Blocks whose text needs reordering, joining or stacking (Unicode 15.0 Blocks.txt; blocks never change once encoded).
 _UNSUPPORTED_BLOCKS = (
@@ -146,9 +148,9 @@ class MissingGlyphError(ValueError):
         shown = ", ".join(describe(char) for char in self.characters[:5])
         more = f" and {len(self.characters) - 5} more" if len(self.characters) > 5 else ""
         super().__init__(
-            f"no glyph for {shown}{more} in atlas {', '.join(self.atlases)}. Ways out: missing='hexbox' draws each as a "
-            "box with its hexadecimal code; add an atlas of the same height that covers it (unifont-16, 16 rows, covers "
-            "the Basic Multilingual Plane); or take it out of the text."
+            f"no glyph for {shown}{more} in atlas {', '.join(self.atlases)}. Ways out: missing='hexbox' draws each as "
+            "a box with its hexadecimal code; add an atlas of the same height that covers it (unifont-16, 16 rows, "
+            "covers the Basic Multilingual Plane); or take it out of the text."
         )
 
     def __reduce__(self) -> tuple:
@@ -171,9 +173,9 @@ class UnsupportedScriptError(ValueError):
             else "shaping or reordering"
         )
         super().__init__(
-            f"{describe(character)} ({script}) needs {need}, which this renderer does not do; drawing it glyph by glyph "
-            "would be wrong. Ways out: take such text out, or pass unsupported='missing' to treat these characters as "
-            "missing ones (with missing='hexbox' each becomes a box with its code)."
+            f"{describe(character)} ({script}) needs {need}, which this renderer does not do; drawing it glyph by "
+            "glyph would be wrong. Ways out: take such text out, or pass unsupported='missing' to treat these "
+            "characters as missing ones (with missing='hexbox' each becomes a box with its code)."
         )
 
     def __reduce__(self) -> tuple:

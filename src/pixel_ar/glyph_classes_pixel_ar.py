@@ -2,9 +2,10 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """The glyphs a reader can tell apart, and which character it names for each.
 
-Characters drawn alike (Latin `A`, Greek `Α`, Cyrillic `А`) form one class. The class stands for its canonical member:
-one of `alphabet` if given, else lower-case ASCII, other ASCII, then by code point, with characters that NFC replaces
-and ideographic radicals last. Within a word, the letters that only one script has decide about those that several share.
+Characters drawn alike (Latin `A`, Greek `Α`, Cyrillic `А`) form one class. The class stands for its canonical
+member: one of `alphabet` if given, else lower-case ASCII, other ASCII, then by code point, with characters that
+NFC replaces and ideographic radicals last. Within a word, the letters that only one script has decide about
+those that several share.
 """
 
 import re
@@ -17,8 +18,9 @@ import numpy as np
 from .characters_pixel_ar import drawable_mask
 from .rendering_pixel_ar import GlyphAtlas
 
-
-_WORD = re.compile(r"[^\W\d_]+")
+# Classes with at most this prior are frequent: a reader looks for them more closely.
+FREQUENT = 3.0
+_WORD = re.compile(r"[^\W_]+")
 _SCRIPTS = {"Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"), "Cyrillic": re.compile("[\u0400-\u052f]")}
 
 
@@ -87,6 +89,19 @@ class GlyphClasses:
         return tuple(sorted({len(cell) for cell in self.cells}))
 
     @cached_property
+    def prefixes(self) -> dict[bytes, tuple[int, tuple[int, ...]]]:
+        """First bytes of a cell, as many as the shortest has -> class of that very cell or -1, longer lengths."""
+        shortest = self.byte_lengths[0]
+        longer: dict[bytes, set[int]] = {}
+        for cell in self.cells:
+            lengths = longer.setdefault(cell[:shortest], set())
+            if len(cell) > shortest:
+                lengths.add(len(cell))
+        return {
+            prefix: (self.table.get(prefix, -1), tuple(sorted(lengths))) for prefix, lengths in longer.items()
+        }
+
+    @cached_property
     def uniform_keys(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Sorted uint64 keys of the cells and their classes, if all cells have one length of at most 8 bytes."""
         if len(self.byte_lengths) > 1 or self.byte_lengths[0] > 8:
@@ -102,7 +117,9 @@ class GlyphClasses:
         if len(self.codes) <= 4096:
             return np.arange(len(self.codes), dtype=np.int32)
         codes = self.codes
-        is_common = (codes < 0x530) | ((codes >= 0x2010) & (codes < 0x2060)) | ((codes >= 0x20A0) & (codes < 0x20D0))
+        is_common = (
+            (codes < 0x530) | ((codes >= 0x2010) & (codes < 0x2060)) | ((codes >= 0x20A0) & (codes < 0x20D0))
+        )
         is_common |= np.isin(codes, [ord(char) for char in self.alphabet])
         return np.flatnonzero(is_common).astype(np.int32)
 
@@ -114,7 +131,9 @@ class GlyphClasses:
     def canonical(self, text: str) -> str:
         """Replace every character by the canonical member of its class; wide blanks by spaces."""
         return "".join(
-            self.chars[self.members[code]] if code in self.members else " " * self._space_runs.get(code, 0) or chr(code)
+            self.chars[self.members[code]]
+            if code in self.members
+            else " " * self._space_runs.get(code, 0) or chr(code)
             for code in map(ord, text)
         )
 
@@ -124,9 +143,9 @@ class GlyphClasses:
         twins: dict[str, dict[str, str]] = {name: {} for name in _SCRIPTS}
         for code, index in self.members.items():
             char, canonical = chr(code), self.chars[index]
-            if char != canonical and canonical.isalpha():
+            if char != canonical and canonical.isalnum():
                 for name, pattern in _SCRIPTS.items():
-                    if pattern.match(char):
+                    if pattern.match(char) and not pattern.match(canonical):
                         twins[name].setdefault(canonical, char)
         return twins
 
@@ -155,8 +174,9 @@ class GlyphClasses:
         for name, pattern in _SCRIPTS.items():
             if pattern.search(word):
                 return name
-        shared = set().union(*(self._twins[name] for name in _SCRIPTS))
-        return None if all(char in shared for char in word) else ""
+        shared = set().union(*self._twins.values())
+        # Numbers stay numbers, though 5x8 draws Cyrillic `б` like `6`, unless other letters make them a word.
+        return None if all(char in shared and char.isalpha() for char in word) else ""
 
 
 def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:
@@ -170,19 +190,21 @@ def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:
     tier[is_lower] = 0
     tier[((codes >= 0x2E80) & (codes < 0x2FE0)) | ((codes >= 0x31C0) & (codes < 0x31F0))] = 4
     tier[[not unicodedata.is_normalized("NFC", chr(code)) for code in codes.tolist()]] = 5
-    rank = np.isin(codes, [ord(char) for char in alphabet]) if alphabet else np.zeros(len(codes), bool)
-    return codes[np.lexsort((codes, tier, ~rank))].tolist()
+    is_preferred = np.isin(codes, [ord(char) for char in alphabet])
+    # Where a font draws both cases alike (`Θθ` in 5x8), text mostly means the small letter.
+    is_large = np.array([not chr(code).islower() for code in codes.tolist()], dtype=bool)
+    return codes[np.lexsort((codes, is_large, tier, ~is_preferred))].tolist()
 
 
 def _priors(codes: np.ndarray, alphabet: str) -> np.ndarray:
-    """Return nats by kind of character: enough to break near ties, little against a few pixels."""
-    priors = np.full(len(codes), 6.0, np.float32)
-    priors[(codes < 0x180) | ((codes >= 0x2010) & (codes < 0x2030))] = 4.0
-    priors[codes < 0x80] = 1.0
+    """Return nats by kind of character, tuned on English strips with wrong pixels and columns."""
+    priors = np.full(len(codes), 18.0, np.float32)
+    priors[(codes < 0x180) | ((codes >= 0x2010) & (codes < 0x2030))] = 12.0
+    priors[codes < 0x80] = FREQUENT
     is_letter = [chr(code).isalpha() for code in codes.tolist()]
     priors[(codes < 0x80) & (np.array(is_letter, dtype=bool) | (codes == 0x20))] = 0.0
     if alphabet:
-        priors[:] = np.where(np.isin(codes, [ord(char) for char in alphabet]), 0.0, 6.0)
+        priors[:] = np.where(np.isin(codes, [ord(char) for char in alphabet]), 0.0, 18.0)
     return priors
 
 

@@ -2,9 +2,9 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Boxes that stand for characters without a glyph: the hexadecimal code in white on a block of ink.
 
-Eight rows: one line of four digits (six above U+FFFF), each three columns wide with a column of ink between, then a blank
-column. Sixteen rows and more: six digits in two lines on 16 columns. No column is ink from top to bottom, so a box can
-never be taken for an EOS patch, and the reader recognises boxes exactly.
+Eight rows: one line of four digits (six above U+FFFF), each three columns wide with a column of ink between,
+then a blank column. Sixteen rows and more: six digits in two lines on 16 columns. No column is ink from top to
+bottom, so a box can never be taken for an EOS patch, and the reader recognises boxes exactly.
 """
 
 import re
@@ -12,13 +12,13 @@ from functools import lru_cache
 
 import numpy as np
 
-
 # Each digit as five rows of three pixels, a row being an octal digit.
 _DIGIT_ROWS = (
-    "75557 26227 71747 71717 55711 74717 74757 71122 75757 75717 25755 65656 34443 65556 74647 74644".split()
+    "75557 26227 71747 71717 55711 74717 74757 71122 75757 75717 25755 65656 34443 65556 74647 74644"
 )
 _DIGITS = np.array(
-    [[[int(row) >> shift & 1 for shift in (2, 1, 0)] for row in rows] for rows in _DIGIT_ROWS], np.uint8
+    [[[int(row) >> shift & 1 for shift in (2, 1, 0)] for row in rows] for rows in _DIGIT_ROWS.split(" ")],
+    np.uint8,
 )
 
 
@@ -111,7 +111,7 @@ def _read_digits(columns: bytes, height: int, num_digits: int) -> int:
     rows = np.unpackbits(packed, axis=1).T
     code = 0
     for top, left in _digit_corners(height, num_digits):
-        same = (_DIGITS == 1 - rows[top : top + 5, left : left + 3]).all(axis=(1, 2))
+        same = (1 - rows[top : top + 5, left : left + 3] == _DIGITS).all(axis=(1, 2))
         if not same.any():
             return -1
         code = code << 4 | int(same.argmax())

@@ -2,10 +2,11 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Strip to text: the inverse of the renderer.
 
-A strip that the renderer drew is read exactly: every cell is looked up, nothing is estimated. Anything else goes to
-`noisy_reading_pixel_ar`. What pixels cannot tell is decided by rule (see `glyph_classes_pixel_ar`): characters drawn
-alike are read as the canonical one, and blanks at the end of a strip are dropped. So `read(render(text))` is
-`renderer.normalise(text)` up to these, and rendering the text that was read gives the same pixels again.
+A strip that the renderer drew is read exactly: every cell is looked up, nothing is estimated. Anything else
+goes to `noisy_reading_pixel_ar`. What pixels cannot tell is decided by rule (see `glyph_classes_pixel_ar`):
+characters drawn alike are read as the canonical one, and blanks at the end of a strip are dropped. So
+`read(render(text))` is `renderer.normalise(text)` up to these, and rendering the text that was read gives the
+same pixels again.
 """
 
 import math
@@ -18,7 +19,7 @@ import numpy as np
 
 from .glyph_classes_pixel_ar import glyph_classes
 from .hexbox_pixel_ar import find_hex_boxes
-from .noisy_reading_pixel_ar import NoisyReader, Segment, parse_exactly
+from .noisy_reading_pixel_ar import NoisyReader, Reading, parse_exactly
 from .rendering_pixel_ar import GlyphAtlas, PackedStrip, cell_width, load_atlases
 
 
@@ -62,7 +63,7 @@ class StripReader:
         self,
         atlases: "Sequence[str | os.PathLike[str] | GlyphAtlas]" = ("fixed-5x8",),
         alphabet: str = "",
-        slack_cost: float = 4.0,
+        slack_cost: float = 6.0,
         noise: float = 0.01,
         eos_width: int | None = None,
     ) -> None:
@@ -73,7 +74,12 @@ class StripReader:
         if eos_width is not None and eos_width < 1:
             raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
         self._atlases = load_atlases(atlases)
-        self._settings = {"alphabet": alphabet, "slack_cost": slack_cost, "noise": noise, "eos_width": eos_width}
+        self._settings = {
+            "alphabet": alphabet,
+            "slack_cost": slack_cost,
+            "noise": noise,
+            "eos_width": eos_width,
+        }
         self._eos_width = eos_width
         self._size = self._atlases[0].height // 8
         self._unit = cell_width(self._atlases) or 1
@@ -118,21 +124,17 @@ class StripReader:
         eos_column = self._find_eos(data)
         if eos_column is not None:
             data = data[: eos_column * self._size]
-        segments, position = [], 0
+        clean = self._read_uniform(data)
+        if clean is not None:
+            return self._finish(clean, 0.0, eos_column)
+        readings, position = [], 0
         for start, stop, char in find_hex_boxes(data, self.height, self._unit):
-            segments += self._read_piece(data, position, start, False)
-            segments.append((Segment(start, stop, -1, True, 1.0), char))
+            readings.append(self._read_piece(data, position, start, False))
+            readings.append(Reading.of([start], [stop], [ord(char)], [1.0], [True]))
             position = stop
-        if not segments and self._unit > 1:
-            clean = self._read_uniform(data)
-            if clean is not None:
-                return self._finish(*clean, 0.0, eos_column)
-        segments += self._read_piece(data, position, len(data) // self._size, True)
-        text = "".join(char for _, char in segments)
-        confidences = np.array([segment.confidence for segment, _ in segments], np.float32)
-        bounds = [segment.start for segment, _ in segments] + [segment.stop for segment, _ in segments[-1:]]
-        unreadable = self._unreadable(data, [segment for segment, _ in segments])
-        return self._finish(text, confidences, np.array(bounds or [0], np.int32), unreadable, eos_column)
+        readings.append(self._read_piece(data, position, len(data) // self._size, True))
+        reading = Reading.join(readings)
+        return self._finish(reading, self._unreadable(data, reading), eos_column)
 
     def read_batch(self, strips: Iterable[Any], height: int | None = None) -> list[ReadResult]:
         """Read several strips: a list, or an array `[B, H, W]` or `[B, 1, H, W]`; see [`read`]."""
@@ -187,14 +189,15 @@ class StripReader:
 
     # ---- text out ----
 
-    def _finish(
-        self, text: str, confidences: np.ndarray, bounds: np.ndarray, unreadable: float, eos_column: int | None
-    ) -> ReadResult:
+    def _finish(self, reading: Reading, unreadable: float, eos_column: int | None) -> ReadResult:
+        text = reading.text
         length = len(text.rstrip(" "))
         text = self._reader.classes.resolve_scripts(text[:length])
-        return ReadResult(text, confidences[:length], unreadable, bounds[: length + 1], eos_column)
+        starts, stops = reading.starts[:length], reading.stops[:length]
+        bounds = np.concatenate([starts, stops[-1:] if length else np.zeros(1, np.int32)])
+        return ReadResult(text, reading.confidences[:length], unreadable, bounds, eos_column)
 
-    def _read_uniform(self, data: bytes) -> tuple[str, np.ndarray, np.ndarray] | None:
+    def _read_uniform(self, data: bytes) -> Reading | None:
         """Look up all cells of a monospaced strip at once; None unless each is a glyph."""
         reader, width = self._reader, self._unit
         keys_and_classes = reader.classes.uniform_keys
@@ -214,55 +217,47 @@ class StripReader:
             found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
             if (keys[found] == wanted).all():
                 indices = classes[found]
-                text = reader.classes.codes[indices].astype("<u4").tobytes().decode("utf-32-le")
-                bounds = np.arange(phase, phase + width * len(text) + 1, width, dtype=np.int32)
-                return text, self._confidences_of(indices), bounds
+                starts = np.arange(phase, phase + width * len(indices), width, dtype=np.int32)
+                confidences = reader.clean_confidences(indices)
+                is_exact = np.ones(len(indices), bool)
+                return Reading(starts, starts + width, reader.classes.codes[indices], confidences, is_exact)
         return None
 
-    def _confidences_of(self, indices: np.ndarray) -> np.ndarray:
-        """Return float32 `[n]` for exactly matched classes."""
-        distinct, inverse = np.unique(indices, return_inverse=True)
-        values = [self._reader.clean_confidence(index) for index in distinct.tolist()]
-        return np.array(values, np.float32)[inverse]
-
-    def _read_piece(self, data: bytes, first: int, stop: int, is_last: bool) -> list[tuple[Segment, str]]:
+    def _read_piece(self, data: bytes, first: int, stop: int, is_last: bool) -> Reading:
         """Read columns [first, stop), which hold no box; at the end of a strip its blank columns do not count."""
         reader, size = self._reader, self._size
         piece = data[first * size : stop * size]
         if is_last:
             piece = piece.rstrip(b"\0")
         num_columns = -(-len(piece) // size)
-        if not num_columns:
-            return []
         reach = 2 * int(reader.classes.widths.max()) + 2
         padded = piece.ljust((num_columns + reach) * size, b"\0")
-        segments = self._read_exactly(padded, num_columns, first == 0, is_last)
-        if segments is None:
+        reading = self._read_exactly(padded, num_columns, first == 0, is_last)
+        if reading is None:
             columns = np.frombuffer(padded, np.uint8).reshape(-1, size)
-            segments = reader.read(columns, num_columns, is_last)
-        moved = [Segment(s.start + first, s.stop + first, s.index, s.is_exact, s.confidence) for s in segments]
-        return [(segment, reader.classes.chars[segment.index]) for segment in moved]
+            reading = reader.read(columns, num_columns, is_last)
+        return reading.moved(first)
 
-    def _read_exactly(self, padded: bytes, stop: int, is_first: bool, is_last: bool) -> list[Segment] | None:
+    def _read_exactly(self, padded: bytes, stop: int, is_first: bool, is_last: bool) -> Reading | None:
         """Parse a piece as glyphs only; None if there is no such parse."""
         classes = self._reader.classes
         blank = (len(padded) - len(padded.lstrip(b"\0"))) // self._size
         # At the start of a strip a text may begin at any column.
         for start in range(min(blank, classes.space_width - 1) + 1 if is_first else 1):
-            furthest, path = parse_exactly(classes, padded, start, stop)
-            if furthest == stop or (is_last and furthest > stop):
-                return [Segment(*glyph, True, self._reader.clean_confidence(glyph[2])) for glyph in path]
+            run = parse_exactly(classes, padded, start, stop)
+            if run.bounds[-1] == stop or (is_last and run.bounds[-1] > stop):
+                return self._reader.exact_reading(run)
         return None
 
-    def _unreadable(self, data: bytes, segments: list[Segment]) -> float:
-        if all(segment.is_exact for segment in segments) and segments:
-            exact = [(segment.start, segment.stop) for segment in segments]
-        else:
-            exact = [(segment.start, segment.stop) for segment in segments if segment.is_exact]
+    def _unreadable(self, data: bytes, reading: Reading) -> float:
+        """Return the share of the columns with ink that lie in no exactly drawn glyph."""
         has_ink = np.frombuffer(data, np.uint8).reshape(-1, self._size).any(axis=1)
         total = int(has_ink.sum())
-        explained = sum(int(has_ink[start:stop].sum()) for start, stop in exact)
-        return (total - explained) / total if total else 0.0
+        edges = np.zeros(len(has_ink) + 1, np.int32)
+        np.add.at(edges, reading.starts[reading.is_exact], 1)
+        np.add.at(edges, np.minimum(reading.stops[reading.is_exact], len(has_ink)), -1)
+        is_explained = np.cumsum(edges)[:-1] > 0
+        return int((has_ink & ~is_explained).sum()) / total if total else 0.0
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{key}={value!r}" for key, value in self._settings.items())

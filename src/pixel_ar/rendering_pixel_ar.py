@@ -2,9 +2,10 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Text to strip: glyph atlases and the strip renderer.
 
-A strip is the glyph columns of its characters, joined. Nothing is hinted, kerned or anti-aliased, so the same text gives
-the same bytes on every machine, and a strip costs a table lookup. Columns stay packed, eight rows a byte, until somebody
-needs pixels: bit set = ink, most significant bit = top row, `height // 8` bytes per column, column after column.
+A strip is the glyph columns of its characters, joined. Nothing is hinted, kerned or anti-aliased, so the same
+text gives the same bytes on every machine, and a strip costs a table lookup. Columns stay packed, eight rows a
+byte, until somebody needs pixels: bit set = ink, most significant bit = top row, `height // 8` bytes per
+column, column after column.
 
 What happens to each character before its glyph is looked up: see `characters_pixel_ar`.
 """
@@ -35,7 +36,6 @@ from .characters_pixel_ar import (
     unsupported_script,
 )
 from .hexbox_pixel_ar import draw_hex_box
-
 
 _ATLAS_FOLDER = Path(__file__).parent / "atlases"
 _ATLAS_FORMAT = "pixel_ar glyph atlas 1"
@@ -288,7 +288,7 @@ class _CellTable(dict[str, bytes]):
             self.has_warned = True
             warnings.warn(
                 f"no glyph for {describe(char)} in atlas {', '.join(atlas.name for atlas in self.atlases)}: it and "
-                "other such characters are drawn as boxes or U+FFFD (said once per renderer; coverage(text) lists them)",
+                "other such characters are drawn as boxes or U+FFFD (said once per renderer; see coverage)",
                 UserWarning,
                 stacklevel=2,
             )
