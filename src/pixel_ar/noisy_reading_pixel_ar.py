@@ -338,7 +338,7 @@ class NoisyReader:
 
     def _anchors(self, data: bytes, columns: np.ndarray, stop: int) -> list[ExactRun]:
         """Find stretches that parse exactly and are long enough not to do so by accident."""
-        has_ink = columns.any(axis=1)
+        has_ink: np.ndarray = columns.any(axis=1)
         runs, position = [], 0
         size, shortest = self.classes.height // 8, self.classes.byte_lengths[0]
         while position < stop:
@@ -366,7 +366,8 @@ class NoisyReader:
         if len(classes.common) == len(classes.codes):
             return []
         unit = math.gcd(*classes.widths.tolist())
-        position, places = 0, []
+        position = 0
+        places: list[int] = []
         for run in [*anchors, ExactRun([stop], [])]:
             places += range(position, run.bounds[0], unit)
             position = run.bounds[-1]
