@@ -78,7 +78,7 @@ class PixelARConfig(PreTrainedConfig):
     mlp_bias: bool = False
     tie_word_embeddings: bool = False
 
-    patch_size: tuple[int, int] | list[int] = (8, 20)
+    patch_size: tuple[int, ...] | list[int] = (8, 20)
     num_channels: int = 1
     pixel_mean: int | float = 0.5
     pixel_std: int | float = 0.5
