@@ -338,7 +338,7 @@ class NoisyReader:
 
     def _anchors(self, data: bytes, columns: np.ndarray, stop: int) -> list[ExactRun]:
         """Find stretches that parse exactly and are long enough not to do so by accident."""
-        has_ink: np.ndarray = columns.any(axis=1)
+        has_ink = np.asarray(columns.any(axis=1))
         runs, position = [], 0
         size, shortest = self.classes.height // 8, self.classes.byte_lengths[0]
         while position < stop:

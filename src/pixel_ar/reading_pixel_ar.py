@@ -251,7 +251,7 @@ class StripReader:
 
     def _unreadable(self, data: bytes, reading: Reading) -> float:
         """Return the share of the columns with ink that lie in no exactly drawn glyph."""
-        has_ink: np.ndarray = np.frombuffer(data, np.uint8).reshape(-1, self._size).any(axis=1)
+        has_ink = np.asarray(np.frombuffer(data, np.uint8).reshape(-1, self._size).any(axis=1))
         total = int(has_ink.sum())
         edges = np.zeros(len(has_ink) + 1, np.int32)
         np.add.at(edges, reading.starts[reading.is_exact], 1)
