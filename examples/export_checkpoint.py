@@ -1,0 +1,65 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Turns a training run into a folder to ship: bfloat16 weights, processor, model card, hashes.
+
+    python examples/export_checkpoint.py runs/pixel-ar-tiny src/pixel_ar/checkpoints/pixel-ar-tiny \
+        --card model_cards/pixel-ar-tiny.md
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import pixel_ar
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def export(run: Path, folder: Path) -> None:
+    """Writes model and processor as a user loads them."""
+    model = pixel_ar.PixelARForCausalLM.from_pretrained(run, dtype=torch.float32)
+    processor = pixel_ar.PixelProcessor.from_pretrained(run)
+    # Trainer switches the cache off; generation wants it.
+    model.config.use_cache = True
+    settings = {
+        "patch_size": processor.patch_size,
+        "model_max_patches": model.config.max_position_embeddings,
+        # Training draws what the atlas lacks as its code point; a user shall hear of it.
+        "missing": "error",
+    }
+    model.save_pretrained(folder)
+    pixel_ar.PixelProcessor(atlases=processor.renderer.atlases, **settings).save_pretrained(folder)
+    # The file is bfloat16, half the size; the configuration says float32, which is what it loads as.
+    weights = folder / "model.safetensors"
+    halved = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(weights).items()}
+    save_file(halved, weights, metadata={"format": "pt"})
+
+
+def main() -> None:
+    """Exports and prints what was written."""
+    parser = argparse.ArgumentParser(description="Training run to shipped checkpoint.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--card", type=Path, help="Markdown file copied as README.md")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    export(options.run, options.folder)
+    if options.card is not None:
+        shutil.copyfile(options.card, options.folder / "README.md")
+    files = sorted(path for path in options.folder.iterdir() if path.name != "sha256.json")
+    digests = {path.name: sha256(path) for path in files if path.suffix != ".md"}
+    (options.folder / "sha256.json").write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    for path in files:
+        print(f"{path.stat().st_size:>12,}  {path.name}")
+
+
+if __name__ == "__main__":
+    main()
