@@ -18,6 +18,22 @@ def test_derived_fields() -> None:
     assert config.patch_length == 160
 
 
+@pytest.mark.parametrize(
+    ("hidden_size", "head", "per_byte"),
+    [
+        (768, 192, 128),
+        (256, 192, 128),
+        (64, 64, 64),
+        (38, 36, 36),
+    ],
+)
+def test_default_head_is_not_wider_than_the_decoder(hidden_size: int, head: int, per_byte: int) -> None:
+    config = PixelARConfig(hidden_size=hidden_size, num_attention_heads=1)
+    assert (config.head_hidden_size, config.head_byte_hidden_size) == (head, per_byte)
+    other = PixelARConfig(hidden_size=hidden_size, num_attention_heads=1, head_hidden_size=192)
+    assert (other.head_hidden_size, other.head_byte_hidden_size) == (192, 128)
+
+
 @pytest.mark.parametrize(("width", "columns"), [(20, 5), (16, 4), (7, 1), (6, 3), (25, 5)])
 def test_default_group_is_the_largest_divisor_up_to_five(width: int, columns: int) -> None:
     assert PixelARConfig(patch_size=(8, width)).head_group_columns == columns

@@ -262,6 +262,27 @@ def test_gradient_checkpointing_gives_the_same_gradients() -> None:
         torch.testing.assert_close(parameter.grad, twin.grad, rtol=1e-5, atol=1e-6, msg=name)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_offloaded_weights_give_the_same_results(name: str) -> None:
+    """Weights that exist only while their own module is called, as with a `device_map` that offloads."""
+    accelerate = pytest.importorskip("accelerate")
+    model = build(name)
+    strips, labels = random_strips(model), torch.zeros(2, PATCHES, dtype=torch.long)
+    offloaded = copy.deepcopy(model)
+    accelerate.cpu_offload(offloaded, execution_device=torch.device("cpu"))
+    assert {parameter.device.type for parameter in offloaded.parameters()} == {"meta"}
+    columns = torch.full((2,), PATCHES * model.config.patch_width - 3)  # begins inside a patch
+    with torch.no_grad():
+        expected, output = (each(pixel_values=strips, labels=labels) for each in (model, offloaded))
+        torch.testing.assert_close(output.logits, expected.logits)
+        torch.testing.assert_close(output.loss, expected.loss)
+        torch.testing.assert_close(offloaded.log_likelihood(strips), model.log_likelihood(strips))
+        assert torch.equal(
+            offloaded.generate(pixel_values=strips, num_columns=columns, max_new_patches=2),
+            model.generate(pixel_values=strips, num_columns=columns, max_new_patches=2),
+        )
+
+
 def test_hidden_states_and_attentions_on_request() -> None:
     model = build(attn_implementation="eager")
     output = model(pixel_values=random_strips(model), output_hidden_states=True, output_attentions=True)

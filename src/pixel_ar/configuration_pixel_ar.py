@@ -29,7 +29,8 @@ class PixelARConfig(PreTrainedConfig):
         patch_embedding_hidden_size: Width of a hidden SiLU layer between pixels and embedding; `None` for the single
             linear projection of the papers. A hidden layer lets the first decoder layer see glyphs instead of pixels.
         patch_head: Name of the patch head, a key of `PATCH_HEADS`.
-        head_hidden_size: Width of the head's decoder over column groups.
+        head_hidden_size: Width of the head's decoder over column groups; `None` for 192, or for `hidden_size` where
+            that is smaller.
         head_intermediate_size: Width of that decoder's SwiGLU; `None` for 8/3 of `head_hidden_size`.
         head_num_layers: Layers of that decoder. 0 leaves the byte-causal masked MLP alone, which then has to span the
             whole patch: `head_group_columns` must equal the patch width.
@@ -37,7 +38,8 @@ class PixelARConfig(PreTrainedConfig):
         head_group_columns: Pixel columns written per step of that decoder; must divide the patch width. 1 gives a plain
             causal transformer over columns, the patch width a plain masked MLP; the glyph width is the sweet spot.
         head_byte_embedding_size: Width of the embedding of one byte (eight rows of one column).
-        head_byte_hidden_size: Hidden units per byte of the masked MLP inside a group.
+        head_byte_hidden_size: Hidden units per byte of the masked MLP inside a group; `None` for 128, or for
+            `head_hidden_size` where that is smaller.
         patch_loss_weight: Factor of the patch loss in `loss`.
         vocab_size: Reserved for dual-head models, which this version does not build; must be `None`.
     """
@@ -87,13 +89,13 @@ class PixelARConfig(PreTrainedConfig):
     patch_embedding_hidden_size: int | None = None
 
     patch_head: str = "autoregressive"
-    head_hidden_size: int = 192
+    head_hidden_size: int | None = None
     head_intermediate_size: int | None = None
     head_num_layers: int = 2
     head_num_attention_heads: int = 4
     head_group_columns: int | None = None
     head_byte_embedding_size: int = 32
-    head_byte_hidden_size: int = 128
+    head_byte_hidden_size: int | None = None
     patch_loss_weight: int | float = 1.0
     vocab_size: int | None = None
 
@@ -103,6 +105,11 @@ class PixelARConfig(PreTrainedConfig):
             self.num_key_value_heads = self.num_attention_heads
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
+        if self.head_hidden_size is None:
+            heads = self.head_num_attention_heads
+            self.head_hidden_size = max(min(192, self.hidden_size) // heads, 1) * heads
+        if self.head_byte_hidden_size is None:
+            self.head_byte_hidden_size = min(128, self.head_hidden_size)
         if self.head_intermediate_size is None:
             # Rounded up to a multiple of 64, as Llama does, so that matrix kernels stay on their fast path.
             self.head_intermediate_size = -(-8 * self.head_hidden_size // 3 // 64) * 64
@@ -182,7 +189,7 @@ class PixelARConfig(PreTrainedConfig):
                 f"head_num_layers=0 needs one group per patch: set head_group_columns to the patch width ({width}), "
                 f"not {self.head_group_columns}."
             )
-        if self.head_hidden_size % self.head_num_attention_heads != 0:
+        if self.head_hidden_size and self.head_hidden_size % self.head_num_attention_heads != 0:
             raise ValueError(
                 f"head_hidden_size ({self.head_hidden_size}) is not a multiple of head_num_attention_heads "
                 f"({self.head_num_attention_heads})."

@@ -7,10 +7,14 @@ exactly. `AutoregressivePatchHead` decodes it in two levels, both causal: a smal
 (about one glyph each), and inside a group a byte-causal masked MLP (as in MADE, arXiv 1502.03509). PIXAR's stage 1
 (arXiv 2401.03321, section 3.2) treats the pixels of a patch as independent instead, which is where its blur comes from.
 
+Every weight is read by its own module's `forward`: offloading, sharding, quantisation and adapters act when a module is
+called, and would not notice a `module.weight` read from outside.
+
 Shapes: N patches, D hidden size, P values per patch, G groups per patch, S bytes per group, E width of the column
 decoder, K byte embedding size, M hidden units per byte.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -115,17 +119,55 @@ class SlotLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_slots, out_features))
         nn.init.normal_(self.weight, std=0.02)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Maps all slots: `[N, slots, in]` to `[N, slots, out]`."""
-        return torch.einsum("nsi,sio->nso", inputs, self.weight) + self.bias
-
-    def forward_slot(self, inputs: torch.Tensor, slot: int) -> torch.Tensor:
-        """Maps one slot: `[N, in]` to `[N, out]`."""
+    def forward(self, inputs: torch.Tensor, slot: int | None = None) -> torch.Tensor:
+        """Maps all slots, `[N, slots, in]` to `[N, slots, out]`, or the given one, `[N, in]` to `[N, out]`."""
+        if slot is None:
+            return torch.einsum("nsi,sio->nso", inputs, self.weight) + self.bias
         return inputs @ self.weight[slot] + self.bias[slot]
 
     def extra_repr(self) -> str:
         """Shape for `print(model)`."""
         return f"slots={self.weight.shape[0]}, in={self.weight.shape[1]}, out={self.weight.shape[2]}"
+
+
+class CausalSlotLinear(nn.Module):
+    """Linear map without bias in which the output of a slot depends on the inputs of earlier slots only.
+
+    The weight is that of a full linear map; the blocks from a slot to itself or to an earlier one are never used.
+
+    Args:
+        num_slots: how many slots.
+        in_features: input width of a slot.
+        out_features: output width of a slot.
+    """
+
+    def __init__(self, num_slots: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.num_slots = num_slots
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = nn.Parameter(torch.empty(num_slots * out_features, num_slots * in_features))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def forward(self, inputs: torch.Tensor, slot: int | None = None) -> torch.Tensor:
+        """Maps all slots, `[N, slots * in]` to `[N, slots * out]`.
+
+        With `slot`, computes the output of that slot alone from the inputs before it: `[N, slot * in]` to `[N, out]`.
+        """
+        if slot is None:
+            return F.linear(inputs, self.weight * self._mask())
+        rows = slice(slot * self.out_features, (slot + 1) * self.out_features)
+        return F.linear(inputs, self.weight[rows, : slot * self.in_features])
+
+    def _mask(self) -> torch.Tensor:
+        """1 where a weight leads from a slot to a later one, shaped as the weight."""
+        shape = (self.num_slots, self.num_slots)
+        blocks = torch.ones(shape, dtype=self.weight.dtype, device=self.weight.device).tril(-1)
+        return blocks.repeat_interleave(self.out_features, 0).repeat_interleave(self.in_features, 1)
+
+    def extra_repr(self) -> str:
+        """Shape for `print(model)`."""
+        return f"slots={self.num_slots}, in={self.in_features}, out={self.out_features}"
 
 
 class ColumnDecoderLayer(nn.Module):
@@ -136,8 +178,9 @@ class ColumnDecoderLayer(nn.Module):
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__()
-        width = config.head_hidden_size
-        hidden = config.head_intermediate_size or width  # never None once the configuration is built
+        # None of these is None once the configuration is built.
+        width = config.head_hidden_size or config.hidden_size
+        hidden = config.head_intermediate_size or width
         self.num_heads = config.head_num_attention_heads
         self.attention_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
@@ -182,22 +225,17 @@ class GroupByteDecoder(nn.Module):
     def __init__(self, config: PixelARConfig, num_slots: int) -> None:
         super().__init__()
         self.num_slots = num_slots
-        self.hidden_size = config.head_byte_hidden_size
-        self.embedding_size = config.head_byte_embedding_size
+        # None of these is None once the configuration is built.
+        width = config.head_hidden_size or config.hidden_size
+        hidden_size = config.head_byte_hidden_size or width
         # SwiGLU: the gate lets earlier bytes select among the glyphs the state suggests.
-        gated = 2 * self.hidden_size
-        self.condition = nn.Linear(config.head_hidden_size, num_slots * gated)
+        gated = 2 * hidden_size
+        self.condition = nn.Linear(width, num_slots * gated)
         # A lone byte has none before it; an unused weight would stop distributed training.
-        self.previous_bytes: nn.Linear | None = None
+        self.previous_bytes: CausalSlotLinear | None = None
         if num_slots > 1:
-            self.previous_bytes = nn.Linear(num_slots * self.embedding_size, num_slots * gated, bias=False)
-        self.output = SlotLinear(num_slots, self.hidden_size, BYTE_VALUES)
-
-    def _causal(self, weight: torch.Tensor) -> torch.Tensor:
-        """The weight of `previous_bytes` with every block from a byte to itself or to an earlier one zeroed."""
-        blocks = torch.ones(self.num_slots, self.num_slots, dtype=weight.dtype, device=weight.device).tril(-1)
-        mask = blocks.repeat_interleave(2 * self.hidden_size, 0).repeat_interleave(self.embedding_size, 1)
-        return weight * mask
+            self.previous_bytes = CausalSlotLinear(num_slots, config.head_byte_embedding_size, gated)
+        self.output = SlotLinear(num_slots, hidden_size, BYTE_VALUES)
 
     def forward(self, states: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
         """Logits of all bytes at once (teacher forcing).
@@ -211,21 +249,23 @@ class GroupByteDecoder(nn.Module):
         """
         hidden = self.condition(states)
         if self.previous_bytes is not None:
-            hidden = hidden + F.linear(embedded.flatten(-2), self._causal(self.previous_bytes.weight))
+            hidden = hidden + self.previous_bytes(embedded.flatten(-2))
         gate, up = hidden.unflatten(-1, (self.num_slots, -1)).chunk(2, dim=-1)
         return self.output(F.silu(gate) * up)
 
     def first_logits(self, states: torch.Tensor) -> torch.Tensor:
         """Logits of the group's first byte, which needs its state alone: `[N, E]` to `[N, 256]`."""
-        rows = slice(0, 2 * self.hidden_size)
-        gates = F.linear(states, self.condition.weight[rows], self.condition.bias[rows])
-        return self.slot_logits(gates.unsqueeze(1), [], 0)
+        return self.slot_logits(self.gates(states), [], 0)
+
+    def gates(self, states: torch.Tensor) -> torch.Tensor:
+        """What the group's state gives to each of its bytes: `[N, E]` to `[N, S, 2M]`."""
+        return self.condition(states).unflatten(-1, (self.num_slots, -1))
 
     def slot_logits(self, gates: torch.Tensor, embedded: list[torch.Tensor], slot: int) -> torch.Tensor:
         """Logits of byte `slot` alone.
 
         Args:
-            gates: `[N, S, 2M]`, what `condition` gives for the group's state.
+            gates: `[N, S, 2M]`, from [`gates`].
             embedded: `[N, K]` for each of the `slot` bytes before it.
             slot: which byte of the group.
 
@@ -234,11 +274,9 @@ class GroupByteDecoder(nn.Module):
         """
         hidden = gates[:, slot]
         if slot and self.previous_bytes is not None:
-            rows = slice(slot * 2 * self.hidden_size, (slot + 1) * 2 * self.hidden_size)
-            weight = self.previous_bytes.weight[rows, : slot * self.embedding_size]
-            hidden = hidden + F.linear(torch.cat(embedded, dim=-1), weight)
+            hidden = hidden + self.previous_bytes(torch.cat(embedded, dim=-1), slot)
         gate, up = hidden.chunk(2, dim=-1)
-        return self.output.forward_slot(F.silu(gate) * up, slot)
+        return self.output(F.silu(gate) * up, slot)
 
 
 class AutoregressivePatchHead(PatchHead):
@@ -252,17 +290,19 @@ class AutoregressivePatchHead(PatchHead):
         super().__init__(config)
         height, width = self.patch_size
         self.bytes_per_column = height // 8
-        group_columns = config.head_group_columns or width  # never None once the configuration is built
+        # Neither of these is None once the configuration is built.
+        group_columns = config.head_group_columns or width
+        state_size = config.head_hidden_size or config.hidden_size
         self.num_groups = width // group_columns
         self.group_bytes = group_columns * self.bytes_per_column
         self.byte_embedding = nn.Embedding(self.group_bytes * BYTE_VALUES, config.head_byte_embedding_size)
-        self.condition = nn.Linear(config.hidden_size, self.num_groups * config.head_hidden_size)
+        self.condition = nn.Linear(config.hidden_size, self.num_groups * state_size)
         self.previous_group: nn.Linear | None = None
         if self.num_groups > 1:
             group_features = self.group_bytes * config.head_byte_embedding_size
-            self.previous_group = nn.Linear(group_features, config.head_hidden_size, bias=False)
+            self.previous_group = nn.Linear(group_features, state_size, bias=False)
         self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers)])
-        self.norm = LlamaRMSNorm(config.head_hidden_size, eps=config.rms_norm_eps)
+        self.norm = LlamaRMSNorm(state_size, eps=config.rms_norm_eps)
         self.group_decoder = GroupByteDecoder(config, self.group_bytes)
 
     def _embed_bytes(self, group_bytes: torch.Tensor, first_slot: int = 0) -> torch.Tensor:
@@ -318,11 +358,12 @@ class AutoregressivePatchHead(PatchHead):
         """See [`PatchHead.log_prob`]. The first `num_columns` alone are exact too: columns go left to right."""
         column_bytes = patches_to_bytes(patches, self.patch_size)
         logits = self.byte_logits(hidden_states, column_bytes).float()
+        column_bytes = column_bytes.to(logits.device)  # a split model may have put them elsewhere
         nats = F.cross_entropy(logits.flatten(0, 1), column_bytes.flatten(), reduction="none")
         nats = nats.view_as(column_bytes)
         if num_columns is not None:
             positions = torch.arange(nats.shape[-1], device=nats.device)
-            counted = positions < num_columns[:, None] * self.bytes_per_column
+            counted = positions < num_columns[:, None].to(nats.device) * self.bytes_per_column
             nats = torch.where(counted, nats, torch.zeros_like(nats))
         return -nats.sum(-1)
 
@@ -352,7 +393,7 @@ class AutoregressivePatchHead(PatchHead):
         for group in range(self.num_groups):
             state, past = self._next_group_state(conditions[:, group : group + 1], embedded, past)
             # One product per group instead of one per byte: each byte then reads its own part.
-            gates = self.group_decoder.condition(state[:, 0]).unflatten(-1, (self.group_bytes, -1))
+            gates = self.group_decoder.gates(state[:, 0])
             parts: list[torch.Tensor] = []
             for slot in range(self.group_bytes):
                 index = len(logits)

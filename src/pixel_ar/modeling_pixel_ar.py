@@ -31,7 +31,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_pixel_ar import PixelARConfig
 from .generation_pixel_ar import PixelGenerationMixin
-from .heads_pixel_ar import SlotLinear, build_patch_head
+from .heads_pixel_ar import CausalSlotLinear, SlotLinear, build_patch_head
 from .patching_pixel_ar import check_strip_shape, patchify, to_unit_range
 
 logger = logging.get_logger(__name__)
@@ -120,6 +120,8 @@ class PixelARPreTrainedModel(PreTrainedModel):
         if isinstance(module, SlotLinear):
             init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
             init.zeros_(module.bias)
+        elif isinstance(module, CausalSlotLinear):
+            init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
 
 
 class PixelARModel(PixelARPreTrainedModel):
@@ -291,9 +293,10 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         check_labels(labels, hidden_states.shape[:2])
         is_target = labels[:, 1:] != -100
         if attention_mask is not None and attention_mask.dim() == 2:
-            is_target = is_target & (attention_mask[:, 1:] != 0)
+            is_target = is_target & (attention_mask[:, 1:] != 0).to(is_target.device)
         patches = patchify(to_unit_range(pixel_values), self.patch_head.patch_size)[:, 1:]
         nats = self.patch_head.loss(hidden_states[:, :-1].flatten(0, 1), patches.flatten(0, 1))
+        is_target = is_target.to(nats.device)  # a split model may have put them elsewhere
         total = torch.where(is_target.flatten(), nats, torch.zeros_like(nats)).sum()
         if num_items_in_batch is None:
             return total / is_target.sum().clamp(min=1)

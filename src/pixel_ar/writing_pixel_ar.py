@@ -135,6 +135,8 @@ class PatchWriter:
         """The next patch of every row, `[B, C, H, w]`, from the states `[B, D]` of the patches before."""
         prefix = None if self.patches else self.prompt.prefix
         device = next(self.head.parameters()).device  # may differ from the decoder's in a split model
+        if device.type == "meta":
+            device = hidden_states.device  # offloaded weights, which arrive as each module is called
         sample = self.head.sample(
             hidden_states.to(device),
             do_sample=bool(self.config.do_sample),
