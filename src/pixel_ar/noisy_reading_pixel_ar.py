@@ -23,6 +23,8 @@ _POPCOUNT = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 # narrow glyphs parse by accident, and a parse that begins inside a letter soon falls into step.
 _MIN_CHARS, _MIN_INK_COLUMNS, _TRIM = 6, 12, 2
 _INFINITY = 1 << 60
+# The estimate of the noise is no smaller; above the second, no more of it is read off the share of exact glyphs.
+_MIN_NOISE, _CLEAN_NOISE = 5e-4, 0.01
 
 
 def _count_bits(bits: np.ndarray) -> np.ndarray:
@@ -43,34 +45,30 @@ class Reading:
         stops: int32 `[n]`, column after each.
         codes: uint32 `[n]`, code points.
         confidences: float32 `[n]`; see `ReadResult`.
-        is_exact: bool `[n]`, whether the pixels are exactly those of the glyph.
+        wrong: int32 `[n]`, pixels that differ from the glyph's; -1 if a column is missing or too many.
     """
 
     starts: np.ndarray
     stops: np.ndarray
     codes: np.ndarray
     confidences: np.ndarray
-    is_exact: np.ndarray
-
-    @classmethod
-    def of(cls, starts: list, stops: list, codes: list, confidences: list, is_exact: list) -> "Reading":
-        """Build a reading from lists."""
-        types = (np.int32, np.int32, np.uint32, np.float32, bool)
-        columns = (starts, stops, codes, confidences, is_exact)
-        return cls(*(np.array(column, kind) for column, kind in zip(columns, types, strict=True)))
+    wrong: np.ndarray
 
     @classmethod
     def join(cls, readings: "list[Reading]") -> "Reading":
         """Join readings of successive columns."""
-        names = ("starts", "stops", "codes", "confidences", "is_exact")
-        empty = cls.of([], [], [], [], [])
-        return cls(*(np.concatenate([getattr(item, name) for item in [empty, *readings]]) for name in names))
+        kinds = {"starts": "i4", "stops": "i4", "codes": "u4", "confidences": "f4", "wrong": "i4"}
+        empty = cls(**{name: np.zeros(0, kind) for name, kind in kinds.items()})
+        return cls(*(np.concatenate([getattr(item, name) for item in [empty, *readings]]) for name in kinds))
+
+    @property
+    def is_exact(self) -> np.ndarray:
+        """bool `[n]`, whether the pixels are exactly those of the glyph."""
+        return self.wrong == 0
 
     def moved(self, columns: int) -> "Reading":
         """Return the same characters, `columns` further right."""
-        return Reading(
-            self.starts + columns, self.stops + columns, self.codes, self.confidences, self.is_exact
-        )
+        return Reading(self.starts + columns, self.stops + columns, self.codes, self.confidences, self.wrong)
 
     @property
     def text(self) -> str:
@@ -85,10 +83,9 @@ class ExactRun:
     bounds: list[int]
     classes: list[int]
 
-    def trimmed(self, first: int, last: int) -> "ExactRun":
-        """Return the run without its `first` first and `last` last glyphs."""
-        keep = max(first, len(self.classes) - last)
-        return ExactRun(self.bounds[first : keep + 1], self.classes[first:keep])
+    def part(self, first: int, last: int) -> "ExactRun":
+        """Return the glyphs from number `first` to before number `last`."""
+        return ExactRun(self.bounds[first : last + 1], self.classes[first:last])
 
 
 def parse_exactly(classes: GlyphClasses, data: bytes, start: int, stop: int) -> ExactRun:
@@ -163,22 +160,16 @@ class _Group:
         classes: All glyphs.
         indices: int32 `[K]`, classes of one width.
         priors: float32, nats of every class of the atlas.
-        flip: Cost of a wrong pixel.
-        slack: Cost of a column too many or too few.
+        delta: Columns that a glyph has too many (1), or too few (-1).
     """
 
-    def __init__(
-        self, classes: GlyphClasses, indices: np.ndarray, priors: np.ndarray, flip: int, slack: int
-    ) -> None:
-        self.indices = indices
+    def __init__(self, classes: GlyphClasses, indices: np.ndarray, priors: np.ndarray, delta: int) -> None:
+        self.indices, self.delta = indices, delta
         self.width = int(classes.widths[indices[0]])
-        self.flip, self.slack = flip, slack
         bits = classes.bits(indices)  # [K, w, height // 8]
-        bytes_of_cell = np.arange(256, dtype=np.uint8)
+        every_byte = np.arange(256, dtype=np.uint8)
         # [w, height // 8, 256, K]
-        self.distances = _POPCOUNT[
-            bits.transpose(1, 2, 0)[:, :, None, :] ^ bytes_of_cell[None, None, :, None]
-        ]
+        self.distances = _POPCOUNT[bits.transpose(1, 2, 0)[:, :, None, :] ^ every_byte[None, None, :, None]]
         self.priors = np.round(priors[indices] * _SCALE).astype(np.int32)
 
     def _column_distances(
@@ -191,29 +182,27 @@ class _Group:
             total += self.distances[column, byte][values[:, byte]]
         return total
 
-    def wrong_pixels(self, columns: np.ndarray, starts: np.ndarray, delta: int) -> np.ndarray:
-        """Count the wrong pixels of every class at some columns.
+    def wrong_pixels(self, columns: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Count the wrong pixels of every class at some columns, with the extra or missing column at its best place.
 
         Args:
             columns: uint8 `[W, height // 8]`, long enough.
             starts: `[n]`, where the glyph begins.
-            delta: 0; 1 for one column too many at the best place inside the glyph; -1 for one missing.
 
         Returns:
             uint16 `[n, K]`.
         """
         before = [np.zeros((len(starts), len(self.indices)), np.uint16)]
-        last = self.width if delta == 0 else self.width - 1
-        for column in range(last):
+        for column in range(self.width if self.delta == 0 else self.width - 1):
             before.append(before[-1] + self._column_distances(columns, starts, column, 0))
-        if delta == 0:
+        if self.delta == 0:
             return before[-1]
         best, after = None, np.zeros_like(before[0])
         for column in range(self.width - 1, -1, -1):
-            if delta < 0:  # `column` is the missing one
+            if self.delta < 0:  # `column` is the missing one
                 total = before[column] + after
-            after = after + self._column_distances(columns, starts, column, delta)
-            if delta > 0:  # the extra one comes before `column`
+            after = after + self._column_distances(columns, starts, column, self.delta)
+            if self.delta > 0:  # the extra one comes before `column`
                 if column == 0:
                     break
                 total = before[column] + after
@@ -221,22 +210,52 @@ class _Group:
         assert best is not None
         return best
 
-    def costs(self, columns: np.ndarray, starts: np.ndarray, delta: int) -> np.ndarray:
-        """Return the cost of every class, int32 `[n, K]`, prior and slack included."""
-        wrong = self.wrong_pixels(columns, starts, delta).astype(np.int32)
-        wrong *= self.flip
-        wrong += self.priors
-        return wrong + self.slack if delta else wrong
+
+@dataclass(frozen=True)
+class _Costs:
+    """What a reading costs: the glyphs to look for, a wrong pixel, a column too many or too few."""
+
+    groups: list[_Group]
+    flip: int
+    slack: int
+
+    def of_group(
+        self, group: _Group, columns: np.ndarray, starts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cost of every class, int32 `[n, K]`, and its wrong pixels, uint16 `[n, K]`."""
+        wrong = group.wrong_pixels(columns, starts)
+        costs = wrong.astype(np.int32)
+        costs *= self.flip
+        costs += group.priors + (self.slack if group.delta else 0)
+        return costs, wrong
+
+    def best(self, columns: np.ndarray, span: int) -> "list[_Best]":
+        """Find the best class of every group at each column below `span`."""
+        found = []
+        for group in self.groups:
+            costs: list[int] = []
+            choices = []
+            for first in range(0, span, 128):  # chunks that stay in the cache
+                table, _ = self.of_group(group, columns, np.arange(first, min(span, first + 128)))
+                choice = table.argmin(axis=1)
+                choices.append(choice)
+                costs += np.take_along_axis(table, choice[:, None], 1)[:, 0].tolist()
+            found.append(_Best(group, costs, np.concatenate(choices)))
+        return found
 
 
-@dataclass
-class _Transition:
-    """The best glyph of one group with one `delta` at every column of a span."""
+@dataclass(frozen=True)
+class _Best:
+    """The best class of one group at every column of a span, and its cost."""
 
     group: _Group
-    delta: int
     costs: list[int]
     choices: np.ndarray
+
+
+def flip_cost(noise: float) -> int:
+    """Return the cost of a wrong pixel if this share of pixels is wrong."""
+    return max(1, round(_SCALE * math.log((1 - noise) / noise)))
 
 
 class NoisyReader:
@@ -245,17 +264,150 @@ class NoisyReader:
     Args:
         classes: The glyphs.
         slack_cost: Nats for a column too many or too few.
-        noise: Share of pixels that are wrong, above 0 and below 0.5.
+        noise: Share of pixels that are wrong, above 0 and below 0.5; None: estimated from each strip.
     """
 
-    def __init__(self, classes: GlyphClasses, slack_cost: float, noise: float) -> None:
+    def __init__(self, classes: GlyphClasses, slack_cost: float, noise: float | None) -> None:
         self.classes = classes
         self.slack = round(_SCALE * slack_cost)
-        self.flip = max(1, round(_SCALE * math.log((1 - noise) / noise)))
-        self._groups: dict[tuple[int, ...], list[tuple[_Group, int]]] = {}
+        self.noise = noise
+        self._groups: dict[tuple[int, ...], list[_Group]] = {}
         self._clean_confidences = np.full(len(classes.codes), np.nan, np.float32)
 
-    def _find_groups(self, seen: list[int]) -> list[tuple[_Group, int]]:
+    def read(self, columns: np.ndarray, stop: int, is_open: bool) -> Reading:
+        """Read columns [0, stop).
+
+        Args:
+            columns: uint8 `[W, height // 8]`, with blank columns beyond `stop` for twice the widest glyph.
+            stop: Where to stop.
+            is_open: Whether blank columns may come after `stop`, so that the last glyph may end there.
+
+        Returns:
+            What was read. Columns between its characters belong to no glyph.
+        """
+        runs = self._exact_runs(columns.tobytes(), columns, stop)
+        has_ink = np.asarray(columns[:stop].any(axis=1))
+        share = sum(int(has_ink[run.bounds[0] : run.bounds[-1]].sum()) for run in runs) / max(
+            1, int(has_ink.sum())
+        )
+        noise = self.noise or self._noise_of_share(share)
+        seen = self._trusted_codes(runs)
+        anchors = self._anchors(runs, seen, flip_cost(noise))
+        extra = self._extra_groups(columns, anchors, stop)
+        if self.noise is None and share < 0.9:
+            noise = self._estimate_noise(columns, stop, anchors, self._find_groups(seen) + extra)
+        costs = _Costs(self._find_groups(seen) + extra, flip_cost(noise), self.slack)
+        reading = self._read_between(columns, stop, is_open, anchors, costs)
+        codes = reading.codes.tolist()
+        foreign = {code >> 7 for code in codes if code > 0x7F and chr(code).isalpha()} - {
+            code >> 7 for code in seen
+        }
+        # Another script than expected: read again, knowing it.
+        if foreign and sum(code >> 7 in foreign for code in codes) > 0.15 * len(codes):
+            seen += [code for code in codes if code >> 7 in foreign]
+            costs = _Costs(self._find_groups(seen) + extra, costs.flip, self.slack)
+            reading = self._read_between(columns, stop, is_open, anchors, costs)
+        return reading
+
+    # ---- exact stretches ----
+
+    def _exact_runs(self, data: bytes, columns: np.ndarray, stop: int) -> list[ExactRun]:
+        """Find stretches that parse exactly and are long enough not to do so by accident."""
+        has_ink = np.asarray(columns.any(axis=1))
+        runs, position = [], 0
+        size, shortest = self.classes.height // 8, self.classes.byte_lengths[0]
+        while position < stop:
+            if data[position * size : position * size + shortest] in self.classes.prefixes:
+                run = parse_exactly(self.classes, data, position, stop)
+                num_inked = has_ink[position : run.bounds[-1]].sum()
+                if len(run.classes) >= _MIN_CHARS and num_inked >= _MIN_INK_COLUMNS:
+                    runs.append(run)
+                    position = run.bounds[-1]
+                    continue
+            position += 1
+        return runs
+
+    def _trusted_codes(self, runs: list[ExactRun]) -> list[int]:
+        """Return the code points read exactly, without blocks that are so rare that wrong pixels explain them."""
+        codes = np.concatenate([np.zeros(0, np.uint32), *(self.classes.codes[run.classes] for run in runs)])
+        blocks, counts = np.unique(codes[codes != 0x20] >> 7, return_counts=True)
+        return codes[np.isin(codes >> 7, blocks[counts > 0.1 * counts.sum()])].tolist() if len(blocks) else []
+
+    def _anchors(self, runs: list[ExactRun], seen: list[int], flip: int) -> list[ExactRun]:
+        """Cut the ends off exact runs, and glyphs that are rarer than the wrong pixels that make them of others."""
+        trusted = {code >> 7 for code in seen}
+        anchors = []
+        for run in runs:
+            first = _TRIM if run.bounds[0] else 0
+            for number in range(first, len(run.classes) - _TRIM + 1):
+                is_end = number >= len(run.classes) - _TRIM
+                if is_end or not self._is_plausible(run.classes[number], trusted, flip):
+                    if number > first:
+                        anchors.append(run.part(first, number))
+                    first = number + 1
+        return anchors
+
+    def _is_plausible(self, index: int, trusted: set[int], flip: int) -> bool:
+        prior = self.classes.prior_list[index]
+        if prior <= FREQUENT or int(self.classes.codes[index]) >> 7 in trusted:
+            return True
+        rivals, wrong = self._rivals(index)
+        frequent = self.classes.priors[rivals] <= FREQUENT
+        costs = self.classes.priors[rivals] + wrong * (flip / _SCALE)
+        return not frequent.any() or prior < float(costs[frequent].min())
+
+    def _rivals(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the other common classes of the same width, and their distances in pixels."""
+        common, widths = self.classes.common, self.classes.widths
+        rivals = common[(widths[common] == widths[index]) & (common != index)]
+        if not len(rivals):
+            return rivals, np.zeros(0, np.int32)
+        cell = self.classes.bits(np.array([index]))
+        return rivals, _count_bits((self.classes.bits(rivals) ^ cell).reshape(len(rivals), -1))
+
+    def exact_reading(self, run: ExactRun) -> Reading:
+        """Return an exact parse as a reading."""
+        bounds, indices = np.array(run.bounds, np.int32), np.array(run.classes, np.int32)
+        codes, confidences = self.classes.codes[indices], self.clean_confidences(indices)
+        return Reading(bounds[:-1], bounds[1:], codes, confidences, np.zeros(len(indices), np.int32))
+
+    def clean_confidences(self, indices: np.ndarray) -> np.ndarray:
+        """Return float32 `[n]`: the posterior of classes whose glyphs are matched exactly, against others as wide."""
+        known = self._clean_confidences[indices]
+        if np.isnan(known).any():
+            flip = flip_cost(self.noise or _CLEAN_NOISE) / _SCALE
+            for index in np.unique(indices[np.isnan(known)]).tolist():
+                rivals, wrong = self._rivals(index)
+                odds = np.exp(self.classes.priors[index] - self.classes.priors[rivals] - wrong * flip)
+                self._clean_confidences[index] = 1 / (1 + odds.sum())
+            known = self._clean_confidences[indices]
+        return known
+
+    # ---- what to look for, and at what cost ----
+
+    def _noise_of_share(self, share: float) -> float:
+        """Estimate the noise from the share of the ink that parses exactly."""
+        frequent = self.classes.widths[self.classes.priors <= FREQUENT]
+        pixels = self.classes.height * float(frequent.mean() if len(frequent) else self.classes.widths.mean())
+        return min(max(-math.log(max(share, 1e-3)) / pixels, _MIN_NOISE), _CLEAN_NOISE)
+
+    def _estimate_noise(
+        self, columns: np.ndarray, stop: int, anchors: list[ExactRun], groups: list[_Group]
+    ) -> float:
+        """Read a few hundred columns to see how many pixels are wrong."""
+        costs = _Costs([group for group in groups if group.delta == 0], flip_cost(0.03), self.slack)
+        position, unread, sample, wrong = 0, 0, 0, 0
+        for run in [*anchors, ExactRun([stop], [])]:
+            end = min(run.bounds[0], position + 512 - min(sample, 512))
+            unread += run.bounds[0] - position
+            if end > position:
+                wrong += int(self._read_span(columns, position, end, costs, True, True).wrong.sum())
+                sample += end - position
+            position = run.bounds[-1]
+        noise = wrong / max(1, sample) * unread / (stop * self.classes.height)
+        return min(max(noise, _MIN_NOISE), 0.2)
+
+    def _find_groups(self, seen: list[int]) -> list[_Group]:
         """Choose what to look for: every common class as it is, frequent ones with a column more or less as well.
 
         Characters of the blocks of 128 code points in which others were `seen` count as frequent, so that any script
@@ -269,98 +421,23 @@ class NoisyReader:
             is_seen = np.isin(classes.codes >> 7, blocks) & (not classes.alphabet)
             priors = np.where(is_seen, np.minimum(classes.priors, FREQUENT), classes.priors)
             common = np.union1d(classes.common, np.flatnonzero(is_seen)[:4096]).astype(np.int32)
-            frequent = common[priors[common] <= FREQUENT]
-            self._groups[blocks] = self._build_groups(common, priors, (0,))
-            self._groups[blocks] += self._build_groups(frequent[:1024], priors, (-1, 1))
+            frequent = common[priors[common] <= FREQUENT][:1024]
+            self._groups[blocks] = [
+                group
+                for indices, delta in ((common, 0), (frequent, -1), (frequent, 1))
+                for group in self._build_groups(indices, priors, delta)
+            ]
         return self._groups[blocks]
 
-    def _build_groups(
-        self, indices: np.ndarray, priors: np.ndarray, deltas: tuple[int, ...]
-    ) -> list[tuple[_Group, int]]:
+    def _build_groups(self, indices: np.ndarray, priors: np.ndarray, delta: int) -> list[_Group]:
         widths = self.classes.widths[indices]
-        groups = [
-            _Group(self.classes, indices[widths == width], priors, self.flip, self.slack)
-            for width in np.unique(widths)
+        return [
+            _Group(self.classes, indices[widths == width], priors, delta)
+            for width in np.unique(widths).tolist()
+            if width > 1 or delta == 0
         ]
-        return [(group, delta) for group in groups for delta in deltas if group.width > 1 or delta == 0]
 
-    def read(self, columns: np.ndarray, stop: int, is_open: bool) -> Reading:
-        """Read columns [0, stop).
-
-        Args:
-            columns: uint8 `[W, height // 8]`, with blank columns beyond `stop` for twice the widest glyph.
-            stop: Where to stop.
-            is_open: Whether blank columns may come after `stop`, so that the last glyph may end there.
-
-        Returns:
-            What was read. Columns between its characters belong to no glyph.
-        """
-        anchors = self._anchors(columns.tobytes(), columns, stop)
-        extra = self._extra_groups(columns, anchors, stop)
-        seen = [code for run in anchors for code in self.classes.codes[run.classes].tolist()]
-        reading = self._read_between(columns, stop, is_open, anchors, self._find_groups(seen) + extra)
-        codes = reading.codes.tolist()
-        foreign = {code >> 7 for code in codes if code > 0x7F and chr(code).isalpha()} - {
-            code >> 7 for code in seen
-        }
-        # Another script than expected: read again, knowing it.
-        if foreign and sum(code >> 7 in foreign for code in codes) > 0.15 * len(codes):
-            seen += [code for code in codes if code >> 7 in foreign]
-            reading = self._read_between(columns, stop, is_open, anchors, self._find_groups(seen) + extra)
-        return reading
-
-    def _read_between(
-        self,
-        columns: np.ndarray,
-        stop: int,
-        is_open: bool,
-        anchors: list[ExactRun],
-        groups: list[tuple[_Group, int]],
-    ) -> Reading:
-        """Keep what was read exactly and read what lies between."""
-        readings: list[Reading] = []
-        position = 0
-        for run in [*anchors, None]:
-            end = run.bounds[0] if run else stop
-            if end > position:
-                is_last = is_open and run is None
-                readings.append(self._read_span(columns, position, end, groups, position == 0, is_last))
-            if run:
-                readings.append(self.exact_reading(run))
-                position = run.bounds[-1]
-        return Reading.join(readings)
-
-    def exact_reading(self, run: ExactRun) -> Reading:
-        """Return an exact parse as a reading."""
-        bounds, indices = np.array(run.bounds, np.int32), np.array(run.classes, np.int32)
-        codes, confidences = self.classes.codes[indices], self.clean_confidences(indices)
-        return Reading(bounds[:-1], bounds[1:], codes, confidences, np.ones(len(indices), bool))
-
-    def _anchors(self, data: bytes, columns: np.ndarray, stop: int) -> list[ExactRun]:
-        """Find stretches that parse exactly and are long enough not to do so by accident."""
-        has_ink = np.asarray(columns.any(axis=1))
-        runs, position = [], 0
-        size, shortest = self.classes.height // 8, self.classes.byte_lengths[0]
-        while position < stop:
-            if data[position * size : position * size + shortest] not in self.classes.prefixes:
-                position += 1
-                continue
-            run = parse_exactly(self.classes, data, position, stop)
-            trimmed = run.trimmed(_TRIM if position else 0, _TRIM)
-            is_long = (
-                len(run.classes) >= _MIN_CHARS
-                and has_ink[position : run.bounds[-1]].sum() >= _MIN_INK_COLUMNS
-            )
-            if is_long and trimmed.classes:
-                runs.append(trimmed)
-                position = run.bounds[-1]
-            else:
-                position += 1
-        return runs
-
-    def _extra_groups(
-        self, columns: np.ndarray, anchors: list[ExactRun], stop: int
-    ) -> list[tuple[_Group, int]]:
+    def _extra_groups(self, columns: np.ndarray, anchors: list[ExactRun], stop: int) -> list[_Group]:
         """In an atlas of thousands, find the classes closest to each cell of the grid that was not read exactly."""
         classes = self.classes
         if len(classes.common) == len(classes.codes):
@@ -382,7 +459,7 @@ class NoisyReader:
                     self._nearest(columns[place : place + width], False)[0] for width in self._all_bits
                 )
         indices = np.array(sorted(wanted), np.int32)
-        return self._build_groups(indices, self.classes.priors, (0,))
+        return self._build_groups(indices, self.classes.priors, 0)
 
     @cached_property
     def _all_bits(self) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
@@ -403,96 +480,86 @@ class NoisyReader:
         best = int(wrong.argmin())
         return int(indices[best]), int(wrong[best])
 
-    def _transitions(
-        self, columns: np.ndarray, span: int, groups: list[tuple[_Group, int]]
-    ) -> list[_Transition]:
-        """Find the best class of every group at each column below `span`."""
-        transitions = []
-        for group, delta in groups:
-            costs: list[int] = []
-            choices = []
-            for first in range(0, span, 128):  # chunks that stay in the cache
-                table = group.costs(columns, np.arange(first, min(span, first + 128)), delta)
-                choice = table.argmin(axis=1)
-                choices.append(choice)
-                costs += np.take_along_axis(table, choice[:, None], 1)[:, 0].tolist()
-            transitions.append(_Transition(group, delta, costs, np.concatenate(choices)))
-        return transitions
+    # ---- Viterbi ----
+
+    def _read_between(
+        self, columns: np.ndarray, stop: int, is_open: bool, anchors: list[ExactRun], costs: _Costs
+    ) -> Reading:
+        """Keep what was read exactly and read what lies between."""
+        readings: list[Reading] = []
+        position = 0
+        for run in [*anchors, None]:
+            end = run.bounds[0] if run else stop
+            if end > position:
+                is_last = is_open and run is None
+                readings.append(self._read_span(columns, position, end, costs, position == 0, is_last))
+            if run:
+                readings.append(self.exact_reading(run))
+                position = run.bounds[-1]
+        return Reading.join(readings)
 
     def _read_span(
-        self,
-        columns: np.ndarray,
-        first: int,
-        stop: int,
-        groups: list[tuple[_Group, int]],
-        is_start: bool,
-        is_open: bool,
+        self, columns: np.ndarray, first: int, stop: int, costs: _Costs, is_start: bool, is_open: bool
     ) -> Reading:
         """Run the Viterbi algorithm on columns [first, stop)."""
         span = stop - first
         # Nothing beyond a closed end may be read as part of a glyph: it belongs to the exact stretch there.
         columns = columns[first:] if is_open else np.pad(columns[first:stop], ((0, 64), (0, 0)))
-        transitions = self._transitions(columns, span, groups)
+        candidates = costs.best(columns, span)
         ink = _POPCOUNT[columns[:span]].sum(axis=1, dtype=np.int64)
-        skips = (self.slack + self.flip * ink).tolist()
+        skips = (costs.slack + costs.flip * ink).tolist()
         if is_start:  # a text may begin at any column
-            blank = int(np.argmax(ink > 0)) if ink.any() else span
-            skips[: min(blank, self.classes.space_width - 1)] = [1] * min(blank, self.classes.space_width - 1)
-        edges = [
-            (item.group.width + item.delta, item.costs, number) for number, item in enumerate(transitions)
-        ]
-        reach = span + max(advance for advance, _, _ in edges) + 1
-        best, back = [_INFINITY] * (reach + 1), [(-1, -1)] * (reach + 1)
-        best[0] = 0
-        for position in range(span):
-            cost = best[position]
-            if cost == _INFINITY:
-                continue
-            if cost + skips[position] < best[position + 1]:
-                best[position + 1], back[position + 1] = cost + skips[position], (position, -1)
-            for advance, costs, number in edges:
-                total = cost + costs[position]
-                if total < best[position + advance]:
-                    best[position + advance], back[position + advance] = total, (position, number)
-        position = min(range(span, reach), key=best.__getitem__) if is_open else span
-        steps = []
-        while position > 0:
-            previous, number = back[position]
-            if number >= 0:
-                steps.append((previous, position, number))
-            position = previous
-        return self._to_reading(columns, steps[::-1], transitions).moved(first)
-
-    def _to_reading(
-        self, columns: np.ndarray, steps: list[tuple[int, int, int]], transitions: list[_Transition]
-    ) -> Reading:
+            blank = min(int(np.argmax(ink > 0)) if ink.any() else span, self.classes.space_width - 1)
+            skips[:blank] = [1] * blank
+        steps = _cheapest_path(
+            skips, [(best.group.width + best.group.delta, best.costs) for best in candidates], is_open
+        )
         table = np.array(steps, np.int32).reshape(-1, 3)
         codes, confidences = np.zeros(len(table), np.uint32), np.ones(len(table), np.float32)
-        is_exact = np.zeros(len(table), bool)
+        wrong = np.zeros(len(table), np.int32)
         for number in np.unique(table[:, 2]).tolist():
-            item, rows = transitions[number], np.flatnonzero(table[:, 2] == number)
-            choices = item.choices[table[rows, 0]]
-            costs = item.group.costs(columns, table[rows, 0], item.delta)
-            chosen = costs[np.arange(len(rows)), choices]
-            codes[rows] = self.classes.codes[item.group.indices[choices]]
-            confidences[rows] = 1 / np.exp((chosen[:, None] - costs) / _SCALE).sum(axis=1)
-            is_exact[rows] = (item.delta == 0) & (chosen == item.group.priors[choices])
-        return Reading(table[:, 0], table[:, 1], codes, confidences, is_exact)
+            best, rows = candidates[number], np.flatnonzero(table[:, 2] == number)
+            choices = best.choices[table[rows, 0]]
+            all_costs, all_wrong = costs.of_group(best.group, columns, table[rows, 0])
+            chosen = all_costs[np.arange(len(rows)), choices]
+            codes[rows] = self.classes.codes[best.group.indices[choices]]
+            confidences[rows] = 1 / np.exp((chosen[:, None] - all_costs) / _SCALE).sum(axis=1)
+            wrong[rows] = all_wrong[np.arange(len(rows)), choices] if best.group.delta == 0 else -1
+        return Reading(table[:, 0] + first, table[:, 1] + first, codes, confidences, wrong)
 
-    def clean_confidences(self, indices: np.ndarray) -> np.ndarray:
-        """Return float32 `[n]`: the posterior of classes whose glyphs are matched exactly, against others as wide."""
-        known = self._clean_confidences[indices]
-        if np.isnan(known).any():
-            for index in np.unique(indices[np.isnan(known)]).tolist():
-                self._clean_confidences[index] = self._clean_confidence(index)
-            known = self._clean_confidences[indices]
-        return known
 
-    def _clean_confidence(self, index: int) -> float:
-        common, widths, priors = self.classes.common, self.classes.widths, self.classes.priors
-        rivals = common[(widths[common] == widths[index]) & (common != index)]
-        if not len(rivals):
-            return 1.0
-        cell = self.classes.bits(np.array([index]))
-        wrong = _POPCOUNT[self.classes.bits(rivals) ^ cell].sum(axis=(1, 2), dtype=np.int32)
-        return float(1 / (1 + np.exp(priors[index] - priors[rivals] - wrong * (self.flip / _SCALE)).sum()))
+def _cheapest_path(
+    skips: list[int], edges: list[tuple[int, list[int]]], is_open: bool
+) -> list[tuple[int, int, int]]:
+    """Find the cheapest way over columns.
+
+    Args:
+        skips: Cost of leaving out each column.
+        edges: For each kind of step, its length and its cost at every column.
+        is_open: Whether the last step may lead beyond the end.
+
+    Returns:
+        (start, stop, kind) of every step taken.
+    """
+    span = len(skips)
+    reach = span + max(advance for advance, _ in edges) + 1
+    best, back = [_INFINITY] * (reach + 1), [(-1, -1)] * (reach + 1)
+    best[0] = 0
+    for position in range(span):
+        cost = best[position]
+        if cost == _INFINITY:
+            continue
+        if cost + skips[position] < best[position + 1]:
+            best[position + 1], back[position + 1] = cost + skips[position], (position, -1)
+        for kind, (advance, costs) in enumerate(edges):
+            total = cost + costs[position]
+            if total < best[position + advance]:
+                best[position + advance], back[position + advance] = total, (position, kind)
+    position = min(range(span, reach), key=best.__getitem__) if is_open else span
+    steps = []
+    while position > 0:
+        previous, kind = back[position]
+        if kind >= 0:
+            steps.append((previous, position, kind))
+        position = previous
+    return steps[::-1]

@@ -30,7 +30,8 @@ class ReadResult:
     Attributes:
         text: The characters, without blanks at the end.
         confidences: float32 `[len(text)]`: probability of the character against all others of its width on the same
-            columns, if each pixel is wrong with probability `noise`. Not of the columns being cut up rightly.
+            columns, if each pixel is wrong with probability `noise` (in clean stretches 1 % unless it is given). It
+            does not cover the doubt whether the columns were cut up rightly.
         unreadable: Share of the columns with ink that are not exactly those of the glyph they were read as; 0 for a
             clean strip, NaN never (0 for a blank strip).
         char_columns: int32 `[len(text) + 1]`, the column where each character starts, then where the last one ends.
@@ -51,7 +52,7 @@ class StripReader:
         atlases: As given to the renderer: names, paths or atlases.
         alphabet: Characters to prefer where glyphs are alike or pixels are wrong, e.g. all letters of a language.
         slack_cost: Nats for a column too many or too few.
-        noise: Share of pixels expected to be wrong in a strip that is not clean.
+        noise: Share of pixels expected to be wrong in a strip that is not clean; None: estimated from the strip.
         eos_width: Reading stops where this many columns in a row are all ink. No text of the bundled atlases has
             more than a few: their U+2588 FULL BLOCK is not quite full. None: never stop.
 
@@ -64,11 +65,11 @@ class StripReader:
         atlases: "Sequence[str | os.PathLike[str] | GlyphAtlas]" = ("fixed-5x8",),
         alphabet: str = "",
         slack_cost: float = 6.0,
-        noise: float = 0.01,
+        noise: float | None = None,
         eos_width: int | None = None,
     ) -> None:
-        if not 0 < noise < 0.5:
-            raise ValueError(f"noise must lie between 0 and 0.5, got {noise}")
+        if noise is not None and not 0 < noise < 0.5:
+            raise ValueError(f"noise must lie between 0 and 0.5, or be None, got {noise}")
         if not 0 <= slack_cost < math.inf:
             raise ValueError(f"slack_cost must be at least 0, got {slack_cost}")
         if eos_width is not None and eos_width < 1:
@@ -130,7 +131,7 @@ class StripReader:
         readings, position = [], 0
         for start, stop, char in find_hex_boxes(data, self.height, self._unit):
             readings.append(self._read_piece(data, position, start, False))
-            readings.append(Reading.of([start], [stop], [ord(char)], [1.0], [True]))
+            readings.append(_box_reading(start, stop, char))
             position = stop
         readings.append(self._read_piece(data, position, len(data) // self._size, True))
         reading = Reading.join(readings)
@@ -219,8 +220,8 @@ class StripReader:
                 indices = classes[found]
                 starts = np.arange(phase, phase + width * len(indices), width, dtype=np.int32)
                 confidences = reader.clean_confidences(indices)
-                is_exact = np.ones(len(indices), bool)
-                return Reading(starts, starts + width, reader.classes.codes[indices], confidences, is_exact)
+                wrong = np.zeros(len(indices), np.int32)
+                return Reading(starts, starts + width, reader.classes.codes[indices], confidences, wrong)
         return None
 
     def _read_piece(self, data: bytes, first: int, stop: int, is_last: bool) -> Reading:
@@ -265,6 +266,12 @@ class StripReader:
 
     def __reduce__(self) -> tuple:
         return _rebuild_reader, (self._atlases, self._settings)
+
+
+def _box_reading(start: int, stop: int, char: str) -> Reading:
+    """Return a box that was recognised as a reading of one character."""
+    place = np.array([[start], [stop], [0]], np.int32)
+    return Reading(place[0], place[1], np.array([ord(char)], np.uint32), np.ones(1, np.float32), place[2])
 
 
 def _rebuild_reader(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any]) -> StripReader:

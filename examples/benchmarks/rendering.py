@@ -1,0 +1,148 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Speed of rendering: the glyph-atlas renderer against Pillow's basic layout.
+
+Both draw the same texts of 500 characters, each text once, to packed columns: Pillow draws a 1-bit image, whose bits
+are then packed column by column; the renderer's strips are packed as they are. Pillow draws with its own default font
+unless --font names another; with the very font of the atlas, the pixels are compared as well:
+
+    apt-get download xfonts-base && dpkg-deb -x xfonts-base_*.deb xfonts
+    python examples/benchmarks/rendering.py --font xfonts/usr/share/fonts/X11/misc/5x8.pcf.gz
+
+It prints strips per second of CPU time on one core for every atlas and, under --threads, checks that threads and
+processes draw identical bytes. --require fails the run if the first atlas draws fewer strips per second.
+"""
+
+import argparse
+import concurrent.futures
+import gzip
+import hashlib
+import io
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image, ImageDraw, ImageFont
+
+from pixel_ar.rendering_pixel_ar import StripRenderer, bundled_atlases
+
+DATA = Path(__file__).parents[1] / "data" / "sotu_train.jsonl.gz"
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line; the defaults are the published measurement."""
+    parser = argparse.ArgumentParser(description="Speed of rendering, glyph atlas against Pillow.")
+    parser.add_argument("--atlases", nargs="+", default=["fixed-5x8", "tiny5-8", "unifont-16"])
+    parser.add_argument("--texts", type=int, default=2000)
+    parser.add_argument("--characters", type=int, default=500)
+    parser.add_argument("--pillow-texts", type=int, default=100, help="texts that Pillow draws; it is slow")
+    parser.add_argument(
+        "--font", type=Path, help="font for Pillow at 8 pixels (.pcf.gz, .ttf, ...); default: its own"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each; the fastest counts")
+    parser.add_argument(
+        "--threads", type=int, default=4, help="threads, and processes, that must draw the same bytes"
+    )
+    parser.add_argument("--require", type=float, default=0.0, help="fail below this many strips per second")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.atlases) - set(bundled_atlases()))
+    if unknown:
+        parser.error(f"unknown atlases {', '.join(unknown)}; bundled: {', '.join(bundled_atlases())}")
+    return options
+
+
+def load_texts(number: int, length: int) -> list[str]:
+    """Different texts of `length` ASCII characters from the State of the Union addresses."""
+    with gzip.open(DATA, "rt", encoding="utf-8") as lines:
+        words = " ".join(json.loads(line)["text"] for line in lines).encode("ascii", "ignore").decode()
+    words = "".join(char if char.isprintable() else " " for char in words)
+    if number * length > len(words):
+        sys.exit(f"the data hold {len(words)} characters, {number} texts of {length} need {number * length}")
+    return [words[start : start + length] for start in range(0, number * length, length)]
+
+
+def strips_per_second(draw: Callable[[str], bytes], texts: list[str], repeats: int) -> float:
+    """The best of several runs, in CPU time."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.process_time()
+        for text in texts:
+            draw(text)
+        best = min(best, time.process_time() - start)
+    return len(texts) / best
+
+
+def pillow_drawer(font_path: Path | None) -> Callable[[str], bytes]:
+    """A function that draws a text at 8 pixels with Pillow's basic layout and packs its columns."""
+    if font_path is None:
+        data = ImageFont.load_default(8).path
+        data.seek(0)
+    else:
+        raw = font_path.read_bytes()
+        data = io.BytesIO(gzip.decompress(raw) if font_path.suffix == ".gz" else raw)
+    font = ImageFont.truetype(data, 8, layout_engine=ImageFont.Layout.BASIC)
+
+    def draw(text: str) -> bytes:
+        image = Image.new("1", (int(font.getlength(text)), 8))
+        canvas = ImageDraw.Draw(image)
+        canvas.fontmode = "1"
+        canvas.text((0, 0), text, font=font, fill=1)
+        return np.packbits(np.asarray(image), axis=0).tobytes()
+
+    return draw
+
+
+def draw_and_hash(texts: list[str]) -> str:
+    """sha256 of all strips; runs in threads and in other processes."""
+    renderer = StripRenderer(["fixed-5x8"])
+    return hashlib.sha256(b"".join(map(renderer.render_bytes, texts))).hexdigest()
+
+
+def check_determinism(texts: list[str], workers: int) -> None:
+    """Draw the same texts in threads and in freshly started processes; stop if a byte differs."""
+    expected = draw_and_hash(texts)
+    spawn = multiprocessing.get_context("spawn")
+    for name, pool in (
+        ("threads", concurrent.futures.ThreadPoolExecutor(workers)),
+        ("processes", concurrent.futures.ProcessPoolExecutor(workers, mp_context=spawn)),
+    ):
+        with pool:
+            if set(pool.map(draw_and_hash, [texts] * workers)) != {expected}:
+                sys.exit(f"{workers} {name} drew other bytes than one")
+        print(f"identical bytes in {workers} {name}: {len(texts)} strips, sha256 {expected[:16]}...")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse_arguments(arguments)
+    texts = load_texts(options.texts, options.characters)
+    pillow = pillow_drawer(options.font)
+    pillow_rate = strips_per_second(pillow, texts[: options.pillow_texts], options.repeats)
+    font_name = options.font.name if options.font else "its default font"
+    print(f"{len(texts)} texts of {options.characters} characters, one core, CPU time")
+    print(f"{f'Pillow {PIL.__version__}, {font_name}, 8 rows':44s} {pillow_rate:10,.0f} strips/s")
+    rates = []
+    for name in options.atlases:
+        renderer = StripRenderer([name])
+        renderer.render_bytes(texts[0])
+        rates.append(strips_per_second(renderer.render_bytes, texts, options.repeats))
+        label = f"pixel_ar {name}, {renderer.height} rows"
+        print(f"{label:44s} {rates[-1]:10,.0f} strips/s {rates[-1] / pillow_rate:8.1f}x Pillow")
+    if options.font:
+        fixed = StripRenderer(["fixed-5x8"])
+        same = sum(pillow(text) == fixed.render_bytes(text) for text in texts[: options.pillow_texts])
+        print(f"same pixels as Pillow: {same} of {min(len(texts), options.pillow_texts)} strips")
+    if options.threads:
+        check_determinism(texts[:200], options.threads)
+    if rates[0] < options.require:
+        sys.exit(
+            f"{options.atlases[0]}: {rates[0]:,.0f} strips/s is below the required {options.require:,.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
