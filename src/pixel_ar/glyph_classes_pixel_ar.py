@@ -3,9 +3,9 @@
 """The glyphs a reader can tell apart, and which character it names for each.
 
 Characters drawn alike (Latin `A`, Greek `Α`, Cyrillic `А`) form one class. The class stands for its canonical
-member: one of `alphabet` if given, else lower-case ASCII, other ASCII, then by code point, with characters that
-NFC replaces and ideographic radicals last. Within a word, the letters that only one script has decide about
-those that several share.
+member: one of `alphabet` if given, else lower-case ASCII, other ASCII, then by code point, with phonetic letters,
+ideographic radicals and characters that NFC replaces last. Within a word, the letters that only one script has
+decide about those that several share.
 """
 
 import re
@@ -163,7 +163,9 @@ class GlyphClasses:
             decided = decided if script is None else script
             twins = self._twins.get(decided, {})
             word = match.group()
-            if twins and all(char in twins or _SCRIPTS[decided].match(char) for char in word):
+            # Numbers stay numbers, though 5x8 draws Cyrillic `б` like `6`, unless other letters make them a word.
+            is_word = script is not None or word.isalpha()
+            if twins and is_word and all(char in twins or _SCRIPTS[decided].match(char) for char in word):
                 word = "".join(twins.get(char, char) for char in word)
             pieces += [text[position : match.start()], word]
             position = match.end()
@@ -171,12 +173,11 @@ class GlyphClasses:
 
     def _script_of(self, word: str) -> str | None:
         """Name the script of a word by the letters only one script has; None if all are shared; "" if another's."""
-        for name, pattern in _SCRIPTS.items():
-            if pattern.search(word):
-                return name
         shared = set().union(*self._twins.values())
-        # Numbers stay numbers, though 5x8 draws Cyrillic `б` like `6`, unless other letters make them a word.
-        return None if all(char in shared and char.isalpha() for char in word) else ""
+        for name, pattern in _SCRIPTS.items():
+            if any(pattern.match(char) and char not in shared for char in word):
+                return name
+        return None if all(char in shared or not char.isalpha() for char in word) else ""
 
 
 def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:
@@ -188,7 +189,8 @@ def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:
     is_digit = (codes >= ord("0")) & (codes <= ord("9"))
     tier[is_upper | is_digit | (codes == ord(" "))] = 1
     tier[is_lower] = 0
-    tier[((codes >= 0x2E80) & (codes < 0x2FE0)) | ((codes >= 0x31C0) & (codes < 0x31F0))] = 4
+    is_phonetic = ((codes >= 0x250) & (codes < 0x2B0)) | ((codes >= 0x1D00) & (codes < 0x1DC0))
+    tier[is_phonetic | ((codes >= 0x2E80) & (codes < 0x2FE0)) | ((codes >= 0x31C0) & (codes < 0x31F0))] = 4
     tier[[not unicodedata.is_normalized("NFC", chr(code)) for code in codes.tolist()]] = 5
     is_preferred = np.isin(codes, [ord(char) for char in alphabet])
     # Where a font draws both cases alike (`Θθ` in 5x8), text mostly means the small letter.
