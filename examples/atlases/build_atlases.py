@@ -21,8 +21,8 @@ What is done to the glyphs, besides rasterising at the font's native size:
 - Control, format, private-use and unassigned characters are left out; the renderer decides about those. So are
   placeholders without ink (U+040D and U+045D in the 5x8 font).
 - No glyph is all ink: U+2588 FULL BLOCK loses its top left pixel, so that no text can contain an EOS patch.
-- Tiny5 letters with marks that are higher than eight rows lose the blank row between mark and letter; letters that are
-  still too high are left out. Glyphs wider than their advance get a wider cell instead of being cut.
+- Tiny5 letters with marks that are higher than eight rows lose the blank row between mark and letter, or a row that is
+  drawn twice; letters that are still too high are left out. Glyphs wider than their advance get a wider cell.
 """
 
 import argparse
@@ -189,20 +189,23 @@ def rasterise(
 
 
 def fit_rows(canvas: np.ndarray, top: int, height: int) -> np.ndarray | None:
-    """Move marks closer to their letter until the ink fits into `height` rows from `top`; None if it cannot."""
+    """Take out rows until the ink fits into `height` rows from `top`; None if none can be spared."""
     canvas = canvas.copy()
     while True:
         ink = np.flatnonzero(canvas.any(axis=1))
         if not len(ink) or (ink[0] >= top and ink[-1] < top + height):
             return canvas[top : top + height]
-        blank = [row for row in range(ink[0], ink[-1]) if not canvas[row].any()]
-        if not blank:
+        rows = range(ink[0], ink[-1])
+        spare = [row for row in rows if not canvas[row].any()]
+        # Without a gap (the ring of Å), a row that is drawn twice can be spared.
+        spare = spare or [row for row in rows if (canvas[row] == canvas[row + 1]).all()]
+        if not spare:
             return None
-        if ink[0] < top:  # everything above the lowest gap moves down one row
-            canvas[1 : blank[0] + 1] = canvas[: blank[0]]
+        if ink[0] < top:  # what stands above moves down one row
+            canvas[1 : spare[0] + 1] = canvas[: spare[0]]
             canvas[0] = 0
         else:
-            canvas[blank[-1] : -1] = canvas[blank[-1] + 1 :]
+            canvas[spare[-1] : -1] = canvas[spare[-1] + 1 :]
             canvas[-1] = 0
 
 
