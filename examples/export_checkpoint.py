@@ -23,7 +23,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def export(run: Path, folder: Path) -> None:
+def export(run: Path, folder: Path, preset: str | None) -> None:
     """Writes model and processor as a user loads them."""
     model = pixel_ar.PixelARForCausalLM.from_pretrained(run, dtype=torch.float32)
     processor = pixel_ar.PixelProcessor.from_pretrained(run)
@@ -36,7 +36,11 @@ def export(run: Path, folder: Path) -> None:
         "missing": "error",
     }
     model.save_pretrained(folder)
-    pixel_ar.PixelProcessor(atlases=processor.renderer.atlases, **settings).save_pretrained(folder)
+    if preset is None:
+        shipped = pixel_ar.PixelProcessor(atlases=processor.renderer.atlases, **settings)
+    else:
+        shipped = pixel_ar.PixelProcessor.from_preset(preset, **settings)
+    shipped.save_pretrained(folder)
     # The file is bfloat16, half the size; the configuration says float32, which is what it loads as.
     weights = folder / "model.safetensors"
     halved = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(weights).items()}
@@ -48,10 +52,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Training run to shipped checkpoint.")
     parser.add_argument("run", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--preset", help="take the atlases of this preset as they are bundled now, not the run's"
+    )
     parser.add_argument("--card", type=Path, help="Markdown file copied as README.md")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    export(options.run, options.folder)
+    export(options.run, options.folder, options.preset)
     if options.card is not None:
         shutil.copyfile(options.card, options.folder / "README.md")
     files = sorted(path for path in options.folder.iterdir() if path.name != "sha256.json")
