@@ -230,6 +230,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         logits_to_keep: int | torch.Tensor = 0,
         num_columns: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
+        skip_logits: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> PixelARCausalLMOutput:
         r"""Predicts patch t + 1 at position t.
@@ -247,6 +248,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             num_columns: `[B]`, accepted so that a processor's whole output can be passed; only `generate` and
                 `log_likelihood` use it.
             num_items_in_batch: number of labelled patches over all accumulated batches, from Trainer.
+            skip_logits: leave `logits` at `None`. Default: only in training with labels, where a step needs the loss
+                alone; pass `False` for a loss of your own on the logits.
 
         Raises:
             ValueError: for labels that are not integers `[B, T]`, or strips and masks that do not fit.
@@ -267,8 +270,10 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
                 hidden_states, pixel_values, attention_mask, labels, num_items_in_batch
             )
             loss = self.config.patch_loss_weight * patch_loss
-        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.patch_head.logits(hidden_states[:, kept])
+        logits = None
+        if not (self.training and labels is not None if skip_logits is None else skip_logits):
+            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+            logits = self.patch_head.logits(hidden_states[:, kept])
         return PixelARCausalLMOutput(
             loss=loss,
             patch_loss=patch_loss,
