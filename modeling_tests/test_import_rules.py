@@ -24,7 +24,7 @@ WITHOUT_TORCH = {"rendering", "reading", "noisy_reading", "glyph_classes", "char
 
 # Lower layers first. A file imports from layers below its own, or from its own layer; never from above.
 LAYERS = [
-    {"configuration", "patching", "characters", "hexbox", "imaging", "rendering"},
+    {"configuration", "presets", "patching", "characters", "hexbox", "imaging", "rendering"},
     {"glyph_classes", "heads", "layout"},
     {"noisy_reading"},
     {"reading"},

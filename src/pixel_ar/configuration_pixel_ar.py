@@ -3,15 +3,17 @@
 """Configuration of pixel-autoregressive models.
 
 The backbone fields carry the Llama names (PIXAR and PixelGPT are Llama decoders over patches); the rest says how a
-strip is cut into patches, how pixels enter the model and which patch head leaves it.
+strip is cut into patches, how pixels enter the model, which patch head leaves it, and whether there are tokens too.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_rope_utils import RopeParameters
 from transformers.utils.type_validators import interval
+
+from .presets_pixel_ar import CONFIG_PRESETS
 
 
 @strict
@@ -21,7 +23,7 @@ class PixelARConfig(PreTrainedConfig):
     Args:
         patch_size: `(height, width)` of a patch in pixels. The height is that of the strip. (8, 20) holds four
             characters of the 5x8 atlas, so that no glyph is cut.
-        num_channels: Colour channels of a strip; the autoregressive head needs 1.
+        num_channels: Colour channels of a strip, 1 or 3; the autoregressive head needs 1.
         pixel_mean: Subtracted from pixel values in [0, 1] before the patch embedding.
         pixel_std: Divides the centred pixel values. 0.5 and 0.5 give PIXAR's `2x - 1`.
         patch_embedding_bias: Whether the patch projection has a bias (PIXAR: no, PixelGPT: yes).
@@ -40,8 +42,27 @@ class PixelARConfig(PreTrainedConfig):
         head_byte_embedding_size: Width of the embedding of one byte (eight rows of one column).
         head_byte_hidden_size: Hidden units per byte of the masked MLP inside a group; `None` for 128, or for
             `head_hidden_size` where that is smaller.
+        norm_pix_loss: Whether the regression head's targets are normalised patch by patch, `(x - mean) / sqrt(var +
+            1e-6)` with the unbiased variance (PixelGPT). Mean and contrast of a patch are lost then, so such a model
+            cannot write pixels.
+        regression_output_range: What the regression head's outputs mean as pixels: `"unit"`, [0, 1]; `"signed"`, [-1,
+            1] in generation although the loss fits [0, 1], which is what PIXAR's RGB release does.
+        patch_loss_reduction: `"patch"`, the mean over the labelled patches of a batch; `"sample"`, the mean over the
+            patches of each row, then over the rows (PIXAR). `None` for `"sample"` with the bernoulli head, else
+            `"patch"`.
         patch_loss_weight: Factor of the patch loss in `loss`.
-        vocab_size: Reserved for dual-head models, which this version does not build; must be `None`.
+        token_loss_weight: Factor of the token loss in `loss`.
+        vocab_size: Size of the tokenizer's vocabulary. Setting it adds a token embedding and a token head (MonoGPT,
+            DualGPT); `None` for models of pixels alone.
+        pad_token_id: Token that fills short rows.
+        bos_token_id: Token that begins a text; `generate` puts it between patches and the tokens that follow them.
+        eos_token_id: Token that ends a text.
+        predict_across_modalities: Whether the first token after patches, and the first patch after tokens, is a
+            target. PixelGPT: no; a token text begins with its `bos_token_id`, a strip with an EOS patch, as given.
+        classifier_bias: Whether the classification layer has a bias (PIXAR: yes, PixelGPT: no).
+        classifier_pooling: State that is classified: `"last"`, of the last attended position; `"mean"`, over the
+            attended positions; `"pixelgpt_pair"`, as PixelGPT's released code does for pairs, where a row without
+            token padding takes its last patch position.
     """
 
     model_type = "pixel_ar"
@@ -96,8 +117,18 @@ class PixelARConfig(PreTrainedConfig):
     head_group_columns: int | None = None
     head_byte_embedding_size: int = 32
     head_byte_hidden_size: int | None = None
+    norm_pix_loss: bool = False
+    regression_output_range: Literal["unit", "signed"] = "unit"
+    patch_loss_reduction: Literal["patch", "sample"] | None = None
     patch_loss_weight: int | float = 1.0
+    token_loss_weight: int | float = 1.0
     vocab_size: int | None = None
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    predict_across_modalities: bool = False
+    classifier_bias: bool = False
+    classifier_pooling: Literal["last", "mean", "pixelgpt_pair"] = "last"
 
     def __post_init__(self, **kwargs: Any) -> None:
         self.patch_size = tuple(self.patch_size)
@@ -115,6 +146,8 @@ class PixelARConfig(PreTrainedConfig):
             self.head_intermediate_size = -(-8 * self.head_hidden_size // 3 // 64) * 64
         if self.head_group_columns is None:
             self.head_group_columns = self._default_group_columns()
+        if self.patch_loss_reduction is None:
+            self.patch_loss_reduction = "sample" if self.patch_head == "bernoulli" else "patch"
         super().__post_init__(**kwargs)
 
     def _default_group_columns(self) -> int:
@@ -123,6 +156,21 @@ class PixelARConfig(PreTrainedConfig):
         if self.head_num_layers == 0:
             return width
         return max(size for size in range(1, 6) if width % size == 0)
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "PixelARConfig":
+        """The configuration of a published model, or of one of ours.
+
+        Args:
+            name: a key of `CONFIG_PRESETS`, such as `"pixar-113m"` or `"dualgpt-350m"`.
+            overrides: fields that shall differ.
+
+        Raises:
+            ValueError: for an unknown name, listing the known ones.
+        """
+        if name not in CONFIG_PRESETS:
+            raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(CONFIG_PRESETS)}.")
+        return cls(**{**CONFIG_PRESETS[name], **overrides})
 
     @property
     def patch_height(self) -> int:
@@ -161,13 +209,28 @@ class PixelARConfig(PreTrainedConfig):
             )
         if self.pixel_std <= 0:
             raise ValueError(f"pixel_std must be positive, got {self.pixel_std}.")
-        if self.vocab_size is not None:
-            raise ValueError(
-                f"vocab_size={self.vocab_size}: models with a token head are not part of this version of pixel_ar; "
-                "leave vocab_size at None."
-            )
+        if self.num_channels not in (1, 3):
+            raise ValueError(f"num_channels must be 1 or 3, got {self.num_channels}.")
+        if self.patch_head == "bernoulli" and self.norm_pix_loss:
+            raise ValueError("norm_pix_loss=True belongs to patch_head='regression', not to 'bernoulli'.")
+        self._validate_tokens()
         if self.patch_head == "autoregressive":
             self._validate_autoregressive_head()
+
+    def _validate_tokens(self) -> None:
+        if self.vocab_size is None:
+            if self.tie_word_embeddings:
+                raise ValueError("tie_word_embeddings=True needs a vocab_size: there are no tokens to tie.")
+            return
+        if self.vocab_size < 1:
+            raise ValueError(f"vocab_size must be positive, or None for no tokens, got {self.vocab_size}.")
+        eos = self.eos_token_id if isinstance(self.eos_token_id, list) else [self.eos_token_id]
+        for name, values in (("pad", [self.pad_token_id]), ("bos", [self.bos_token_id]), ("eos", eos)):
+            for value in values:
+                if value is not None and not 0 <= value < self.vocab_size:
+                    raise ValueError(
+                        f"{name}_token_id ({value}) lies outside the vocabulary of {self.vocab_size} tokens."
+                    )
 
     def _validate_autoregressive_head(self) -> None:
         height, width = self.patch_size
