@@ -67,7 +67,11 @@ def test_round_trip(tmp_path) -> None:
         ({"head_num_layers": 0, "head_group_columns": 5}, ["head_group_columns", "20"]),
         ({"head_hidden_size": 50, "head_num_attention_heads": 4}, ["50", "4"]),
         ({"pixel_std": 0.0}, ["pixel_std", "0.0"]),
-        ({"vocab_size": 32000}, ["32000", "token head"]),
+        ({"vocab_size": 61, "bos_token_id": 61}, ["bos_token_id", "61"]),
+        ({"vocab_size": 0}, ["vocab_size", "0"]),
+        ({"tie_word_embeddings": True}, ["tie_word_embeddings", "vocab_size"]),
+        ({"patch_head": "bernoulli", "norm_pix_loss": True}, ["norm_pix_loss", "bernoulli"]),
+        ({"num_channels": 2, "patch_head": "regression"}, ["num_channels", "2"]),
     ],
 )
 def test_impossible_combinations_name_their_values(fields: dict, words: list[str]) -> None:

@@ -25,7 +25,7 @@ WITHOUT_TORCH = {"rendering", "reading", "noisy_reading", "glyph_classes", "char
 # Lower layers first. A file imports from layers below its own, or from its own layer; never from above.
 LAYERS = [
     {"configuration", "presets", "patching", "characters", "hexbox", "imaging", "rendering"},
-    {"glyph_classes", "heads", "layout"},
+    {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"},
     {"noisy_reading"},
     {"reading"},
     {"prompts", "writing", "generation"},

@@ -29,7 +29,7 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging
 
-from .heads_pixel_ar import Generators
+from .patch_head_pixel_ar import Generators
 from .patching_pixel_ar import unpatchify
 from .prompts_pixel_ar import build_prompt, remember_rows
 from .writing_pixel_ar import EosPatchCriteria, PatchIteratorStreamer, PatchWriter, PixelRequest

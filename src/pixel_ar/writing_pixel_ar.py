@@ -14,7 +14,7 @@ import torch
 from transformers.generation import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
-from .heads_pixel_ar import Generators, PatchHead, Warp
+from .patch_head_pixel_ar import Generators, PatchHead, Warp
 from .patching_pixel_ar import unpatchify
 from .prompts_pixel_ar import PixelPrompt
 
