@@ -28,8 +28,9 @@ LAYERS = [
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"},
     {"noisy_reading"},
     {"reading"},
-    {"prompts", "writing", "generation"},
+    {"prompts", "mixed_prompts", "writing", "generation_options", "generation"},
     {"modeling"},
+    {"task_models"},
 ]
 PROCESSING_USES = {"configuration", "patching", "rendering", "reading", "imaging", "layout"}
 

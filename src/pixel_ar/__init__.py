@@ -5,7 +5,15 @@
 Importing this package registers its classes with the Auto classes of transformers.
 """
 
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoProcessor,
+)
 
 from .configuration_pixel_ar import PixelARConfig
 from .generation_pixel_ar import PixelGenerateOutput
@@ -22,6 +30,11 @@ from .rendering_pixel_ar import (
     UnsupportedScriptError,
     bundled_atlases,
 )
+from .task_models_pixel_ar import (
+    PixelARForQuestionAnswering,
+    PixelARForSequenceClassification,
+    PixelARForTokenClassification,
+)
 from .writing_pixel_ar import PatchIteratorStreamer
 
 __version__ = "0.1.0"
@@ -29,6 +42,9 @@ __version__ = "0.1.0"
 AutoConfig.register("pixel_ar", PixelARConfig, exist_ok=True)
 AutoModel.register(PixelARConfig, PixelARModel, exist_ok=True)
 AutoModelForCausalLM.register(PixelARConfig, PixelARForCausalLM, exist_ok=True)
+AutoModelForSequenceClassification.register(PixelARConfig, PixelARForSequenceClassification, exist_ok=True)
+AutoModelForTokenClassification.register(PixelARConfig, PixelARForTokenClassification, exist_ok=True)
+AutoModelForQuestionAnswering.register(PixelARConfig, PixelARForQuestionAnswering, exist_ok=True)
 AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
 
 __all__ = [
@@ -41,6 +57,9 @@ __all__ = [
     "PixelARCausalLMOutput",
     "PixelARConfig",
     "PixelARForCausalLM",
+    "PixelARForQuestionAnswering",
+    "PixelARForSequenceClassification",
+    "PixelARForTokenClassification",
     "PixelARModel",
     "PixelARPreTrainedModel",
     "PixelGenerateOutput",
