@@ -5,13 +5,12 @@
 `GenerationMixin.generate` stays in charge: configuration, caches, lengths, processors and stopping criteria are
 Transformers' own. It counts positions, so a placeholder id stands for each patch, and only what touches the patches
 themselves is replaced here: what is read first ([`prompts_pixel_ar`]), what is fed per step, and how the next patch
-is drawn.
+is drawn. Where a model with tokens writes tokens, all of it is Transformers' own.
 
 Shapes: B rows, C channels, H strip height, W strip width, w patch width, T patches, P values per patch, S decisions
 per patch (bytes, for the autoregressive head).
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,35 +28,26 @@ from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging
 
+from .generation_options_pixel_ar import (
+    OUTPUT_MODALITIES,
+    PATCH_ALIASES,
+    PIXEL_MODES,
+    PIXEL_OPTIONS,
+    are_ids,
+    check_patch_options,
+    pixel_processors,
+    resolve_aliases,
+    resolve_pixel_options,
+    same_option,
+    take_prompt,
+)
+from .mixed_prompts_pixel_ar import ends_with_patches, read_context, read_token_prompt
 from .patch_head_pixel_ar import Generators
 from .patching_pixel_ar import unpatchify
 from .prompts_pixel_ar import build_prompt, remember_rows
 from .writing_pixel_ar import EosPatchCriteria, PatchIteratorStreamer, PatchWriter, PixelRequest
 
 logger = logging.get_logger(__name__)
-
-# Options of GenerationConfig about token ids or texts, which patches do not have.
-TOKEN_OPTIONS = (
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "encoder_no_repeat_ngram_size",
-    "encoder_repetition_penalty",
-    "exponential_decay_length_penalty",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "guidance_scale",
-    "no_repeat_ngram_size",
-    "repetition_penalty",
-    "sequence_bias",
-    "stop_strings",
-    "suppress_tokens",
-    "token_healing",
-    "watermarking_config",
-)
-
-
-# Names of this package and what Transformers calls the same thing.
-PATCH_ALIASES = {"max_new_patches": "max_new_tokens", "min_new_patches": "min_new_tokens"}
 
 
 @dataclass
@@ -67,7 +57,7 @@ class PixelGenerateOutput(GenerateDecoderOnlyOutput):
     Attributes:
         sequences: int64 `[B, T]` placeholder ids, 1 for a patch and 0 for padding.
         scores: with `output_scores`, one float32 `[B, S, 256]` per step: the scores each byte was drawn from, after
-            processors and warpers.
+            processors and warpers; `[B, P]` for heads that write all pixels at once.
         logits: with `output_logits`, likewise the raw logits.
         attentions: with `output_attentions`, one tuple per step.
         hidden_states: with `output_hidden_states`, one tuple per step.
@@ -87,7 +77,11 @@ class PixelGenerationMixin(GenerationMixin):
     """`generate` on patches for models with a `patch_head`, a decoder as `base_model` and a `PixelARConfig`."""
 
     output_modalities = ("image",)
-    _supported_generation_modes = [GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE]
+
+    @property
+    def _supported_generation_modes(self) -> list[GenerationMode]:
+        token_modes = [GenerationMode.BEAM_SEARCH, GenerationMode.BEAM_SAMPLE]
+        return [*PIXEL_MODES, *(token_modes if self.config.vocab_size is not None else [])]
 
     @torch.no_grad()
     def generate(
@@ -124,8 +118,22 @@ class PixelGenerationMixin(GenerationMixin):
         attended patches are taken as written. A row without a single whole patch, and a call without
         `pixel_values`, begins a document: the model then reads an EOS patch first, which is not in the result.
 
+        Heads that write all pixels of a patch at once (`bernoulli`, `regression`) draw them independently; of the
+        options above temperature applies. `pixel_sampler` says how: `"threshold"` (bernoulli, default when greedy), at
+        `pixel_threshold`, 0.5; `"bernoulli"` (default when sampling); `"gray"`, the probabilities themselves;
+        `"clamp"` (regression, default), `"round"` at `pixel_threshold`, `"raw"`. With `stop_at_eos=False` every row
+        gets all its patches, whatever it draws. PIXAR's published procedure (arXiv 2401.03321, section 4.1) is then
+        one call, on a prompt that ends three white columns before a patch border: `model.generate(**processor(text,
+        add_eos=False, end_gap=3, return_tensors="pt"), max_new_patches=4, stop_at_eos=False)`.
+
+        A model with tokens writes either kind after either kind: `output_modality="pixel"` or `"token"`; by default,
+        the kind with which the prompt ends. Patches after tokens begin with an EOS patch, tokens after patches with
+        `bos_token_id`, which are read but not in the result (with `predict_across_modalities` there is no
+        `bos_token_id`). Tokens are written by Transformers' own `generate`, with its beams, processors and streamers;
+        after a prompt with patches the result holds the new tokens alone.
+
         Args:
-            inputs: the strips, in place of `pixel_values`.
+            inputs: the strips, in place of `pixel_values`, or token ids.
             generation_config: base configuration; `kwargs` override it.
             logits_processor: called with the bytes `[B, n]` of the patch drawn so far and the scores `[B, 256]` of
                 the next one, before temperature and the other warpers.
@@ -140,27 +148,38 @@ class PixelGenerationMixin(GenerationMixin):
             custom_generate: as in Transformers; a callable gets the strips left-padded.
             generator: source of randomness in place of torch's global one; a list gives each row (each of its
                 `num_return_sequences`) its own, and then a row does not depend on the batch around it.
-            kwargs: `pixel_values` `[B, C, H, W]`, `attention_mask` `[B, T]` (padding on either side),
-                `num_columns` `[B]`, `past_key_values` (with whole strips: what the cache holds is not read
-                again), `max_new_patches`, `min_new_patches` and all options of `GenerationConfig`.
+            kwargs: `pixel_values` `[B, C, H, W]`, `attention_mask` `[B, T]` (padding anywhere), `num_columns` `[B]`,
+                `input_ids` `[B, L]`, `modality_ids` `[B, T]`, `output_modality`, `past_key_values` (with whole strips:
+                what the cache holds is not read again), `max_new_patches`, `min_new_patches`, `pixel_sampler`,
+                `pixel_threshold`, `stop_at_eos` and all options of `GenerationConfig`.
 
         Returns:
             float32 strips `[B, C, H, W]`, 1 = background: each row's prompt, its continuation after it without a gap,
-            and white up to the longest row. Or a [`PixelGenerateOutput`] with `return_dict_in_generate=True`.
+            and white up to the longest row. Or a [`PixelGenerateOutput`] with `return_dict_in_generate=True`. Token
+            ids `[B, L]`, or Transformers' own outputs, where tokens are written.
 
         Raises:
             ValueError: for strips, masks or lengths that do not fit, unknown arguments, and modes or options that
                 have no meaning for patches (beam search, assisted generation, token ids, ...).
         """
+        shared: dict[str, Any] = {
+            "generation_config": generation_config,
+            "logits_processor": logits_processor,
+            "stopping_criteria": stopping_criteria,
+            "custom_generate": custom_generate,
+        }
         if isinstance(custom_generate, str):
+            return super().generate(inputs=inputs, streamer=streamer, **shared, **kwargs)
+        if inputs is not None and self.config.vocab_size is not None and are_ids(inputs):
+            kwargs["input_ids"], inputs = inputs, None
+        if self._output_modality(inputs, kwargs) == "token":
             return super().generate(
-                inputs=inputs,
-                generation_config=generation_config,
-                logits_processor=logits_processor,
-                stopping_criteria=stopping_criteria,
+                prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
+                synced_gpus=synced_gpus,
+                assistant_model=assistant_model,
                 streamer=streamer,
-                custom_generate=custom_generate,
-                **kwargs,
+                **shared,
+                **self._token_arguments(inputs, generator, kwargs),
             )
         try:
             unsupported = {
@@ -172,13 +191,10 @@ class PixelGenerationMixin(GenerationMixin):
             request = self._make_request(inputs, unsupported, kwargs)
             request.streamer, request.generator = streamer, generator
             return super().generate(
-                generation_config=generation_config,
-                logits_processor=logits_processor,
-                stopping_criteria=stopping_criteria,
                 synced_gpus=synced_gpus,
                 streamer=None if custom_generate is None else streamer,
-                custom_generate=custom_generate,
                 pixel_request=request,
+                **shared,
                 **kwargs,
             )
         except BaseException as error:
@@ -223,8 +239,8 @@ class PixelGenerationMixin(GenerationMixin):
             is_first_iteration=is_first_iteration,
             **kwargs,
         )
-        model_inputs.pop("input_ids", None)
         if pixel_values is not None:
+            model_inputs.pop("input_ids", None)
             if next_sequence_length is not None:
                 pixel_values = pixel_values[..., -next_sequence_length * self.config.patch_size[1] :]
             model_inputs["pixel_values"] = pixel_values
@@ -234,7 +250,10 @@ class PixelGenerationMixin(GenerationMixin):
         self, inputs: torch.Tensor | None, unsupported: dict[str, Any], kwargs: dict[str, Any]
     ) -> PixelRequest:
         """Turns the arguments about prompts into a [`PixelRequest`] and what the parent class understands."""
-        for name in ("input_ids", "inputs_embeds", "position_ids", "prefill_chunk_size"):
+        names = ["inputs_embeds", "position_ids", "prefill_chunk_size"]
+        if self.config.vocab_size is None:
+            names += ["input_ids", "modality_ids"]
+        for name in names:
             unsupported[name] = kwargs.pop(name, None)
         if kwargs.get("cache_implementation") == "paged":
             unsupported["cache_implementation='paged'"] = True
@@ -245,19 +264,27 @@ class PixelGenerationMixin(GenerationMixin):
                 "what the processor returns (pixel_values, attention_mask, num_columns)."
             )
         for alias, name in PATCH_ALIASES.items():
-            value = _same_option(alias, kwargs.pop(alias, None), name, kwargs.get(name))
+            value = same_option(alias, kwargs.pop(alias, None), name, kwargs.get(name))
             if value is not None:
                 kwargs[name] = value
-        pixel_values = kwargs.pop("pixel_values", None)
-        if inputs is not None and pixel_values is not None:
-            raise ValueError("Pass the strips either as inputs or as pixel_values, not both.")
         device = self.device
         if device.type == "meta":
             device = torch.device("cpu")  # offloaded weights; Transformers moves the inputs
+        mixed = take_prompt(inputs, kwargs)
+        num_columns = kwargs.pop("num_columns", None)
+        pixel_values, attention_mask = mixed.pixel_values, mixed.attention_mask
+        if mixed.input_ids is not None:
+            if kwargs.get("past_key_values") is not None:
+                raise ValueError(
+                    "past_key_values hold the tokens before the patches already: pass them with pixel_values alone."
+                )
+            pixel_values, attention_mask, num_columns, kwargs["past_key_values"] = read_context(
+                self.base_model, mixed, num_columns, self.patch_head.patch_size, self.config.num_channels
+            )
         prompt = build_prompt(
-            inputs if pixel_values is None else pixel_values,
-            kwargs.pop("attention_mask", None),
-            kwargs.pop("num_columns", None),
+            pixel_values,
+            attention_mask,
+            num_columns,
             kwargs.get("past_key_values"),
             (self.config.patch_size[0], self.config.patch_size[1]),
             self.config.num_channels,
@@ -276,7 +303,52 @@ class PixelGenerationMixin(GenerationMixin):
                 "A prompt ends with an EOS patch, so that a new document follows it. To continue its text, call the "
                 "processor with add_eos=False."
             )
-        return PixelRequest(prompt)
+        options = {name: kwargs.pop(name, None) for name in PIXEL_OPTIONS}
+        return PixelRequest(prompt, has_context=mixed.input_ids is not None, **options)
+
+    def _output_modality(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> str:
+        """What is written: `"pixel"` or `"token"`."""
+        modality = kwargs.pop("output_modality", None)
+        if modality not in (None, *OUTPUT_MODALITIES):
+            raise ValueError(f"output_modality must be one of {OUTPUT_MODALITIES}, got {modality!r}.")
+        if self.config.vocab_size is None:
+            if modality == "token":
+                raise ValueError(
+                    "output_modality='token' needs a model with tokens; config.vocab_size is None."
+                )
+            return "pixel"
+        if modality is not None:
+            return modality
+        if kwargs.get("inputs_embeds") is not None:
+            return "token"
+        return "pixel" if ends_with_patches(take_prompt(inputs, dict(kwargs))) else "token"
+
+    def _token_arguments(
+        self, inputs: torch.Tensor | None, generator: Generators | None, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Arguments of Transformers' own `generate` that continues a prompt with tokens."""
+        given = [name for name in (*PATCH_ALIASES, *PIXEL_OPTIONS) if kwargs.get(name) is not None]
+        given += ["generator"] if generator is not None else []
+        if given:
+            raise ValueError(
+                f"{', '.join(given)}: options of patches, but this call writes tokens; use max_new_tokens and the "
+                "like, torch.manual_seed for the draw, or output_modality='pixel'."
+            )
+        kwargs.pop("num_columns", None)
+        if inputs is None and kwargs.get("pixel_values") is None:
+            kwargs.pop("pixel_values", None)
+            kwargs.pop("modality_ids", None)
+            return kwargs
+        mixed = take_prompt(inputs, kwargs)
+        bos_token_id = None if self.config.predict_across_modalities else self.config.bos_token_id
+        if bos_token_id is None and mixed.input_ids is None and not self.config.predict_across_modalities:
+            raise ValueError(
+                "config.bos_token_id is None: tokens after patches need a first token; set it, or pass input_ids."
+            )
+        kwargs["inputs_embeds"], kwargs["attention_mask"] = read_token_prompt(
+            self.base_model, mixed, bos_token_id
+        )
+        return kwargs
 
     def _prepare_generation_config(
         self, generation_config: GenerationConfig | None, **kwargs: Any
@@ -284,41 +356,51 @@ class PixelGenerationMixin(GenerationMixin):
         """Resolves the aliases that a configuration may hold, and refuses what patches do not have."""
         request = kwargs.pop("pixel_request", None)
         if generation_config is not None:
-            generation_config = _resolve_aliases(generation_config)
+            generation_config = resolve_aliases(generation_config)
         generation_config, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
+        if request is None:
+            return generation_config, model_kwargs  # tokens are written
         for alias, name in PATCH_ALIASES.items():  # from the model's own configuration
             if getattr(generation_config, name) is None:
                 setattr(generation_config, name, getattr(generation_config, alias, None))
-        mode = generation_config.get_generation_mode()
-        if mode not in self._supported_generation_modes:
-            raise ValueError(
-                f"{type(self).__name__} cannot generate by {mode.value.replace('_', ' ')}: patches are drawn greedily "
-                "or sampled (do_sample=True), with num_beams=1 and without an assistant."
-            )
-        # 0, 1 and empty collections are the neutral values of these options.
-        set_options = [(name, getattr(generation_config, name, None)) for name in TOKEN_OPTIONS]
-        refused = [f"{name}={value}" for name, value in set_options if value and value != 1]
-        if refused:
-            raise ValueError(
-                f"{', '.join(refused)}: not supported by {type(self).__name__}, which writes patches, not tokens. "
-                "Use a logits processor (over the bytes of a patch) or a stopping criterion (over patches) instead."
-            )
+        check_patch_options(generation_config, type(self).__name__)
         # Set by habit or by Trainer, they would make Transformers look for ids.
         for name in ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"):
             setattr(generation_config, name, None)
         generation_config._pixel_request = request
+        resolve_pixel_options(generation_config, request, self.patch_head, self.config.patch_head)
         return generation_config, model_kwargs
 
     def _prepare_model_inputs(
         self, inputs: torch.Tensor | None, bos_token_id: torch.Tensor | None, model_kwargs: dict[str, Any]
     ) -> tuple[torch.Tensor, str, dict[str, Any]]:
         """A placeholder id per position, cached ones included: from here on Transformers counts patches."""
+        if model_kwargs.get("pixel_values") is None:
+            return self._prepare_token_inputs(inputs, bos_token_id, model_kwargs)
         return model_kwargs["attention_mask"].clone(), "input_ids", model_kwargs
+
+    def _prepare_token_inputs(
+        self, inputs: torch.Tensor | None, bos_token_id: torch.Tensor | None, model_kwargs: dict[str, Any]
+    ) -> tuple[torch.Tensor, str, dict[str, Any]]:
+        """As in Transformers for a model whose main input are token ids."""
+        model_kwargs.pop("pixel_values", None)
+        ids = model_kwargs.pop("input_ids", inputs)
+        embeddings = model_kwargs.get("inputs_embeds")
+        if embeddings is None:
+            model_kwargs.pop("inputs_embeds", None)
+            ids = self._maybe_initialize_input_ids_for_generation(ids, bos_token_id, model_kwargs)
+            return ids, "input_ids", model_kwargs
+        if ids is None:
+            ids = torch.ones(len(embeddings), 0, dtype=torch.int64, device=embeddings.device)
+        model_kwargs["input_ids"] = ids
+        return embeddings, "inputs_embeds", model_kwargs
 
     def _prepare_generated_length(
         self, generation_config: GenerationConfig, **kwargs: Any
     ) -> GenerationConfig:
         """Lengths count the patches of the longest prompt, not the decoder's positions (hidden or masked ones)."""
+        if _request(generation_config) is None:
+            return super()._prepare_generated_length(generation_config=generation_config, **kwargs)
         kwargs["input_ids_length"] = generation_config._pixel_request.prompt.length
         return super()._prepare_generated_length(generation_config=generation_config, **kwargs)
 
@@ -326,7 +408,10 @@ class PixelGenerationMixin(GenerationMixin):
         self, generation_config: GenerationConfig, input_ids_length: int, has_default_max_length: bool
     ) -> None:
         """Checks lengths, then turns them into positions of the decoder."""
-        request = generation_config._pixel_request
+        request = _request(generation_config)
+        if request is None:
+            super()._validate_generated_length(generation_config, input_ids_length, has_default_max_length)
+            return
         length = request.prompt.length
         if length >= generation_config.max_length:
             raise ValueError(
@@ -343,6 +428,12 @@ class PixelGenerationMixin(GenerationMixin):
         self, generation_config: GenerationConfig, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> None:
         """Adds the checks of a cache that the caller brings."""
+        request = _request(generation_config)
+        if request is None:
+            super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
+            return
+        if request.has_context and generation_config.num_return_sequences > 1:
+            model_kwargs["past_key_values"].batch_repeat_interleave(generation_config.num_return_sequences)
         if model_kwargs.get("past_key_values") is not None and generation_config.use_cache is False:
             raise ValueError("past_key_values need use_cache=True: without it, all patches are read again.")
         super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
@@ -364,8 +455,18 @@ class PixelGenerationMixin(GenerationMixin):
         criteria = super()._get_stopping_criteria(
             generation_config=generation_config, stopping_criteria=stopping_criteria, **kwargs
         )
-        criteria.append(EosPatchCriteria())
+        request = _request(generation_config)
+        if request is not None and request.stop_at_eos:
+            criteria.append(EosPatchCriteria())
         return criteria
+
+    def _get_logits_processor(
+        self, generation_config: GenerationConfig, *args: Any, **kwargs: Any
+    ) -> LogitsProcessorList:
+        """As in Transformers; heads that write all pixels at once know temperature alone."""
+        if _request(generation_config) is None or self.patch_head.draws_bytes:
+            return super()._get_logits_processor(generation_config, *args, **kwargs)
+        return pixel_processors(generation_config, kwargs.get("logits_processor"), self.config.patch_head)
 
     def _sample(
         self,
@@ -377,8 +478,18 @@ class PixelGenerationMixin(GenerationMixin):
         streamer: BaseStreamer | None = None,
         **model_kwargs: Any,
     ) -> torch.Tensor | PixelGenerateOutput:
-        """The loop over patches, greedy or sampled."""
-        request: PixelRequest = generation_config._pixel_request
+        """The loop over patches, greedy or sampled; the loop over tokens is Transformers' own."""
+        request = _request(generation_config)
+        if request is None:
+            return super()._sample(
+                input_ids,
+                logits_processor,
+                stopping_criteria,
+                generation_config,
+                synced_gpus,
+                streamer,
+                **model_kwargs,
+            )
         prompt = request.prompt.repeat(input_ids.shape[0] // request.prompt.num_patches.shape[0])
         writer = PatchWriter(self.patch_head, request, prompt, logits_processor, generation_config)
         decode = self._decoder_call(generation_config, model_kwargs)
@@ -445,24 +556,9 @@ class PixelGenerationMixin(GenerationMixin):
         return compiled[1]
 
 
-def _same_option(alias: str, alias_value: int | None, name: str, value: int | None) -> int | None:
-    """The value of an option with two names."""
-    if alias_value is not None and value is not None and alias_value != value:
-        raise ValueError(
-            f"{alias}={alias_value} and {name}={value} are the same option: set only one of them."
-        )
-    return value if alias_value is None else alias_value
-
-
-def _resolve_aliases(generation_config: GenerationConfig) -> GenerationConfig:
-    """A copy in which [`PATCH_ALIASES`] stand under Transformers' names."""
-    generation_config = copy.deepcopy(generation_config)
-    for alias, name in PATCH_ALIASES.items():
-        value = _same_option(
-            alias, getattr(generation_config, alias, None), name, getattr(generation_config, name)
-        )
-        setattr(generation_config, name, value)
-    return generation_config
+def _request(generation_config: GenerationConfig) -> PixelRequest | None:
+    """What a call that writes patches left on its configuration; `None` where tokens are written."""
+    return getattr(generation_config, "_pixel_request", None)
 
 
 __all__ = ["PatchIteratorStreamer", "PixelGenerateOutput", "PixelGenerationMixin"]

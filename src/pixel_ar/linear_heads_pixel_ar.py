@@ -15,7 +15,7 @@ from torch import nn
 from .configuration_pixel_ar import PixelARConfig
 from .patch_head_pixel_ar import Generators, PatchHead, PatchSample, Warp
 
-# Mean and spread of a text patch of which a fifth is ink: what a normalised patch is shown with, since its own are lost.
+# Mean and spread of a text patch of which a fifth is ink. A normalised patch is shown with them, its own being lost.
 TYPICAL_MEAN, TYPICAL_STD = 0.8, 0.4
 NORM_PIX_EPSILON = 1e-6
 
@@ -130,7 +130,7 @@ class BernoulliPatchHead(LinearPatchHead):
 
 
 class RegressionPatchHead(LinearPatchHead):
-    """One value per pixel value, trained by the squared error. It has no probabilities, so it neither draws nor scores."""
+    """One value per pixel value, trained by the squared error; without probabilities it neither draws nor scores."""
 
     samplers = ("clamp", "round", "raw")
 
@@ -166,7 +166,7 @@ class RegressionPatchHead(LinearPatchHead):
     def to_pixels(
         self, logits: torch.Tensor, sampler: str | None = None, threshold: float = 0.5
     ) -> torch.Tensor:
-        """Pixels of raw outputs: `"clamp"` (default) to [0, 1]; `"round"` to 0 or 1 at `threshold`; `"raw"`, as they are.
+        """Pixels of raw outputs: `"clamp"` (default) to [0, 1]; `"round"` to 0 or 1 at `threshold`; `"raw"`, unchanged.
 
         A normalised patch (`norm_pix_loss`) has lost its mean and contrast; it is shown with those of an average text
         patch.

@@ -7,11 +7,12 @@ PixelGPT (arXiv 2404.10710), so its layers come from transformers with every att
 ours: patches in through a projection, patches out through a patch head, and exact likelihoods of text. With a
 `vocab_size`, tokens go in and out of the same decoder (MonoGPT and DualGPT of the same paper).
 
-Shapes: B batch, C channels, H strip height, W strip width, U patches, L tokens, T = U + L positions, P values per patch,
-D hidden size, V vocabulary.
+Shapes: B batch, C channels, H strip height, W strip width, U patches, L tokens, T = U + L positions, P values per
+patch, D hidden size, V vocabulary.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed
@@ -130,6 +131,11 @@ class PixelARPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _input_embed_layer = "embed_patches"
     _can_record_outputs = {"hidden_states": LlamaDecoderLayer, "attentions": LlamaAttention}
+
+    def __init__(self, config: PixelARConfig, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        if config.vocab_size is not None:
+            self._input_embed_layer = "embed_tokens"  # what resizing a vocabulary and tying weights mean
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -337,7 +343,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
 
         Args:
             pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
-            attention_mask: `[B, T]` over the whole sequence; 1 = patch or token, 0 = padding. Padding is never a target.
+            attention_mask: `[B, T]` over the whole sequence; 1 = patch or token, 0 = padding, never a target.
             position_ids: `[B, T]`.
             past_key_values: cache of earlier positions.
             inputs_embeds: `[B, T, D]` in place of `pixel_values` and `input_ids`; the loss still needs those.
@@ -378,7 +384,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
                 patch_loss = self._patch_loss(
                     hidden_states, pixel_values, modalities, is_target, num_items_in_batch
                 )
-            if input_ids is not None:
+            if input_ids is not None and modalities is not None:
                 token_loss = self._token_loss(hidden_states, labels, modalities, is_target)
             loss = self._total_loss(hidden_states, patch_loss, token_loss)
         token_logits = patch_logits = None
@@ -456,24 +462,29 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         self,
         hidden_states: torch.Tensor,
         labels: torch.Tensor,
-        modalities: torch.Tensor | None,
+        modalities: torch.Tensor,
         is_target: torch.Tensor,
     ) -> torch.Tensor:
         """Mean cross-entropy over the targets that are tokens (PixelGPT, section 2.2); a scalar."""
-        if self.token_head is None or modalities is None:
-            raise ValueError("input_ids need a model with tokens, and config.vocab_size is None.")
         is_target = is_target & (modalities[:, 1:] == TOKEN)
         row, position = torch.nonzero(is_target, as_tuple=True)
         targets = labels[row, position + 1]
-        outside = (targets < 0) | (targets >= self.token_head.out_features)
+        vocab_size = int(self.config.vocab_size or 0)
+        outside = (targets < 0) | (targets >= vocab_size)
         if bool(outside.any()):
             raise ValueError(
                 f"label {int(targets[outside][0])} on a token position is no id of the vocabulary of "
-                f"{self.token_head.out_features} tokens; use -100 for positions without a target."
+                f"{vocab_size} tokens; use -100 for positions without a target."
             )
-        logits = self.token_head(hidden_states[row, position]).float()
+        logits = self._token_logits(hidden_states[row, position]).float()
         nats = nn.functional.cross_entropy(logits, targets.to(logits.device), reduction="sum")
         return nats / max(len(targets), 1)
+
+    def _token_logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """`[..., D]` to `[..., V]`."""
+        if self.token_head is None:
+            raise ValueError("config.vocab_size is None: this model has no token head.")
+        return self.token_head(hidden_states)
 
     def _total_loss(
         self,
@@ -507,7 +518,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
     def _idle_tokens(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """The same for tokens."""
         ids = torch.zeros(1, 1, dtype=torch.int64, device=hidden_states.device)
-        return self.model._embed_ids(ids).sum() + self.token_head(hidden_states[:1, 0]).sum()
+        return self.model._embed_ids(ids).sum() + self._token_logits(hidden_states[:1, 0]).sum()
 
     def log_likelihood(
         self,
@@ -563,7 +574,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         if input_ids is not None:
             row, position = torch.nonzero(follows & (modalities[:, 1:] == TOKEN), as_tuple=True)
             ids = input_ids[row, ranks(modalities, TOKEN)[row, position + 1]]
-            log_probs = self.token_head(hidden_states[row, position]).float().log_softmax(-1)
+            log_probs = self._token_logits(hidden_states[row, position]).float().log_softmax(-1)
             total = total.index_add(0, row, log_probs.gather(1, ids[:, None])[:, 0])
         return total
 

@@ -28,12 +28,14 @@ class CachedRows:
 
     Attributes:
         mask: bool `[B, L]`, True where the position holds a patch of the row.
-        num_hidden: int64 `[B]`, how many patches at the row's beginning are not part of its strip: 0, or 1 for the
-            EOS patch before a row that began a document.
+        num_hidden: int64 `[B]`, how many positions at the row's beginning are not part of its strip: its context, and 1
+            for the EOS patch before a row that began a document.
+        num_context: int64 `[B]`, how many of them came before the strip: tokens, and patches before tokens.
     """
 
     mask: torch.Tensor
     num_hidden: torch.Tensor
+    num_context: torch.Tensor
 
 
 @dataclass
@@ -46,6 +48,7 @@ class PixelPrompt:
         fed: float32 `[B, K, P]`, what the decoder reads first, padded on the left.
         attention_mask: int64 `[B, L + K]`, over cached positions and those of `fed`.
         num_hidden: int64 `[B]`, see [`CachedRows`].
+        num_context: int64 `[B]`, likewise.
         prefix: `[B, P]` last patches of which only some columns are written, or `None` if no row has one.
         prefix_columns: int64 `[B]`, how many columns of it; 0 in rows that have none.
         length: patches of the longest row, unfinished ones included.
@@ -56,6 +59,7 @@ class PixelPrompt:
     fed: torch.Tensor
     attention_mask: torch.Tensor
     num_hidden: torch.Tensor
+    num_context: torch.Tensor
     prefix: torch.Tensor | None
     prefix_columns: torch.Tensor
     length: int
@@ -123,6 +127,7 @@ def build_prompt(
         fed=fed,
         attention_mask=full_mask,
         num_hidden=num_hidden,
+        num_context=cached.num_context,
         prefix=prefix,
         prefix_columns=prefix_columns,
         length=int(lengths.max()),
@@ -141,7 +146,12 @@ def remember_rows(cache: Cache, prompt: PixelPrompt, num_generated: torch.Tensor
     total = _num_cached(cache)
     drawn = torch.arange(max(total - prompt.attention_mask.shape[1], 0), device=num_generated.device)
     mask = torch.cat([prompt.attention_mask.bool(), drawn < num_generated[:, None] - 1], dim=1)
-    setattr(cache, _CACHED_ROWS, CachedRows(mask[:, :total], prompt.num_hidden))
+    keep_rows(cache, CachedRows(mask[:, :total], prompt.num_hidden, prompt.num_context))
+
+
+def keep_rows(cache: Cache, rows: CachedRows) -> None:
+    """Leaves a note of its rows on a cache, for the call that continues it."""
+    setattr(cache, _CACHED_ROWS, rows)
 
 
 def _num_cached(cache: Cache | None) -> int:
@@ -235,13 +245,14 @@ def _cached_rows(cache: Cache | None, mask: torch.Tensor, lengths: torch.Tensor)
         added = rows.mask.new_ones(rows.mask.shape[0], max(count - rows.mask.shape[1], 0))
         cached = torch.cat([rows.mask[:, :count], added], dim=1).to(mask.device).expand(len(mask), -1)
         hidden = rows.num_hidden.to(mask.device).expand(len(mask))
+        context = rows.num_context.to(mask.device).expand(len(mask))
     else:
         if count > mask.shape[1]:
             raise ValueError(
                 f"past_key_values hold {count} patches, but the strips only {mask.shape[1]}; pass the whole "
                 "strips, the cached patches included, or crop the cache."
             )
-        cached, hidden = mask[:, :count], torch.zeros_like(lengths)
+        cached, hidden, context = mask[:, :count], torch.zeros_like(lengths), torch.zeros_like(lengths)
     excess = cached.sum(-1) - hidden > lengths
     if bool(excess.any()):
         row = int(excess.nonzero()[0, 0])
@@ -249,14 +260,14 @@ def _cached_rows(cache: Cache | None, mask: torch.Tensor, lengths: torch.Tensor)
             f"past_key_values hold {int(cached[row].sum() - hidden[row])} patches of row {row}, but its strip only "
             f"{int(lengths[row])}; pass the whole strips, the cached patches included."
         )
-    return CachedRows(cached, hidden)
+    return CachedRows(cached, hidden, context)
 
 
 def _feed(
     patches: torch.Tensor, num_patches: torch.Tensor, cached: CachedRows
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What the decoder still has to read, the mask over cached and new positions, and the hidden patches per row."""
-    num_hidden = cached.num_hidden.where(num_patches > 0, 1)
+    num_hidden = cached.num_hidden.where(num_patches > 0, cached.num_context + 1)
     totals = num_hidden + num_patches
     # A row that is cached to its end has its last patch read once more, since something must be read. The position
     # that held it is masked; where a row's patches lie in a cache does not matter, their positions are counted.
@@ -272,4 +283,4 @@ def _feed(
     return fed, torch.cat([cached_mask, is_read], dim=1).to(torch.int64), num_hidden
 
 
-__all__ = ["CachedRows", "PixelPrompt", "build_prompt", "remember_rows"]
+__all__ = ["CachedRows", "PixelPrompt", "build_prompt", "keep_rows", "remember_rows"]

@@ -105,6 +105,10 @@ class PixelRequest:
     generator: Generators | None = None
     max_new_patches: int = 0
     min_new_patches: int = 0
+    has_context: bool = False
+    pixel_sampler: str | None = None
+    pixel_threshold: float | None = None
+    stop_at_eos: bool | None = None
 
 
 class PatchWriter:
@@ -144,8 +148,11 @@ class PatchWriter:
             generator=self.request.generator,
             prefix=None if prefix is None else prefix.to(device),
             prefix_columns=None if prefix is None else self.prompt.prefix_columns.to(device),
+            **self._sampler_options(),
         )
         patches = sample.patches.to(self.is_finished.device, torch.float32)
+        if not self.head.draws_bytes and self._needs_ban():
+            patches = _break_eos(patches, sample.scores.to(patches.device), self._banned_rows())
         if prefix is not None:
             patches = prefix.where(self._is_prefix(), patches)
         patches = patches.masked_fill(self.is_finished[:, None], 1.0)
@@ -179,11 +186,9 @@ class PatchWriter:
 
     def _warp(self) -> Warp | None:
         processors = self.processors
-        num_new = len(self.patches) - self.completes.to(torch.int64)
-        if self.request.min_new_patches and len(self.patches) <= self.request.min_new_patches:
+        if self.head.draws_bytes and self._needs_ban():
             height, width = self.head.patch_size
-            ban = NoEosPatchLogitsProcessor(num_new < self.request.min_new_patches, width * height // 8)
-            processors = [ban, *processors]
+            processors = [NoEosPatchLogitsProcessor(self._banned_rows(), width * height // 8), *processors]
         if not processors:
             return None
 
@@ -195,11 +200,34 @@ class PatchWriter:
 
         return warp
 
+    def _needs_ban(self) -> bool:
+        return 0 < self.request.min_new_patches >= len(self.patches)
+
+    def _banned_rows(self) -> torch.Tensor:
+        """Bool `[B]`: rows that have too few new patches to end."""
+        return len(self.patches) - self.completes.to(torch.int64) < self.request.min_new_patches
+
+    def _sampler_options(self) -> dict[str, Any]:
+        if not self.head.samplers:
+            return {}
+        threshold = self.request.pixel_threshold
+        return {
+            "sampler": self.request.pixel_sampler,
+            "threshold": 0.5 if threshold is None else threshold,
+        }
+
     def _is_prefix(self) -> torch.Tensor:
         """Bool `[B, P]`: values of the patch that the prompt has written."""
         length = self.prompt.patches.shape[-1]
         columns = torch.arange(length, device=self.completes.device) // self.num_channels
         return columns % self.head.patch_size[1] < self.prompt.prefix_columns[:, None]
+
+
+def _break_eos(patches: torch.Tensor, scores: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Patches `[B, P]` in which no banned row is all ink: its likeliest background value becomes background."""
+    is_eos = rows & (patches < 0.5).all(-1)
+    likeliest = torch.zeros_like(patches, dtype=torch.bool).scatter(1, scores.argmax(-1, keepdim=True), True)
+    return patches.masked_fill(is_eos[:, None] & likeliest, 1.0)
 
 
 __all__ = [
