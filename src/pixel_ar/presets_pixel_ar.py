@@ -4,7 +4,7 @@
 
 Sizes are those of PIXAR (arXiv 2401.03321; the 113M one as its release counts 113,462,016 parameters, the 85M one with
 the SwiGLU width that gives 85M) and of PixelGPT and DualGPT (arXiv 2404.10710; 350,277,632 values in the released
-file). Counts are tested.
+file). Counts are tested. Values are plain numbers and tuples, so that no configuration can change a preset.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _BASE: dict[str, Any] = {
     "num_attention_heads": 12,
     "num_key_value_heads": 12,
     "rms_norm_eps": 1e-6,
-    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    "rope_theta": 10000.0,
 }
 
 # PIXAR's binary release: strips of 8 rows and at most 360 patches, two 8-pixel squares to a patch.
@@ -41,7 +41,7 @@ _LARGE: dict[str, Any] = {
     "num_attention_heads": 16,
     "num_key_value_heads": 8,
     "rms_norm_eps": 1e-5,
-    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    "rope_theta": 10000.0,
 }
 
 # The token ids are those of Llama 2's tokenizer, which has no padding token: PixelGPT pads with EOS.
