@@ -118,6 +118,23 @@ def _add_info(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
 
 
+def _add_convert(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    text = (
+        "Convert a checkpoint of PIXAR or PixelGPT to a folder that loads through the Auto classes. Nothing is written "
+        "unless every tensor fits."
+    )
+    parser = commands.add_parser("convert", help="convert a published checkpoint", description=text)
+    parser.add_argument("source", metavar="SRC", help="folder of the original checkpoint")
+    parser.add_argument("target", metavar="DST", help="new folder")
+    parser.add_argument(
+        "--from", dest="kind", choices=("pixar", "pixelgpt"), required=True, help="whose it is"
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--font", metavar="FILE", help="the font that the model was trained on (not shipped)")
+    group.add_argument("--atlas", metavar="NAME", help="draw with a bundled atlas that it was not trained on")
+    group.add_argument("--no-processor", action="store_true", help="convert the model alone")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command."""
     from . import __version__
@@ -125,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="pixel-ar", description="Language models that read and write text as pixels.")
     parser.add_argument("--version", action="version", version=f"pixel-ar {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_render, _add_read, _add_generate, _add_score, _add_info):
+    for add in (_add_render, _add_read, _add_generate, _add_score, _add_convert, _add_info):
         add(commands)
     return parser
 

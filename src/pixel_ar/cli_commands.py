@@ -122,6 +122,27 @@ def score(args: Namespace) -> None:
         )
 
 
+def convert(args: Namespace) -> None:
+    """`pixel-ar convert`: a published checkpoint to a folder for the Auto classes."""
+    from transformers.utils import logging
+
+    from .conversion import convert_checkpoint
+
+    logging.disable_progress_bar()
+    report = convert_checkpoint(
+        args.source,
+        args.target,
+        args.kind,
+        font=args.font,
+        atlas=args.atlas,
+        with_processor=not args.no_processor,
+    )
+    print(f"{report.target}: {report.architecture}, {report.num_parameters:,} parameters")
+    print(f"   read: {', '.join(report.source_files)}")
+    for note in report.notes:
+        print(f"   {note}")
+
+
 def info(args: Namespace) -> None:
     """`pixel-ar info`: what a checkpoint is."""
     folder = _resolve(args.model)
@@ -150,6 +171,7 @@ COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "read": read,
     "generate": generate,
     "score": score,
+    "convert": convert,
     "info": info,
 }
 
