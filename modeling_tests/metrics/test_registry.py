@@ -37,7 +37,7 @@ def test_arguments() -> None:
     metric = load("f1", average="macro")
     assert metric.compute(predictions=[0, 1, 2], references=[0, 1, 1])["f1"] == pytest.approx((1 + 2 / 3) / 3)
     assert metric.compute(predictions=[0, 1], references=[0, 1], average="micro") == {"f1": 1.0}
-    with pytest.raises(ValueError, match="'bleu'.*accuracy"):
+    with pytest.raises(ValueError, match=r"'bleu'.*accuracy"):
         load("bleu")
     with pytest.raises(ValueError, match="together"):
         metric.compute(predictions=[0])

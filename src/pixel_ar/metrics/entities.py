@@ -10,8 +10,8 @@ PREFIXES = frozenset("BIES")
 def entity_spans(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     """The entities of a sentence.
 
-    Tags are `O`, or a prefix and a type (`B-PER`; `I`, `E` for the last word, `S` for a single one). Sequences that break
-    the rules of their scheme are read leniently: an entity begins wherever a type does.
+    Tags are `O`, or a prefix and a type (`B-PER`; `I`, `E` for the last word, `S` for a single one). Sequences that
+    break the rules of their scheme are read leniently: an entity begins wherever a type does.
 
     Args:
         tags: one per word.

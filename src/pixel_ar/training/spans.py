@@ -22,7 +22,7 @@ import numpy as np
 
 from ..processing_pixel_ar import PixelProcessor
 from ..rendering_pixel_ar import StripRenderer
-from .collators import IGNORED_LABEL
+from ..task_models_pixel_ar import IGNORED_LABEL
 
 POLICIES = ("last", "first", "all")
 
