@@ -315,7 +315,7 @@ class TestBadInput:
             alone.generate(pixel_values=pixels, input_ids=tokens)
         with pytest.raises(ValueError, match="4 tokens in one row, but 3 are given"):
             model(pixel_values=pixels, input_ids=tokens, modality_ids=torch.tensor([[0, 0, 0, 0, 1, 1]]))
-        with pytest.raises(ValueError, match="0 .token. or 1 .patch."):
+        with pytest.raises(ValueError, match=r"0 .token. or 1 .patch."):
             model(pixel_values=pixels, input_ids=tokens, modality_ids=torch.tensor([[0, 0, 0, 2, 1, 1]]))
         with pytest.raises(ValueError, match="label 99 on a token position"):
             model(input_ids=tokens, labels=torch.tensor([[3, 99, 3]]))

@@ -20,19 +20,31 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 REMOTE = sorted(PACKAGE.glob("*_pixel_ar.py"))
 REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub"}
 # Renderer and reader run in processes that never load PyTorch.
-WITHOUT_TORCH = {"rendering", "reading", "noisy_reading", "glyph_classes", "characters", "hexbox"}
+WITHOUT_TORCH = {"rendering", "reading", "noisy_reading", "glyph_classes", "characters", "hexbox", "fonts"}
 
 # Lower layers first. A file imports from layers below its own, or from its own layer; never from above.
 LAYERS = [
-    {"configuration", "presets", "patching", "characters", "hexbox", "imaging", "rendering"},
-    {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"},
+    {"configuration", "presets", "patching", "characters", "hexbox", "fonts", "imaging", "rendering"},
+    {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
+    | {"tokens", "processing_files", "processing_options"},
     {"noisy_reading"},
     {"reading"},
-    {"prompts", "mixed_prompts", "writing", "generation_options", "generation"},
+    {
+        "single_row",
+        "growing_cache",
+        "prompts",
+        "mixed_prompts",
+        "writing",
+        "generation_options",
+        "generation",
+    },
     {"modeling"},
     {"task_models"},
 ]
-PROCESSING_USES = {"configuration", "patching", "rendering", "reading", "imaging", "layout"}
+PROCESSING_USES = {"configuration", "patching", "rendering", "reading", "imaging", "layout", "tokens"} | {
+    "processing_files",
+    "processing_options",
+}
 
 
 def relative_name(path: Path) -> str:

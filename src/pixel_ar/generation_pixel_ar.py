@@ -41,10 +41,12 @@ from .generation_options_pixel_ar import (
     same_option,
     take_prompt,
 )
+from .growing_cache_pixel_ar import let_grow
 from .mixed_prompts_pixel_ar import ends_with_patches, read_context, read_token_prompt
 from .patch_head_pixel_ar import Generators
 from .patching_pixel_ar import unpatchify
 from .prompts_pixel_ar import build_prompt, remember_rows
+from .single_row_pixel_ar import split_single_rows
 from .writing_pixel_ar import EosPatchCriteria, PatchIteratorStreamer, PatchWriter, PixelRequest
 
 logger = logging.get_logger(__name__)
@@ -437,6 +439,7 @@ class PixelGenerationMixin(GenerationMixin):
         if model_kwargs.get("past_key_values") is not None and generation_config.use_cache is False:
             raise ValueError("past_key_values need use_cache=True: without it, all patches are read again.")
         super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
+        let_grow(model_kwargs.get("past_key_values"))
         layers = getattr(model_kwargs.get("past_key_values"), "layers", None)
         capacity = getattr(layers[0], "max_cache_len", None) if layers else None
         needed = generation_config.max_length - 1  # the last patch is drawn, not read
@@ -502,14 +505,16 @@ class PixelGenerationMixin(GenerationMixin):
             model_inputs = self.prepare_inputs_for_generation(
                 input_ids, next_sequence_length=num_read, is_first_iteration=is_first, **model_kwargs
             )
-            outputs = (self.base_model if is_first else decode)(**model_inputs, return_dict=True)
+            with split_single_rows(input_ids.shape[0] if num_read == 1 else 0, input_ids.device):
+                outputs = (self.base_model if is_first else decode)(**model_inputs, return_dict=True)
             is_first = False
             model_kwargs = self._update_model_kwargs_for_generation(outputs, model_kwargs)
             if synced_gpus and all_finished:
                 continue  # the other devices still need this one's forward passes
             attentions.append(outputs.attentions)
             hidden_states.append(outputs.hidden_states)
-            patch = writer.draw(outputs.last_hidden_state[:, -1])
+            with split_single_rows(input_ids.shape[0], input_ids.device):
+                patch = writer.draw(outputs.last_hidden_state[:, -1])
             input_ids = torch.cat([input_ids, input_ids.new_ones(input_ids.shape[0], 1)], dim=1)
             all_finished = writer.stop(stopping_criteria(input_ids, patch))
             if not model_kwargs["use_cache"]:
