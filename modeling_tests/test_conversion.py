@@ -308,6 +308,7 @@ def test_other_pixar_sizes(length: int, channels: int, tmp_path: Path) -> None:
         patch_embedding_bias=False,
         patch_head="bernoulli" if channels == 1 else "regression",
         regression_output_range="unit" if channels == 1 else "signed",
+        classifier_bias=True,
     )
     model = PixelARForCausalLM(ours)
     conv = (channels, 8, 8 * length)

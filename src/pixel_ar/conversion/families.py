@@ -298,10 +298,12 @@ def map_pixar_config(source: Mapping[str, Any], names: Collection[str]) -> Mappe
         # The release fits outputs to [0, 1] and shows them as if they were in [-1, 1].
         fields |= {"patch_head": "regression", "patch_loss_reduction": "patch"}
         fields["regression_output_range"] = "signed"
+    # Fine-tuning a causal model starts from these settings too.
+    fields |= {"classifier_bias": True, "classifier_pooling": "last"}
     architecture = CAUSAL_LM
     if _is_classifier(source, names, "out_proj.weight"):
         architecture = CLASSIFIER
-        fields |= {"classifier_bias": True, "classifier_pooling": "last", **_labels(source)}
+        fields |= _labels(source)
     own = ("patch_size", "patch_len", "num_channel", "binary")
     return _build("PIXAR", source, fields, problems, own, architecture)
 
