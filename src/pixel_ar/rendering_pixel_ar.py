@@ -17,7 +17,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from io import BytesIO
@@ -35,6 +35,7 @@ from .characters_pixel_ar import (
     has_surrogates,
     unsupported_script,
 )
+from .fonts_pixel_ar import draw_font
 from .hexbox_pixel_ar import draw_hex_box
 
 _ATLAS_FOLDER = Path(__file__).parent / "atlases"
@@ -57,6 +58,7 @@ class GlyphAtlas:
         columns: uint8 `[sum(widths) * height // 8]`, the packed columns of all glyphs in turn.
         license: Licence of the font.
         source: Package and version the glyphs were taken from.
+        provenance: How they were made, as JSON values; see [`from_font`].
 
     Raises:
         ValueError: if the arrays do not fit together.
@@ -71,8 +73,10 @@ class GlyphAtlas:
         columns: Any,
         license: str = "",
         source: str = "",
+        provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.name, self.height, self.license, self.source = str(name), int(height), str(license), str(source)
+        self.provenance = dict(provenance or {})
         self.code_points = np.array(code_points, dtype=np.uint32)
         self.widths = np.array(widths, dtype=np.uint8)
         self.columns = np.array(columns, dtype=np.uint8)
@@ -124,6 +128,53 @@ class GlyphAtlas:
         return cls._read(path)
 
     @classmethod
+    def from_font(
+        cls,
+        font: "str | os.PathLike[str] | bytes",
+        size: float,
+        height: int,
+        characters: Iterable[str] | None = None,
+        name: str | None = None,
+        baseline: int | None = None,
+        threshold: float = 0.5,
+        overflow: str = "error",
+        license: str = "",
+    ) -> "GlyphAtlas":
+        """Draw an atlas from an outline font: proportional, unkerned, 1 bit a pixel, all glyphs on one baseline.
+
+        The same font, arguments and Pillow give the same bytes. A large font takes some seconds; save the atlas.
+
+        Args:
+            font: Path or contents of a .ttf, .otf or .ttc (its first font) file.
+            size: Pixels per em, fractions allowed; points times dpi / 72.
+            height: Rows of the strip, a multiple of 8.
+            characters: The characters to draw, as strings; by default all that the font has and that can be drawn one
+                glyph after another.
+            name: Name of the atlas; by default that of the font and the size.
+            baseline: Rows above the baseline; by default those that lose the least ink, of ASCII before all.
+            threshold: Share of a pixel that must be covered to make it ink. A character too thin for it is cut at half
+                its own strongest coverage, so that none vanishes.
+            overflow: What becomes of characters higher than the strip: `"error"`; `"cut"`, cut off, as the published
+                models saw them, or `"drop"`, left out, both with a warning that names them. Ink wider than the advance
+                widens the glyph instead.
+            license: Licence of the font. The atlas holds its shapes and is saved with every processor that uses it.
+
+        Returns:
+            An atlas whose `provenance` holds the font's name and sha256, size, baseline, threshold, the overflowing and
+            the faint characters, and the versions of Pillow and FreeType.
+
+        Raises:
+            ValueError: for a font that cannot be read, a character it lacks, overflowing characters, or an argument out
+                of range.
+            FileNotFoundError: for a path that leads to no file.
+        """
+        drawn = draw_font(font, size, height, characters, baseline, threshold, overflow)
+        facts = drawn.provenance
+        source = f"{facts['font']}, {facts['size']:g} pixels, sha256 {facts['font_sha256']}"
+        arrays = (drawn.code_points, drawn.widths, np.frombuffer(drawn.columns, np.uint8))
+        return cls(name or drawn.name, height, *arrays, license, source, facts)
+
+    @classmethod
     def _read(cls, path: Path) -> "GlyphAtlas":
         try:
             with np.load(path, allow_pickle=False) as data:
@@ -131,6 +182,7 @@ class GlyphAtlas:
                 if metadata["format"] != _ATLAS_FORMAT:
                     raise ValueError(f"its format is {metadata['format']!r}, not {_ATLAS_FORMAT!r}")
                 fields = {key: metadata[key] for key in ("name", "height", "license", "source")}
+                fields["provenance"] = metadata.get("provenance")
                 atlas = cls(**fields, **{key: data[key] for key in ("code_points", "widths", "columns")})
         except (
             ValueError,
@@ -152,6 +204,8 @@ class GlyphAtlas:
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Write the atlas as an `.npz` file; the same atlas gives the same bytes (with the same zlib)."""
         metadata = {key: getattr(self, key) for key in ("name", "height", "license", "source", "sha256")}
+        if self.provenance:
+            metadata["provenance"] = self.provenance
         text = json.dumps({"format": _ATLAS_FORMAT, **metadata}, sort_keys=True)
         members = {
             "metadata": np.frombuffer(text.encode(), np.uint8),
@@ -208,6 +262,7 @@ class GlyphAtlas:
             self.columns,
             self.license,
             self.source,
+            self.provenance,
         )
         return type(self), arguments
 
