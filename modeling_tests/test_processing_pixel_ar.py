@@ -234,6 +234,9 @@ def test_unknown_arguments_are_named(processor: PixelProcessor) -> None:
     [
         ({"patch_size": (16, 16)}, r"16 pixels high.*'fixed-5x8' is 8"),
         ({"patch_size": (8,)}, "two positive integers"),
+        ({"left_padding": 20}, "left_padding.*below the patch width 20, got 20"),
+        ({"right_padding": -1}, "right_padding.*got -1"),
+        ({"tokenizer": "some/folder"}, r"got str; load it: AutoTokenizer.from_pretrained\('some/folder'\)"),
         ({"num_channels": 2}, "1 or 3"),
         ({"padding_side": "top"}, "'top'"),
         ({"atlases": ("fixed-5x8", "fixed-5x8")}, "same name"),
@@ -245,7 +248,7 @@ def test_settings_that_do_not_fit(kwargs: dict, message: str) -> None:
 
 
 def test_presets_and_unknown_atlases() -> None:
-    assert PixelProcessor.presets() == ("fixed-8", "unifont-16")
+    assert PixelProcessor.presets() == ("fixed-8", "unifont-16", "pixar", "pixelgpt")
     with pytest.raises(ValueError, match=r"'arial'.*fixed-8, unifont-16"):
         PixelProcessor.from_preset("arial")
     with pytest.raises((ValueError, OSError), match="fixed-5x8"):

@@ -180,6 +180,16 @@ def unpack_output(output: Any) -> tuple[Any, Any, Any]:
     return output, None, None
 
 
+def rows_of(values: Any, count: int, name: str) -> list[Any]:
+    """One entry per strip of a mask or a vector of column counts, `None` where there is none."""
+    if values is None:
+        return [None] * count
+    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else list(values)
+    if len(rows) != count:
+        raise ValueError(f"{name} has {len(rows)} rows for {count} strips.")
+    return rows
+
+
 def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
     """`[C, H, W]` in [0, 1] to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times."""
     levels = np.rint(strip * 255).astype(np.uint8)
@@ -191,4 +201,4 @@ def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
-__all__ = ["image_to_strip", "list_images", "list_strips", "strip_to_pil", "unpack_output"]
+__all__ = ["image_to_strip", "list_images", "list_strips", "rows_of", "strip_to_pil", "unpack_output"]

@@ -2,8 +2,9 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Where the parts of a row stand in its strip, and the drawing of a whole batch of rows.
 
-A row is its segments (image, text, second text) one after the other. Each starts at a patch border; an EOS patch stands
-between segments and, if asked for, before the first and after the last.
+A row is its segments (image, text, second text) one after the other. Each begins a patch, with the white columns that
+the processor's `left_padding` asks for; an EOS patch stands between segments and, if asked for, before the first and
+after the last, at the next patch border that leaves `right_padding` white columns.
 
 Shapes: B rows, C channels, H strip height, w patch width, T patches.
 """
@@ -43,20 +44,29 @@ class LayoutOptions:
     max_patches: int | None = None
     add_eos: bool = True
     add_start: bool = False
+    end_gap: int | None = None
+    target_first: bool = False
+    add_target_bos: bool = False
+    add_target_eos: bool = False
+    max_target_tokens: int | None = None
     return_offsets_mapping: bool = False
     return_tensors: str | None = None
 
     @classmethod
-    def from_kwargs(cls, kwargs: Mapping[str, Any], default_max_patches: int | None) -> "LayoutOptions":
+    def from_kwargs(
+        cls, kwargs: Mapping[str, Any], default_max_patches: int | None, patch_width: int
+    ) -> "LayoutOptions":
         """Merges flat and nested keyword arguments.
 
         Args:
             kwargs: as the caller wrote them, `text_kwargs` and its like included.
             default_max_patches: for calls that pass none.
+            patch_width: w, which `end_gap` must stay below.
 
         Raises:
             TypeError: for an unknown argument, naming the known ones.
-            ValueError: for an argument given twice with different values, or a value out of range.
+            ValueError: for an argument given twice with different values, a value out of range, or `end_gap` together
+                with an EOS patch after the text.
         """
         merged = _merge(kwargs)
         if unknown := sorted(set(merged) - set(cls.__dataclass_fields__)):
@@ -67,14 +77,33 @@ class LayoutOptions:
         if merged.get("max_patches") is None:
             merged["max_patches"] = default_max_patches
         options = cls(**merged)
+        options._check_gap(patch_width)
         limit = options.max_patches
-        if limit is None and (options.padding == "max_length" or options.truncation != "do_not_truncate"):
+        if options.max_target_tokens is not None and options.max_target_tokens < 1:
+            raise ValueError(f"max_target_tokens must be at least 1, got {options.max_target_tokens}.")
+        has_limit = limit is not None or options.max_target_tokens is not None
+        if (options.padding == "max_length" or options.truncation != "do_not_truncate") and not has_limit:
             raise ValueError(
                 'padding="max_length" and truncation need max_patches, and this processor sets none; pass one.'
             )
         if limit is not None and limit < 1:
             raise ValueError(f"max_patches must be at least 1, got {limit}.")
         return options
+
+    def _check_gap(self, patch_width: int) -> None:
+        gap = self.end_gap
+        if gap is None:
+            return
+        if isinstance(gap, bool) or not isinstance(gap, int) or not 0 <= gap < patch_width:
+            raise ValueError(
+                f"end_gap counts the white columns between the text and the next patch border: 0 to "
+                f"{patch_width - 1} for patches {patch_width} columns wide, got {gap!r}."
+            )
+        if self.add_eos:
+            raise ValueError(
+                f"end_gap={gap} moves a text that is to be continued up to a patch border, and an EOS patch would end "
+                "it there: pass add_eos=False as well."
+            )
 
 
 def _merge(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +121,21 @@ def _choose(name: str, value: Any, choices: dict[Any, str]) -> str:
     if isinstance(value, bool | str) and value in choices:
         return choices[value]
     raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+def list_targets(target_text: Any) -> list[str]:
+    """The texts of the token part, as a list.
+
+    Args:
+        target_text: a string or an iterable of strings.
+
+    Raises:
+        ValueError: for what is not a string, with its index, or an empty batch.
+    """
+    targets = [target_text] if isinstance(target_text, str) else _to_list(target_text, "target_text")
+    if not targets:
+        raise ValueError("the batch is empty: give at least one target_text.")
+    return _check(targets, "target_text")
 
 
 def list_texts(text: Any, text_pair: Any) -> tuple[list[str] | None, list[str] | None]:
@@ -142,12 +186,20 @@ class Segment:
         num_columns: pixel columns in use.
         strip: the drawn text, or
         image: float32 `[C, H, W]` in [0, 1].
+        left: white columns before it.
+        right: white columns that must follow it before the next patch border.
     """
 
     name: str
     num_columns: int
     strip: PackedStrip | None = None
     image: np.ndarray | None = None
+    left: int = 0
+    right: int = 0
+
+    def num_patches(self, patch_width: int) -> int:
+        """Patches it takes, white columns included."""
+        return -(-(self.left + self.num_columns + self.right) // patch_width)
 
     def cut(self, max_columns: int) -> None:
         """Shortens to whole characters (text) or columns (image) within `max_columns`."""
@@ -188,15 +240,33 @@ class Row:
     num_columns: int
 
 
-def lay_out(segments: list[Segment], options: LayoutOptions, patch_width: int) -> Row:
+def lay_out(
+    segments: list[Segment], options: LayoutOptions, patch_width: int, margins: tuple[int, int] = (0, 0)
+) -> Row:
     """Gives every segment and special patch of a row its place, after cutting segments where that is asked for.
+
+    Args:
+        segments: what the row holds, in order; their `left` and `right` are set here.
+        options: of the call.
+        patch_width: w.
+        margins: white columns before every text, and between a text and an EOS patch after it.
 
     Raises:
         ValueError: for a row longer than `max_patches` without truncation, or without room for its segments.
     """
+    for segment in segments:
+        if segment.strip is not None and segment.num_columns > 0:
+            segment.left = margins[0]
+            segment.right = margins[1] if options.add_eos or segment is not segments[-1] else 0
+    last = segments[-1]
+    if options.end_gap is not None and last.num_columns > 0:
+        last.right = options.end_gap
     if options.max_patches is not None:
         num_special = int(options.add_start) + int(options.add_eos) + len(segments) - 1
         _fit(segments, options, options.max_patches - num_special, patch_width)
+    if options.end_gap is not None:
+        # What is left of the last patch goes before the text, so that the gap after it is exactly `end_gap`.
+        last.left += -(last.left + last.num_columns + last.right) % patch_width
     eos_patches = [0] if options.add_start else []
     places = []
     position = len(eos_patches)
@@ -205,8 +275,8 @@ def lay_out(segments: list[Segment], options: LayoutOptions, patch_width: int) -
             eos_patches.append(position)
             position += 1
         places.append((position, segment))
-        position += -(-segment.num_columns // patch_width)
-    num_columns = places[-1][0] * patch_width + segments[-1].num_columns
+        position += segment.num_patches(patch_width)
+    num_columns = places[-1][0] * patch_width + last.left + last.num_columns + last.right
     if options.add_eos:
         eos_patches.append(position)
         position += 1
@@ -224,7 +294,7 @@ def too_long(name: str, num_patches: int, max_patches: int | None, size: str = "
 
 def _fit(segments: list[Segment], options: LayoutOptions, budget: int, patch_width: int) -> None:
     """Cuts segments until together they take at most `budget` patches."""
-    needed = [-(-segment.num_columns // patch_width) for segment in segments]
+    needed = [segment.num_patches(patch_width) for segment in segments]
     if sum(needed) <= budget:
         return
     names = " + ".join(segment.name for segment in segments)
@@ -239,7 +309,7 @@ def _fit(segments: list[Segment], options: LayoutOptions, budget: int, patch_wid
         allowed[0 if options.truncation == "only_first" else -1] -= sum(needed) - budget
     for segment, before, now in zip(segments, needed, allowed, strict=True):
         if now < before:
-            segment.cut(max(now, 0) * patch_width)
+            segment.cut(max(now * patch_width - segment.left - segment.right, 0))
             if segment.num_columns == 0:
                 raise ValueError(
                     f"max_patches={options.max_patches} leaves no room for {segment.name} beside {num_special} special "
@@ -268,7 +338,7 @@ def draw_rows(
     packed = np.zeros((len(rows), num_patches * width, height // 8), np.uint8)
     for row, start, columns in zip(rows, starts, packed, strict=True):
         for place, segment in row.segments:
-            left = (start + place) * width
+            left = (start + place) * width + segment.left
             columns[left : left + segment.num_columns] = segment.packed()
         for patch in row.eos_patches:
             columns[(start + patch) * width : (start + patch + 1) * width] = 255
@@ -302,7 +372,7 @@ def _draw_unpacked(
     pixels = np.ones((len(rows), num_channels, height, num_patches * width), np.float32)
     for row, start, strip in zip(rows, starts, pixels, strict=True):
         for place, segment in row.segments:
-            left = (start + place) * width
+            left = (start + place) * width + segment.left
             strip[:, :, left : left + segment.num_columns] = segment.pixels()
         for patch in row.eos_patches:
             strip[:, :, (start + patch) * width : (start + patch + 1) * width] = 0
@@ -325,13 +395,18 @@ def offset_mapping(rows: list[Row], starts: list[int], num_patches: int, patch_w
             if segment.strip is None:
                 continue
             char_columns = np.asarray(segment.strip.char_columns)
-            borders = np.arange(0, segment.num_columns, patch_width)
-            stops = np.minimum(borders + patch_width, segment.num_columns)
+            # In columns of the text, of which the first stands `left` columns after the patch border.
+            starts_at = np.arange(0, segment.left + segment.num_columns, patch_width) - segment.left
+            stops = np.minimum(starts_at + patch_width, segment.num_columns)
+            borders = np.maximum(starts_at, 0)
             # The glyph under a patch's first column, then the first of the characters that share that glyph.
             glyphs = char_columns[np.searchsorted(char_columns, borders, side="right") - 1]
-            first = start + place
-            spans[first : first + len(borders), 0] = np.searchsorted(char_columns, glyphs, side="left")
-            spans[first : first + len(borders), 1] = np.searchsorted(char_columns[:-1], stops, side="left")
+            firsts = np.searchsorted(char_columns, glyphs, side="left")
+            lasts = np.searchsorted(char_columns[:-1], stops, side="left")
+            shown = stops > 0
+            place_of_first = start + place
+            spans[place_of_first : place_of_first + len(borders), 0] = np.where(shown, firsts, 0)
+            spans[place_of_first : place_of_first + len(borders), 1] = np.where(shown, lasts, 0)
     return mapping
 
 
@@ -342,6 +417,7 @@ __all__ = [
     "attention_mask",
     "draw_rows",
     "lay_out",
+    "list_targets",
     "list_texts",
     "offset_mapping",
 ]

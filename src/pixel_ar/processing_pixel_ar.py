@@ -4,27 +4,28 @@
 
 - A row is its segments (image, text, second text) one after the other, with EOS patches between them, after the
   last (`add_eos`) and before the first (`add_start`).
+- With a tokenizer, for models that have a token head too, a row may also hold the tokens of a `target_text`, after its
+  patches or before them, or nothing but these.
 - Strips stay packed (one byte per eight rows of a column) until the whole batch is unpacked at once.
 - The glyph atlases are saved beside the configuration and their hashes are checked at load: pixels are what the
   model was trained on, so a changed glyph is an error and not a detail.
 
-Shapes: B rows, C channels, H strip height, W strip width, T patches of `patch_size = (H, w)`.
+Shapes: B rows, C channels, H strip height, W strip width, P patches of `patch_size = (H, w)`, L tokens, T = P + L.
 """
 
+import copy
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
+from transformers import PreTrainedTokenizerBase
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin, Unpack
-from transformers.utils import cached_file
 
-from .imaging_pixel_ar import image_to_strip, list_images, list_strips, strip_to_pil, unpack_output
+from .imaging_pixel_ar import image_to_strip, list_images, list_strips, rows_of, strip_to_pil, unpack_output
 from .layout_pixel_ar import (
     LayoutOptions,
     Row,
@@ -32,68 +33,26 @@ from .layout_pixel_ar import (
     attention_mask,
     draw_rows,
     lay_out,
+    list_targets,
     list_texts,
     offset_mapping,
     too_long,
 )
+from .processing_files_pixel_ar import atlas_file, hub_arguments, load_atlas, load_tokenizer
+from .processing_options_pixel_ar import PROCESSOR_PRESETS, PixelProcessorKwargs, preset_settings
 from .reading_pixel_ar import ReadResult, StripReader
 from .rendering_pixel_ar import GlyphAtlas, StripRenderer
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # Four 5x8 characters per patch: no glyph is cut by a patch border.
-    "fixed-8": {"atlases": ("fixed-5x8",), "patch_size": (8, 20)},
-    # One or two 8-pixel characters per patch, or one full-width character.
-    "unifont-16": {"atlases": ("unifont-16",), "patch_size": (16, 16)},
-}
-
-
-class NoTokenizer(NamedTuple):
-    """The special tokens of a processor that has no tokenizer: none.
-
-    Attributes:
-        eos_token_id: `None`.
-        bos_token_id: `None`.
-        pad_token_id: `None`.
-    """
-
-    eos_token_id: None = None
-    bos_token_id: None = None
-    pad_token_id: None = None
-
-
-class PixelProcessorKwargs(TypedDict, total=False):
-    """Options of `PixelProcessor.__call__`.
-
-    Attributes:
-        padding: `True` or `"longest"` (default): to the longest row of the batch; `"max_length"`: to `max_patches`;
-            `False` or `"do_not_pad"`: not at all, which needs `return_tensors=None` or rows of one length.
-        truncation: `False` (default): a row longer than `max_patches` is an error; `True` or `"longest_first"`:
-            the longer segment is cut until the row fits, at a character border, keeping the EOS patch;
-            `"only_first"`, `"only_second"`: that segment is cut.
-        max_patches: most patches of a row, special patches included. Default: the processor's
-            `model_max_patches`.
-        add_eos: whether an EOS patch follows the last segment. Default `True`.
-        add_start: whether an EOS patch stands before the first segment, so that `log_likelihood` covers the first
-            patch of the text as well. Default `False`.
-        return_offsets_mapping: also return `offset_mapping` `[B, T, 2]`: for each patch, the (start, end) of the
-            characters it shows, in the text as drawn (`processor.renderer.normalise(text)`); (0, 0) on special
-            patches, images and padding.
-        return_tensors: `"pt"`, `"np"` or `None` (lists).
-        text_kwargs: any of the above, in the nested form of Transformers' processors.
-        images_kwargs: likewise.
-        common_kwargs: likewise.
-    """
-
-    padding: bool | str
-    truncation: bool | str
-    max_patches: int | None
-    add_eos: bool
-    add_start: bool
-    return_offsets_mapping: bool
-    return_tensors: str | None
-    text_kwargs: dict
-    images_kwargs: dict
-    common_kwargs: dict
+from .tokens_pixel_ar import (
+    NoTokenizer,
+    check_tokenizer,
+    decode_tokens,
+    encode_targets,
+    find_token_ids,
+    join_parts,
+    pad_token_id,
+    pad_tokens,
+    patch_mask,
+)
 
 
 class PixelProcessor(ProcessorMixin):
@@ -111,6 +70,11 @@ class PixelProcessor(ProcessorMixin):
         unsupported: what happens to scripts that need shaping: `"error"`, or `"missing"` to treat them as `missing`.
         padding_side: `"right"` (training) or `"left"` (generation of several prompts at once).
         model_max_patches: the most patches the model reads, default of a call's `max_patches`; `None`: no limit.
+        left_padding: white columns before every text, at least 0 and fewer than a patch has.
+        right_padding: white columns at least between a text and the EOS patch after it. The PIXEL family's renderer
+            leaves 2 on either side.
+        tokenizer: for models with a token head (`PixelARConfig.vocab_size`): any tokenizer of transformers. It is
+            saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
 
     Raises:
         ValueError: for settings that do not fit each other, naming both values.
@@ -130,6 +94,9 @@ class PixelProcessor(ProcessorMixin):
         unsupported: str = "error",
         padding_side: str = "right",
         model_max_patches: int | None = 1024,
+        left_padding: int = 0,
+        right_padding: int = 0,
+        tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> None:
         if len(patch_size) != 2 or min(patch_size) < 1:
             raise ValueError(f"patch_size must be two positive integers (height, width), got {patch_size}.")
@@ -137,6 +104,12 @@ class PixelProcessor(ProcessorMixin):
             raise ValueError(f"num_channels must be 1 or 3, got {num_channels}.")
         if padding_side not in ("right", "left"):
             raise ValueError(f'padding_side must be "right" or "left", got {padding_side!r}.')
+        for name, columns in (("left_padding", left_padding), ("right_padding", right_padding)):
+            if isinstance(columns, bool) or not isinstance(columns, int) or not 0 <= columns < patch_size[1]:
+                raise ValueError(
+                    f"{name} must be a number of columns below the patch width {patch_size[1]}, got {columns!r}."
+                )
+        self._tokenizer = check_tokenizer(tokenizer)
         self._renderer = StripRenderer(atlases, missing, newline, tab, normalize, unsupported)
         self._reader: StripReader | None = None
         # Names, not objects: this is what processor_config.json can hold.
@@ -150,6 +123,8 @@ class PixelProcessor(ProcessorMixin):
         self.unsupported = unsupported
         self.padding_side = padding_side
         self.model_max_patches = model_max_patches
+        self.left_padding = left_padding
+        self.right_padding = right_padding
         self._check_atlases()
         super().__init__()
 
@@ -161,7 +136,7 @@ class PixelProcessor(ProcessorMixin):
                 f"({self._renderer.height}, width) or choose another atlas."
             )
         for name in self.atlases:
-            _atlas_file(name)
+            atlas_file(name)
         if len(set(self.atlases)) < len(self.atlases):
             raise ValueError(
                 f"two atlases have the same name in {self.atlases}; they could not be saved side by side."
@@ -170,31 +145,46 @@ class PixelProcessor(ProcessorMixin):
     @classmethod
     def presets(cls) -> tuple[str, ...]:
         """The names [`from_preset`] knows."""
-        return tuple(PRESETS)
+        return tuple(PROCESSOR_PRESETS)
 
     @classmethod
-    def from_preset(cls, name: str, **overrides: Any) -> "PixelProcessor":
+    def from_preset(
+        cls, name: str, font: str | os.PathLike | bytes | None = None, **overrides: Any
+    ) -> "PixelProcessor":
         """Builds a processor from a named set of settings.
 
+        `"pixar"` (8x16 patches, 360 of them, 1 channel; arXiv 2401.03321) and `"pixelgpt"` (16x16, 1024, 3 channels;
+        arXiv 2404.10710) draw as those models were trained, with two differences. Their authors rendered with Pango and
+        cairo (or pygame), antialiased, with kerning, shaping and font fallback; here each character is drawn alone in
+        1 bit ([`GlyphAtlas.from_font`]). PIXAR's binary models saw antialiased strips cut at half, which is close to
+        that; PixelGPT saw the gray values. And the line stands where the font loses least ink, which may be a row off.
+
         Args:
-            name: `"fixed-8"` (5x8 glyphs, 8x20 patches) or `"unifont-16"` (GNU Unifont, 16x16 patches).
-            overrides: arguments of the constructor that shall differ from the preset.
+            name: `"fixed-8"` (5x8 glyphs, 8x20 patches), `"unifont-16"` (GNU Unifont, 16x16 patches), or `"pixar"` or
+                `"pixelgpt"`, which need a font.
+            font: path or contents of the font file the model was trained on: PixeloidSans-mLxMm.ttf (PIXAR) or
+                GoNotoCurrent.ttf (PixelGPT). Characters higher than the strip are cut off, as they were in training,
+                with a warning. The font's hash is saved in processor_config.json.
+            overrides: arguments of the constructor that shall differ from the preset; `atlases` instead of `font`.
 
         Raises:
-            ValueError: for an unknown name, listing the known ones.
+            ValueError: for an unknown name, listing the known ones, or a font missing or not wanted.
         """
-        if name not in PRESETS:
-            raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(PRESETS)}.")
-        return cls(**{**PRESETS[name], **overrides})
+        return cls(**preset_settings(name, font, overrides))
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """No sub-processors: transformers would demand the tokenizer, whose files this class reads and writes."""
+        return []
 
     def __getstate__(self) -> dict[str, Any]:
         # The reader is rebuilt where it is needed; a pickle without it is small, and the same before and after reading.
         return {**self.__dict__, "_reader": None}
 
     @property
-    def tokenizer(self) -> NoTokenizer:
-        """A stand-in without special tokens: Trainer asks every processor for its tokenizer's."""
-        return NoTokenizer()
+    def tokenizer(self) -> PreTrainedTokenizerBase | NoTokenizer:
+        """The tokenizer, or a stand-in without special tokens: Trainer asks every processor for its tokenizer's."""
+        return NoTokenizer() if self._tokenizer is None else self._tokenizer
 
     @property
     def renderer(self) -> StripRenderer:
@@ -210,7 +200,8 @@ class PixelProcessor(ProcessorMixin):
 
     @property
     def model_input_names(self) -> list[str]:
-        return ["pixel_values", "attention_mask", "num_columns"]
+        names = ["pixel_values", "attention_mask", "num_columns"]
+        return names if self._tokenizer is None else [*names, "input_ids", "modality_ids"]
 
     # ---- to strips ----
 
@@ -222,38 +213,47 @@ class PixelProcessor(ProcessorMixin):
         target_text: str | Iterable[str] | None = None,
         **kwargs: Unpack[PixelProcessorKwargs],
     ) -> BatchFeature:
-        """Draws texts, or takes images, and pads them to a batch of strips.
+        """Draws texts, takes images, tokenises target texts, and pads them to a batch.
 
         Args:
             text: a text, or a list (tuple, dataset column) of texts; a list of (text, text) is a list of pairs.
             text_pair: second text of each row, after an EOS patch.
             images: strips of height H as PIL images, numpy arrays or torch tensors (`[H, W]`, `[C, H, W]`,
                 `[H, W, C]`), or a list of these. With `text` as well, a row is the image, an EOS patch, the text.
-            target_text: for models with a token head only; an error here.
+            target_text: texts to be tokenised, one for each row; alone, or beside `text` or `images`. Needs a
+                tokenizer.
             kwargs: see [`PixelProcessorKwargs`].
 
         Returns:
             `BatchFeature` with, always as a batch:
-            - `pixel_values`: float32 `[B, C, H, T * w]` in [0, 1], 1 = background.
-            - `attention_mask`: int64 `[B, T]`, 0 on padding.
-            - `num_columns`: int64 `[B]`, pixel columns of the row from its first attended patch on; with `add_eos`
-              a multiple of w, without it the column where the text ends and generation goes on.
-            - `offset_mapping`: int64 `[B, T, 2]`, on request.
+            - `pixel_values`: float32 `[B, C, H, P * w]` in [0, 1], 1 = background.
+            - `attention_mask`: int64 `[B, T]`, 0 on padding. With `target_text` it covers the P patches and the L
+              tokens in their order, each part padded by itself.
+            - `num_columns`: int64 `[B]`, pixel columns of the row from its first attended patch on; with `add_eos` or
+              `end_gap` a multiple of w, without them the column where the text ends and generation goes on.
+            - `offset_mapping`: int64 `[B, P, 2]`, on request.
+            - `input_ids`: int64 `[B, L]`, with `target_text`.
+            - `modality_ids`: int64 `[B, T]`, 1 for patches, 0 for tokens, where there are both.
+            With `target_text` alone: only `input_ids` and `attention_mask` `[B, L]`.
 
         Raises:
             ValueError: for an empty text (unless `add_start`), a row longer than `max_patches` (unless
                 `truncation`), a character no atlas covers (unless `missing` says otherwise), an image of another
                 shape; with the index of the row.
         """
-        options = LayoutOptions.from_kwargs(kwargs, self.model_max_patches)
-        if target_text is not None:
-            raise ValueError(
-                "target_text belongs to models with a token head, and this processor has no tokenizer; put the text "
-                "into `text` or `text_pair`, or leave it out."
-            )
         width = self.patch_size[1]
-        rows = [lay_out(row, options, width) for row in self._segment_rows(text, text_pair, images, options)]
-        return self._to_batch(rows, options)
+        options = LayoutOptions.from_kwargs(kwargs, self.model_max_patches, width)
+        tokens = None
+        if target_text is not None:
+            tokens = encode_targets(self._tokenizer, list_targets(target_text), options)
+        rows: list[Row] = []
+        if tokens is None or not (text is None and text_pair is None and images is None):
+            margins = (self.left_padding, self.right_padding)
+            segments = self._segment_rows(text, text_pair, images, options)
+            rows = [lay_out(row, options, width, margins) for row in segments]
+        if tokens is not None and rows and len(tokens) != len(rows):
+            raise ValueError(f"{len(tokens)} target texts for {len(rows)} rows; give one for each row.")
+        return self._to_batch(rows, tokens, options)
 
     def _segment_rows(
         self, text: Any, text_pair: Any, images: Any, options: LayoutOptions
@@ -271,7 +271,7 @@ class PixelProcessor(ProcessorMixin):
                     [self._draw(f"{name}[{i}]", t, options, may_be_empty) for i, t in enumerate(values)]
                 )
         if not columns:
-            raise ValueError("give at least one of text and images.")
+            raise ValueError("give at least one of text and images (or target_text, with a tokenizer).")
         lengths = [len(column) for column in columns]
         if len(set(lengths)) > 1:
             raise ValueError(
@@ -305,29 +305,58 @@ class PixelProcessor(ProcessorMixin):
             )
         return Segment(name, strip.num_columns, strip=strip)
 
-    def _to_batch(self, rows: list[Row], options: LayoutOptions) -> BatchFeature:
-        longest = max(row.num_patches for row in rows)
+    def _to_batch(
+        self, rows: list[Row], tokens: list[list[int]] | None, options: LayoutOptions
+    ) -> BatchFeature:
+        """Pads and joins B rows of patches (or none), B rows of tokens (or `None`)."""
+        lengths = [row.num_patches for row in rows], [len(ids) for ids in tokens or []]
+        count = max(map(len, lengths))
+        longest = [max(numbers, default=0) for numbers in lengths]
+        groups = [list(range(count))]
         if options.padding == "do_not_pad":
-            if options.return_tensors is not None and any(row.num_patches != longest for row in rows):
+            if options.return_tensors is not None and any(len(set(numbers)) > 1 for numbers in lengths):
                 raise ValueError(
                     "rows differ in length: pass padding=True, or return_tensors=None to get lists."
                 )
-            groups = [([row], row.num_patches) for row in rows]
-        else:
-            groups = [(rows, options.max_patches or longest if options.padding == "max_length" else longest)]
-        data: dict[str, list[np.ndarray]] = {"pixel_values": [], "attention_mask": [], "num_columns": []}
-        if options.return_offsets_mapping:
-            data["offset_mapping"] = []
-        for group, num_patches in groups:
-            starts = [num_patches - row.num_patches if self.padding_side == "left" else 0 for row in group]
-            data["pixel_values"].append(
-                draw_rows(group, starts, num_patches, self.patch_size, self.num_channels)
-            )
-            data["attention_mask"].append(attention_mask(group, starts, num_patches))
-            data["num_columns"].append(np.array([row.num_columns for row in group], np.int64))
-            if options.return_offsets_mapping:
-                data["offset_mapping"].append(offset_mapping(group, starts, num_patches, self.patch_size[1]))
+            groups = [[index] for index in range(count)]
+        elif options.padding == "max_length":
+            longest = [options.max_patches or longest[0], options.max_target_tokens or longest[1]]
+        data: dict[str, list[np.ndarray]] = {}
+        for group in groups:
+            if len(groups) > 1:
+                longest = [numbers[group[0]] if numbers else 0 for numbers in lengths]
+            parts = self._draw_batch([rows[i] for i in group], longest[0], options) if rows else {}
+            if tokens is not None:
+                self._add_tokens(parts, [tokens[i] for i in group], longest[1], options)
+            for key, values in parts.items():
+                data.setdefault(key, []).append(values)
         return _to_feature(data, options.return_tensors)
+
+    def _draw_batch(self, rows: list[Row], num_patches: int, options: LayoutOptions) -> dict[str, np.ndarray]:
+        starts = [num_patches - row.num_patches if self.padding_side == "left" else 0 for row in rows]
+        parts = {
+            "pixel_values": draw_rows(rows, starts, num_patches, self.patch_size, self.num_channels),
+            "attention_mask": attention_mask(rows, starts, num_patches),
+            "num_columns": np.array([row.num_columns for row in rows], np.int64),
+        }
+        if options.return_offsets_mapping:
+            parts["offset_mapping"] = offset_mapping(rows, starts, num_patches, self.patch_size[1])
+        return parts
+
+    def _add_tokens(
+        self,
+        parts: dict[str, np.ndarray],
+        tokens: list[list[int]],
+        num_tokens: int,
+        options: LayoutOptions,
+    ) -> None:
+        """Puts the token part beside the patches of a batch, or in place of them."""
+        pad_id = None if self._tokenizer is None else pad_token_id(self._tokenizer)
+        parts["input_ids"], mask = pad_tokens(tokens, num_tokens, pad_id, self.padding_side)
+        if "pixel_values" in parts:
+            parts.update(join_parts(parts["attention_mask"], mask, options.target_first))
+        else:
+            parts["attention_mask"] = mask
 
     # ---- from strips ----
 
@@ -337,11 +366,13 @@ class PixelProcessor(ProcessorMixin):
         A row is read from its first attended patch up to the first EOS patch; one EOS patch at its very start is
         passed over (`add_start`).
 
+        White columns that `end_gap` put before a text may be read as spaces; strip them.
+
         Args:
             strips: the output of `model.generate` or of this processor, or pixels in any form [`to_pil`] takes.
                 Where no attention mask tells padding from spaces, blank patches at the start of a row count as
                 padding if `padding_side` is `"left"`, else as spaces.
-            attention_mask: `[B, T]`; default: that of `strips`.
+            attention_mask: over the patches, `[B, P]`; default: that of `strips`.
             num_columns: `[B]`; default: that of `strips`.
 
         Returns:
@@ -352,10 +383,11 @@ class PixelProcessor(ProcessorMixin):
         """
         pixels, own_mask, own_columns = unpack_output(strips)
         strip_list = list_strips(pixels)
-        masks = _rows_of(
+        own_mask = patch_mask(own_mask, strips.get("modality_ids") if isinstance(strips, Mapping) else None)
+        masks = rows_of(
             attention_mask if attention_mask is not None else own_mask, len(strip_list), "attention_mask"
         )
-        counts = _rows_of(
+        counts = rows_of(
             num_columns if num_columns is not None else own_columns, len(strip_list), "num_columns"
         )
         inks = [
@@ -390,27 +422,51 @@ class PixelProcessor(ProcessorMixin):
         start = int(len(whole) > 0 and whole[0])
         after = np.flatnonzero(whole[start:])
         stop = (start + int(after[0])) * width if len(after) else ink.shape[1]
-        return ~ink[:, start * width : stop]
+        first = start * width
+        if not ink[:, first : first + self.left_padding].any():
+            first += self.left_padding
+        return ~ink[:, first : max(stop, first)]
 
-    def batch_decode(self, strips: Any, attention_mask: Any = None, num_columns: Any = None) -> list[str]:
-        """The text of each row; [`read`] tells how sure it is.
+    def batch_decode(
+        self,
+        strips: Any,
+        attention_mask: Any = None,
+        num_columns: Any = None,
+        skip_special_tokens: bool = True,
+    ) -> list[str]:
+        """The text of each row: read from strips ([`read`] tells how sure it is), or decoded from token ids.
 
         Args:
-            strips: as for [`read`].
+            strips: as for [`read`]; or token ids for the tokenizer: integers (but uint8, which are pixels) `[B, L]` or
+                `[L]` as tensor, array or lists, or an output that holds no pixels but `sequences` or `input_ids`. Ids
+                below 0, the -100 of labels, are left out.
             attention_mask: as for [`read`].
             num_columns: as for [`read`].
-        """
-        return [result.text for result in self.read(strips, attention_mask, num_columns)]
-
-    def decode(self, strips: Any, attention_mask: Any = None, num_columns: Any = None) -> str:
-        """The text of a single strip, `[C, H, W]`, `[H, W]` or a batch of one.
+            skip_special_tokens: whether special tokens are left out of decoded texts.
 
         Raises:
-            ValueError: for several strips.
+            ValueError: for token ids, if there is no tokenizer; else as [`read`].
         """
-        texts = self.batch_decode(strips, attention_mask, num_columns)
+        token_ids = find_token_ids(strips)
+        if token_ids is not None:
+            return decode_tokens(self._tokenizer, token_ids, skip_special_tokens)
+        return [result.text for result in self.read(strips, attention_mask, num_columns)]
+
+    def decode(
+        self,
+        strips: Any,
+        attention_mask: Any = None,
+        num_columns: Any = None,
+        skip_special_tokens: bool = True,
+    ) -> str:
+        """The text of a single row: a strip `[C, H, W]` or `[H, W]`, token ids `[L]`, or a batch of one.
+
+        Raises:
+            ValueError: for several rows.
+        """
+        texts = self.batch_decode(strips, attention_mask, num_columns, skip_special_tokens)
         if len(texts) != 1:
-            raise ValueError(f"decode reads one strip, got {len(texts)}; use batch_decode.")
+            raise ValueError(f"decode reads one row, got {len(texts)}; use batch_decode.")
         return texts[0]
 
     def to_pil(self, strips: Any, scale: int = 1) -> list[Image.Image]:
@@ -436,15 +492,26 @@ class PixelProcessor(ProcessorMixin):
     # ---- saving and loading ----
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings, and the hash of each atlas, as processor_config.json holds them."""
-        settings = super().to_dict()
+        """What processor_config.json holds: the settings, the hash of each atlas and of the font it was drawn from.
+
+        `has_tokenizer` stands there if there is one.
+        """
+        # The parent class copies all it finds, and a vocabulary is large.
+        without_tokenizer = copy.copy(self)
+        without_tokenizer._tokenizer = None
+        settings = super(PixelProcessor, without_tokenizer).to_dict()
         settings["atlas_sha256"] = {atlas.name: atlas.sha256 for atlas in self._renderer.atlases}
+        fonts = {atlas.name: atlas.provenance.get("font_sha256") for atlas in self._renderer.atlases}
+        if any(fonts.values()):
+            settings["font_sha256"] = {name: sha256 for name, sha256 in fonts.items() if sha256}
+        if self._tokenizer is not None:
+            settings["has_tokenizer"] = True
         return settings
 
     def save_pretrained(
         self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any
     ) -> list[str]:
-        """Saves processor_config.json and, beside it, one `.npz` file per atlas.
+        """Saves processor_config.json and, beside it, one `.npz` file per atlas and the tokenizer's files.
 
         Args:
             save_directory: folder, made where it is missing.
@@ -456,9 +523,11 @@ class PixelProcessor(ProcessorMixin):
         """
         files = list(super().save_pretrained(save_directory, push_to_hub=False))
         for atlas in self._renderer.atlases:
-            path = os.path.join(save_directory, _atlas_file(atlas.name))
+            path = os.path.join(save_directory, atlas_file(atlas.name))
             atlas.save(path)
             files.append(path)
+        if self._tokenizer is not None:
+            files += self._tokenizer.save_pretrained(save_directory)
         if push_to_hub:
             # Not left to the parent class, which would upload before the atlases exist.
             self.push_to_hub(kwargs.pop("repo_id", Path(save_directory).name), **kwargs)
@@ -468,26 +537,14 @@ class PixelProcessor(ProcessorMixin):
     def get_processor_dict(
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The settings of a saved processor, with its atlases loaded and checked.
+        """The settings of a saved processor, with its atlases loaded and checked, and its tokenizer loaded.
 
         Raises:
             ValueError: if there is no processor configuration, or it is that of another class; if an atlas is
-                missing or is not the one that was saved.
+                missing or is not the one that was saved; if the tokenizer is missing.
         """
         where = str(pretrained_model_name_or_path)
-        hub_kwargs = {
-            key: kwargs[key]
-            for key in (
-                "cache_dir",
-                "force_download",
-                "proxies",
-                "token",
-                "local_files_only",
-                "revision",
-                "subfolder",
-            )
-            if kwargs.get(key) is not None
-        }
+        hub_kwargs = hub_arguments(kwargs)
         settings, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
         if "atlases" not in settings:
             found = (
@@ -500,10 +557,13 @@ class PixelProcessor(ProcessorMixin):
                 "Save one there with processor.save_pretrained, or start from PixelProcessor.from_preset."
             )
         hashes = settings.pop("atlas_sha256", {})
+        settings.pop("font_sha256", None)
         if "atlases" not in kwargs:
             settings["atlases"] = tuple(
-                _load_atlas(where, name, hashes.get(name), hub_kwargs) for name in settings["atlases"]
+                load_atlas(where, name, hashes.get(name), hub_kwargs) for name in settings["atlases"]
             )
+        if settings.pop("has_tokenizer", False) and "tokenizer" not in kwargs:
+            settings["tokenizer"] = load_tokenizer(where, kwargs.get("trust_remote_code"), hub_kwargs)
         return settings, unused
 
 
@@ -520,44 +580,6 @@ def _to_feature(data: dict[str, list[np.ndarray]], return_tensors: str | None) -
         rows = [row for group in groups for row in group]
         lists[key] = rows if key == "pixel_values" else [row.tolist() for row in rows]
     return BatchFeature(lists)
-
-
-def _rows_of(values: Any, count: int, name: str) -> list[Any]:
-    """One entry per strip of a mask or a vector of column counts, `None` where there is none."""
-    if values is None:
-        return [None] * count
-    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else list(values)
-    if len(rows) != count:
-        raise ValueError(f"{name} has {len(rows)} rows for {count} strips.")
-    return rows
-
-
-def _atlas_file(name: str) -> str:
-    # The name comes from a file that may be anyone's: it must not lead out of the checkpoint's folder.
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ValueError(f"atlas name {name!r} is no file name; use letters, digits, '-', '_' and '.'.")
-    return f"{name}.npz"
-
-
-def _load_atlas(where: str, name: str, sha256: str | None, hub_kwargs: dict[str, Any]) -> GlyphAtlas:
-    """Loads an atlas saved beside processor_config.json and holds it against its recorded hash."""
-    file_name = _atlas_file(name)
-    if os.path.isfile(where):
-        where = os.path.dirname(where)
-    path = cached_file(where, file_name, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
-    if path is None:
-        raise ValueError(
-            f"{where} lacks {file_name}, the glyph atlas its processor draws with. Copy it there from the "
-            "original checkpoint, or save the processor there again with save_pretrained."
-        )
-    atlas = GlyphAtlas.load(path)
-    if atlas.sha256 != sha256:
-        raise ValueError(
-            f"{path} is not the glyph atlas this checkpoint was saved with: its sha256 is {atlas.sha256}, "
-            f"processor_config.json records {sha256}. The model would see other glyphs than in training; restore "
-            "the file from the original checkpoint, or, if the change is meant, save the processor there again."
-        )
-    return atlas
 
 
 __all__ = ["PixelProcessor", "PixelProcessorKwargs"]
