@@ -39,6 +39,8 @@ class PackedTextDataset(IterableDataset):
         text_column: key of the text in a document.
         max_rewind: largest number of characters repeated when a cut document resumes.
         seed: seed of the rewinds.
+        margins: white columns before each text and between a text and its EOS patch: the processor's `left_padding`
+            and `right_padding`.
 
     Yields:
         `{"segments": list[str], "is_complete": bool}`: texts of one block; `is_complete` tells whether the last one
@@ -54,6 +56,7 @@ class PackedTextDataset(IterableDataset):
         text_column: str = "text",
         max_rewind: int = 7,
         seed: int = 0,
+        margins: tuple[int, int] = (0, 0),
     ) -> None:
         if block_patches < 2:
             raise ValueError(
@@ -66,6 +69,7 @@ class PackedTextDataset(IterableDataset):
         self.text_column = text_column
         self.max_rewind = max_rewind
         self.seed = seed
+        self.margins = margins
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Packs the documents of this worker: worker w of n takes every n-th document."""
@@ -77,7 +81,7 @@ class PackedTextDataset(IterableDataset):
         for text in self._texts(index, count):
             while text:
                 strip = self.renderer.render(text)
-                needed = -(-strip.num_columns // self.patch_width) + 1
+                needed = -(-(strip.num_columns + sum(self.margins)) // self.patch_width) + 1
                 segments.append(text)
                 if needed <= room:
                     room -= needed
@@ -91,7 +95,8 @@ class PackedTextDataset(IterableDataset):
 
     def _rest(self, text: str, char_columns: np.ndarray, room: int, rng: np.random.Generator) -> str:
         """What a block with `room` patches left cannot show of a text, from a little before the cut."""
-        first_cut = int(np.searchsorted(char_columns, room * self.patch_width, side="right")) - 1
+        shown = room * self.patch_width - self.margins[0]
+        first_cut = int(np.searchsorted(char_columns, shown, side="right")) - 1
         rewind = int(rng.integers(0, self.max_rewind + 1))
         # Resuming at or before the start of what was just written would repeat the document forever.
         return text[max(first_cut - rewind, min(first_cut, 1)) :]
