@@ -69,7 +69,7 @@ class SampleStripsCallback(TrainerCallback):
         prompts: one strip each.
         folder: where `step-<n>.png` goes.
         max_new_patches: length of the continuation.
-        temperature: of the sampling.
+        temperature: of the sampling; `None` to draw nothing and take the most likely values.
         scale: zoom of the PNG.
     """
 
@@ -79,7 +79,7 @@ class SampleStripsCallback(TrainerCallback):
         prompts: Sequence[str],
         folder: str | Path,
         max_new_patches: int = 32,
-        temperature: float = 0.7,
+        temperature: float | None = 0.7,
         scale: int = 2,
     ) -> None:
         self.processor = processor
@@ -105,13 +105,10 @@ class SampleStripsCallback(TrainerCallback):
         inputs = self.processor(text=self.prompts, add_eos=False, return_tensors="pt").to(model.device)
         # Own generator: sampling must not change the random numbers training sees.
         generator = torch.Generator(model.device).manual_seed(args.seed)
-        strips = model.generate(
-            **inputs,
-            max_new_patches=self.max_new_patches,
-            do_sample=True,
-            temperature=self.temperature,
-            generator=generator,
-        )
+        sampling: dict[str, Any] = {"do_sample": False}
+        if self.temperature is not None:
+            sampling = {"do_sample": True, "temperature": self.temperature, "generator": generator}
+        strips = model.generate(**inputs, max_new_patches=self.max_new_patches, **sampling)
         model.train(was_training)
         picture = stack_strips(self.processor.to_pil(strips), self.scale)
         self.folder.mkdir(parents=True, exist_ok=True)
