@@ -65,7 +65,7 @@ def test_pairs_have_margins_on_both_texts(processor: PixelProcessor) -> None:
     assert inputs["offset_mapping"].tolist() == [[[0, 0], [0, 2], [0, 0], [0, 2], [0, 0]]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=30), min_size=1
