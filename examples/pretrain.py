@@ -12,6 +12,16 @@ The embedded checkpoint pixel-ar-tiny (its card has the figures):
 
     python examples/pretrain.py --recipe pixel-ar-tiny --output_dir runs/pixel-ar-tiny
 
+The published systems (recipes name their optimiser and schedule; sizes are presets of PixelARConfig). PIXAR's stage 1
+needs the authors' font, or another atlas; what follows it is examples/adversarial.py:
+
+    python examples/pretrain.py --recipe pixar-113m --font PixeloidSans-mLxMm.ttf --output_dir runs/pixar-113m
+
+Models of patches and tokens take a mix of strips, tokens and pairs: TextGPT is `--mix token=1`, MonoGPT
+`--mix pixel=1,token=1`, DualGPT `--mix pixel=4,token=4,pair=2`. A small one, on this data, in minutes:
+
+    python examples/pretrain.py --recipe dualgpt-tiny --output_dir runs/dualgpt-tiny
+
 A Hub data set is streamed: `--train_data wikimedia/wikipedia --dataset_config 20231101.en`. Every option of
 TrainingArguments works (`--bf16`, `--gradient_accumulation_steps`, `--resume_from_checkpoint`, `--torch_compile`, ...).
 
@@ -27,12 +37,22 @@ from typing import Any
 
 import torch
 from datasets import Dataset, IterableDataset, load_dataset
-from transformers import HfArgumentParser, Trainer, TrainingArguments, set_seed
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoTokenizer,
+    HfArgumentParser,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
 
 import pixel_ar
 from pixel_ar.training import (
     BitsPerCharacterCallback,
     LanguageModelingCollator,
+    MixedModalityCollator,
     PackedTextDataset,
     SampleStripsCallback,
     TimeBudget,
@@ -49,10 +69,25 @@ class ModelArguments:
     model: str | None = field(
         default=None, metadata={"help": "Folder or Hub id to go on from; default: a new one."}
     )
+    config_preset: str | None = field(
+        default=None, metadata={"help": "PixelARConfig preset of a new model, such as pixar-113m."}
+    )
     config_overrides: str = field(
         default="{}", metadata={"help": "JSON of PixelARConfig fields of a new model."}
     )
     preset: str = field(default="fixed-8", metadata={"help": "PixelProcessor preset of a new model."})
+    font: str | None = field(
+        default=None, metadata={"help": "Font file, for the presets pixar and pixelgpt."}
+    )
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Folder or Hub id of the tokenizer of a new model with tokens."}
+    )
+    new_tokenizer_size: int | None = field(
+        default=None,
+        metadata={
+            "help": "Fit a byte-level BPE of so many tokens to the training data instead (at least 259)."
+        },
+    )
     attention: str = field(
         default="sdpa", metadata={"help": "Attention kernel; eager is fastest on most CPUs."}
     )
@@ -75,6 +110,17 @@ class DataArguments:
         default=7, metadata={"help": "Characters repeated at most when a cut document resumes."}
     )
     shuffle_buffer: int = field(default=20_000, metadata={"help": "Documents in the shuffle buffer."})
+    mix: str | None = field(
+        default=None,
+        metadata={"help": "Shares of batches, such as pixel=4,token=4,pair=2; default: packed strips alone."},
+    )
+    piece_characters: int = field(
+        default=400,
+        metadata={"help": "With --mix, documents are split at spaces into pieces up to this long."},
+    )
+    target_first_ratio: float = field(
+        default=0.5, metadata={"help": "With --mix, share of the pairs in which the tokens come first."}
+    )
     max_validation_texts: int = field(default=400, metadata={"help": "Texts scored per evaluation."})
     sample_prompts: str = field(
         default="",
@@ -118,7 +164,7 @@ def load_texts(name: str, config: str | None, split: str, streaming: bool) -> Da
 
 
 def build_model_and_processor(
-    arguments: ModelArguments,
+    arguments: ModelArguments, data: DataArguments
 ) -> tuple[pixel_ar.PixelARForCausalLM, pixel_ar.PixelProcessor]:
     """A new pair from a preset and overrides, or a saved one."""
     if arguments.model is not None:
@@ -131,12 +177,87 @@ def build_model_and_processor(
     settings: dict[str, Any] = {"missing": "hexbox"}
     if "patch_size" in overrides:
         settings["patch_size"] = tuple(overrides["patch_size"])
+    if arguments.font is not None:
+        settings["font"] = arguments.font
+    tokenizer = build_tokenizer(arguments, data)
+    if tokenizer is not None:
+        settings["tokenizer"] = tokenizer
+        names = ("pad_token_id", "bos_token_id", "eos_token_id")
+        overrides = {
+            "vocab_size": len(tokenizer),
+            **{name: getattr(tokenizer, name) for name in names},
+            **overrides,
+        }
     processor = pixel_ar.PixelProcessor.from_preset(arguments.preset, **settings)
-    config = pixel_ar.PixelARConfig(
-        **{"patch_size": processor.patch_size, "num_channels": processor.num_channels, **overrides}
-    )
+    overrides = {"patch_size": processor.patch_size, "num_channels": processor.num_channels, **overrides}
+    if arguments.config_preset is None:
+        config = pixel_ar.PixelARConfig(**overrides)
+    else:
+        config = pixel_ar.PixelARConfig.from_preset(arguments.config_preset, **overrides)
     config._attn_implementation = arguments.attention
     return pixel_ar.PixelARForCausalLM(config), processor
+
+
+def build_tokenizer(arguments: ModelArguments, data: DataArguments) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of a new model: a given one, one fitted to the training data, or none."""
+    if arguments.tokenizer is not None:
+        return AutoTokenizer.from_pretrained(arguments.tokenizer)
+    if arguments.new_tokenizer_size is None:
+        return None
+    documents = load_texts(data.train_data, data.dataset_config, "train", streaming=True)
+    # Byte-level: every text has tokens, and decoding gives it back.
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=arguments.new_tokenizer_size,
+        special_tokens=["<pad>", "<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator((row[data.text_column] for row in documents), trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+
+
+def parse_mix(mix: str) -> dict[str, float]:
+    """`pixel=4,token=4,pair=2` as a dictionary."""
+    try:
+        return {name: float(share) for name, share in (part.split("=") for part in mix.split(","))}
+    except ValueError:
+        raise SystemExit(f"--mix {mix!r}: write shares as pixel=4,token=4,pair=2") from None
+
+
+def split_texts(texts: list[str], most: int) -> list[str]:
+    """Pieces of at most `most` characters that together hold every word; longer words are cut, nothing is dropped."""
+    pieces = []
+    for text in texts:
+        piece = ""
+        for word in text.split():
+            parts = [word[i : i + most] for i in range(0, len(word), most)]
+            for part in parts:
+                if piece and len(piece) + 1 + len(part) > most:
+                    pieces.append(piece)
+                    piece = ""
+                piece = f"{piece} {part}" if piece else part
+        if piece:
+            pieces.append(piece)
+    return pieces
+
+
+def split_documents(documents: Dataset | IterableDataset, data: DataArguments) -> Dataset | IterableDataset:
+    """Documents as short pieces, for mixed batches."""
+
+    def split(rows: dict[str, list[str]]) -> dict[str, list[str]]:
+        return {data.text_column: split_texts(rows[data.text_column], data.piece_characters)}
+
+    return documents.map(split, batched=True, remove_columns=documents.column_names)
+
+
+def build_mixed_dataset(data: DataArguments, seed: int) -> IterableDataset:
+    """Streams and shuffles pieces of the training documents, pass after pass."""
+    documents = load_texts(data.train_data, data.dataset_config, "train", streaming=True)
+    pieces = split_documents(documents.shuffle(seed=seed, buffer_size=1000), data)
+    return pieces.shuffle(seed=seed, buffer_size=data.shuffle_buffer).repeat(None)
 
 
 def build_packed_dataset(
@@ -153,6 +274,7 @@ def build_packed_dataset(
         data.text_column,
         data.max_rewind,
         seed,
+        margins=(processor.left_padding, processor.right_padding),
     )
 
 
@@ -181,20 +303,36 @@ def main() -> None:
     # Features are raw text that only the collator understands; Trainer would drop the columns.
     training.remove_unused_columns = False
     training.prediction_loss_only = True
-    model, processor = build_model_and_processor(model_arguments)
+    model, processor = build_model_and_processor(model_arguments, data)
     if training.max_steps < 0 and not budget.train_minutes:
         raise SystemExit("packed blocks come without end: set --max_steps or --train_minutes")
     if training.max_steps < 0:
         training.max_steps = NO_STEP_LIMIT
-    train_dataset = build_packed_dataset(data, processor, training.data_seed or training.seed)
+    seed = training.data_seed or training.seed
+    if data.mix is None:
+        train_dataset = build_packed_dataset(data, processor, seed)
+        collator: Any = LanguageModelingCollator(processor, data.block_patches, data.text_column)
+    else:
+        train_dataset = build_mixed_dataset(data, seed)
+        collator = MixedModalityCollator(
+            processor,
+            parse_mix(data.mix),
+            text_column=data.text_column,
+            target_first_ratio=data.target_first_ratio,
+            seed=seed,
+        )
 
     callbacks: list[Any] = []
     validation = None
     if data.validation_data:
         validation = load_texts(data.validation_data, data.dataset_config, "validation", streaming=False)
         validation = validation.select(range(min(len(validation), data.max_validation_texts)))
-        texts = [row[data.text_column] for row in validation]
-        callbacks.append(BitsPerCharacterCallback(processor, texts, training.per_device_eval_batch_size))
+        if data.mix is not None:
+            validation = split_documents(validation, data)
+        texts = [row[data.text_column] for row in validation][: data.max_validation_texts]
+        # Squared errors are no likelihoods, and a model that never saw a strip has none worth reporting.
+        if model.config.patch_head != "regression" and "pixel" in (data.mix or "pixel"):
+            callbacks.append(BitsPerCharacterCallback(processor, texts, training.per_device_eval_batch_size))
     if data.sample_prompts:
         prompts = data.sample_prompts.split("|")
         callbacks.append(SampleStripsCallback(processor, prompts, Path(training.output_dir) / "samples"))
@@ -204,7 +342,7 @@ def main() -> None:
         args=training,
         train_dataset=train_dataset,
         eval_dataset=validation,
-        data_collator=LanguageModelingCollator(processor, data.block_patches, data.text_column),
+        data_collator=collator,
         processing_class=processor,
         callbacks=callbacks,
     )

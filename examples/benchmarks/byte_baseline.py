@@ -10,29 +10,25 @@ included. For equal time, run this and the pixel recipe one after the other on a
 """
 
 import argparse
-import gzip
-import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from texts import read_texts
 from torch.utils.data import IterableDataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments, set_seed
 
 from pixel_ar.training import TimeBudget
 
-DATA = Path(__file__).parents[1] / "data"
 BOUNDARY = 0  # ends a document, as the EOS patch does; no text holds this byte
 
 
-def read_texts(name: str) -> list[bytes]:
+def read_bytes(name: str) -> list[bytes]:
     """All texts of a file of the repository, UTF-8."""
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
-        return [json.loads(line)["text"].encode() for line in lines]
+    return [text.encode() for text in read_texts(name)]
 
 
 class ByteBlocks(IterableDataset):
@@ -115,12 +111,12 @@ def main() -> None:
             disable_tqdm=True,
             seed=options.seed,
         ),
-        train_dataset=ByteBlocks(read_texts("sotu_train.jsonl.gz"), options.block, options.seed),
+        train_dataset=ByteBlocks(read_bytes("sotu_train.jsonl.gz"), options.block, options.seed),
     )
     TimeBudget(options.minutes, warmup_steps=150).install(trainer)
     trainer.train()
     trainer.save_model()
-    figure = bits_per_character(trainer.model, read_texts("sotu_validation.jsonl.gz"))
+    figure = bits_per_character(trainer.model, read_bytes("sotu_validation.jsonl.gz"))
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     print(
         f"byte-level decoder: {parameters:,} parameters, {options.minutes} minutes, {trainer.state.global_step} steps"

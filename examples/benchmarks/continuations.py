@@ -10,24 +10,15 @@ is left out, and so is the word the prompt ends in.
 """
 
 import argparse
-import gzip
-import json
 import re
 import time
-from pathlib import Path
 
 import torch
+from texts import read_texts
 
 import pixel_ar
 
-DATA = Path(__file__).parents[1] / "data"
 WORD = re.compile(r"[A-Za-z]{3,}")
-
-
-def read_texts(name: str) -> list[str]:
-    """All texts of a file of the repository."""
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
-        return [json.loads(line)["text"] for line in lines]
 
 
 def new_words(prompt: str, text: str, is_complete: bool) -> list[str]:

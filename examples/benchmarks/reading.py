@@ -16,18 +16,16 @@ against the nearest glyph, with a share of the pixels flipped and a share of the
 """
 
 import argparse
-import gzip
-import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from texts import read_texts
 
+from pixel_ar.metrics import edit_distance
 from pixel_ar.reading_pixel_ar import StripReader
 from pixel_ar.rendering_pixel_ar import GlyphAtlas, StripRenderer, bundled_atlases
 
-DATA = Path(__file__).parents[1] / "data" / "sotu_validation.jsonl.gz"
 NOISE = ((0.01, 0.0), (0.05, 0.0), (0.10, 0.0), (0.0, 0.005), (0.01, 0.005), (0.01, 0.02))
 
 
@@ -45,28 +43,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     if unknown:
         parser.error(f"unknown atlases {', '.join(unknown)}; bundled: {', '.join(bundled_atlases())}")
     return options
-
-
-def load_texts() -> list[str]:
-    """The paragraphs of the validation set."""
-    with gzip.open(DATA, "rt", encoding="utf-8") as lines:
-        return [json.loads(line)["text"].rstrip() for line in lines]
-
-
-def edit_distance(first: str, second: str) -> int:
-    """Fewest insertions, deletions and replacements that turn one text into the other."""
-    if first == second:
-        return 0
-    other = np.array([ord(char) for char in second])
-    steps = np.arange(len(second) + 1)
-    row = steps.copy()
-    for char in first:
-        best = np.empty_like(row)
-        best[0] = row[0] + 1
-        best[1:] = np.minimum(row[1:] + 1, row[:-1] + (other != ord(char)))
-        # Insertions run along the row: a minimum of what stands left, plus the distance.
-        row = np.minimum.accumulate(best - steps) + steps
-    return int(row[-1])
 
 
 class NearestGlyph:
@@ -147,7 +123,7 @@ def measure_noisy(name: str, texts: list[str], seed: int) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse_arguments(arguments)
-    texts = load_texts()
+    texts = [text.rstrip() for text in read_texts("sotu_validation.jsonl.gz")]
     print(f"clean strips of {len(texts)} paragraphs, one core, CPU time")
     clean = {name: measure_clean(name, texts) for name in options.atlases}
     if options.noisy:

@@ -18,7 +18,6 @@ import concurrent.futures
 import gzip
 import hashlib
 import io
-import json
 import multiprocessing
 import sys
 import time
@@ -28,10 +27,9 @@ from pathlib import Path
 import numpy as np
 import PIL
 from PIL import Image, ImageDraw, ImageFont
+from texts import read_texts
 
 from pixel_ar.rendering_pixel_ar import StripRenderer, bundled_atlases
-
-DATA = Path(__file__).parents[1] / "data" / "sotu_train.jsonl.gz"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -58,8 +56,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def load_texts(number: int, length: int) -> list[str]:
     """Different texts of `length` ASCII characters from the State of the Union addresses."""
-    with gzip.open(DATA, "rt", encoding="utf-8") as lines:
-        words = " ".join(json.loads(line)["text"] for line in lines).encode("ascii", "ignore").decode()
+    words = " ".join(read_texts("sotu_train.jsonl.gz")).encode("ascii", "ignore").decode()
     words = "".join(char if char.isprintable() else " " for char in words)
     if number * length > len(words):
         sys.exit(f"the data hold {len(words)} characters, {number} texts of {length} need {number * length}")

@@ -30,6 +30,7 @@ TINY = {
 def run(script: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = EXAMPLES / script
     monkeypatch.setattr(sys, "argv", [str(path), *words])
+    monkeypatch.syspath_prepend(str(path.parent))  # as Python does for a script
     runpy.run_path(str(path), run_name="__main__")
 
 
@@ -93,12 +94,12 @@ def test_export_halves_the_file_and_keeps_float32_behaviour(
     }
 
 
-def test_a_recipe_is_a_command_line() -> None:
+def test_recipes_say_what_they_are() -> None:
     for path in (EXAMPLES / "recipes").glob("*.json"):
         recipe = json.loads(path.read_text(encoding="utf-8"))
-        assert recipe["description"]
-        assert json.loads(recipe["arguments"]["config_overrides"])
-        assert (EXAMPLES.parent / recipe["arguments"]["train_data"]).is_file()
+        assert recipe["description"].endswith(".")
+        source = recipe["arguments"]["train_data"]
+        assert (EXAMPLES.parent / source).is_file() or source == "wikimedia/wikipedia"
 
 
 def test_pretrain_without_a_length_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,3 +109,83 @@ def test_pretrain_without_a_length_says_so(tmp_path: Path, monkeypatch: pytest.M
         run(
             "pretrain.py", "--train_data", str(corpus), "--output_dir", str(tmp_path), monkeypatch=monkeypatch
         )
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three steps on strips, tokens and pairs, with a tokenizer fitted to the text."""
+    folder = tmp_path_factory.mktemp("mixed")
+    lines = "\n".join(
+        f"Line {number} of a small corpus, with a longer tail to split." for number in range(30)
+    )
+    (folder / "corpus.txt").write_text(lines, encoding="utf-8")
+    words = {
+        "--train_data": str(folder / "corpus.txt"),
+        "--validation_data": str(folder / "corpus.txt"),
+        "--output_dir": str(folder / "run"),
+        "--config_overrides": json.dumps({**TINY, "patch_size": (8, 10)}),
+        "--mix": "pixel=1,token=1,pair=2",
+        "--new_tokenizer_size": "270",
+        "--piece_characters": "20",
+        "--max_steps": "6",
+        "--per_device_train_batch_size": "2",
+        "--max_validation_texts": "4",
+    }
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("HF_HOME", str(folder / "cache"))
+        run("pretrain.py", *(word for pair in words.items() for word in pair), monkeypatch=monkeypatch)
+    return folder / "run"
+
+
+class TestMixedModalities:
+    def test_the_saved_pair_writes_both_kinds(self, mixed: Path) -> None:
+        model = PixelARForCausalLM.from_pretrained(mixed).eval()
+        processor = PixelProcessor.from_pretrained(mixed)
+        assert model.config.vocab_size == len(processor.tokenizer) <= 270
+        assert model.config.bos_token_id == processor.tokenizer.bos_token_id
+        tokens = processor(target_text=["small corpus"], return_tensors="pt")
+        strips = model.generate(**tokens, output_modality="pixel", max_new_patches=3)
+        assert strips.shape[1:3] == (1, 8) and strips.shape[3] <= 30
+        inputs = processor(text=["small corpus"], return_tensors="pt")
+        ids = model.generate(**inputs, output_modality="token", max_new_tokens=3)
+        assert isinstance(processor.batch_decode(ids)[0], str) and ids.shape[1] <= 3
+
+    def test_pieces_hold_every_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(str(EXAMPLES))
+        from pretrain import parse_mix, split_texts
+
+        text = "to be or not to be, extraordinarily long"
+        pieces = split_texts([text, "", "end"], 10)
+        assert "".join("".join(pieces).split()) == "".join(f"{text}end".split())
+        assert max(map(len, pieces)) <= 10
+        assert parse_mix("pixel=4,pair=0.5") == {"pixel": 4.0, "pair": 0.5}
+        with pytest.raises(SystemExit, match="pixel:4"):
+            parse_mix("pixel:4")
+
+    def test_both_directions_are_measured(
+        self, mixed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run(
+            "benchmarks/dual_generation.py",
+            *("--model", str(mixed), "--count", "2", "--piece-characters", "6", "--show", "1"),
+            monkeypatch=monkeypatch,
+        )
+        printed = capsys.readouterr().out
+        assert "pixels after tokens: " in printed and "tokens after pixels: " in printed
+
+    @pytest.mark.parametrize("name", sorted(path.stem for path in (EXAMPLES / "recipes").glob("*.json")))
+    def test_recipes_are_complete(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every option of a recipe is one the script knows, and its configuration can be built."""
+        monkeypatch.setattr(sys, "argv", ["pretrain.py", "--recipe", name, "--output_dir", "nowhere"])
+        monkeypatch.syspath_prepend(str(EXAMPLES))
+        from pretrain import parse_arguments
+
+        from pixel_ar import PixelARConfig
+
+        model, data, budget, training = parse_arguments()
+        assert data.train_data and (training.max_steps > 0 or budget.train_minutes > 0)
+        overrides = json.loads(model.config_overrides)
+        if model.config_preset is not None:
+            PixelARConfig.from_preset(model.config_preset, **overrides)
+        else:
+            PixelARConfig(**overrides)

@@ -28,6 +28,9 @@ class GrowingLayer(DynamicLayer):
     original has gone on, the states move to a buffer of their own, as if they had been concatenated.
     """
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self._buffers: dict[str, _Buffer] = {}

@@ -35,7 +35,8 @@ class SplitSingleRows(TorchFunctionMode):
         self, func: Callable, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func is F.linear and not kwargs and self._is_single_row(*args[:2]):
-            return _split_product(*args, parts=self._parts(args[1].shape[0]))
+            bias = args[2] if len(args) > 2 else None
+            return _split_product(args[0], args[1], bias, self._parts(args[1].shape[0]))
         return func(*args, **(kwargs or {}))
 
     def _is_single_row(self, inputs: torch.Tensor, weight: torch.Tensor) -> bool:
@@ -52,7 +53,7 @@ class SplitSingleRows(TorchFunctionMode):
 
 
 def _split_product(
-    inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, parts: int = 1
+    inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, parts: int
 ) -> torch.Tensor:
     """`F.linear` of one row, `[..., in]` to `[..., out]`."""
     row = inputs.reshape(1, 1, -1).expand(parts, 1, -1)

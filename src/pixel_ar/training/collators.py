@@ -173,7 +173,8 @@ class MixedModalityCollator:
             - `labels` int64 `[B, T]`: on patches 0, on tokens the token's id, -100 on padding;
             - `pixel_values` uint8 `[B, C, H, P * w]` in pixel and pair batches;
             - `input_ids` int64 `[B, L]` in token and pair batches;
-            - `modality_ids` int64 `[B, T]` in pair batches.
+            - `modality_ids` int64 `[B, T]` in pair batches, and `position_ids` int64 `[B, T]` that skip the padding
+              between the parts, so that a row is learned as it is generated: alone, without padding.
 
         Raises:
             KeyError: if a column is missing; pass `remove_unused_columns=False` to Trainer.
@@ -236,6 +237,7 @@ class MixedModalityCollator:
                 data["labels"] = batch["input_ids"].clone()
             else:
                 data["modality_ids"] = modality_ids
+                data["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
                 # Row by row, the token positions take the ids in their order: both sides have L of them.
                 data["labels"][modality_ids == TOKEN] = batch["input_ids"].flatten()
         data["labels"][mask == 0] = IGNORED_LABEL
