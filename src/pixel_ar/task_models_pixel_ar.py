@@ -44,6 +44,17 @@ class _PixelARTaskModel(PixelARPreTrainedModel):
         config.keys_to_ignore_at_inference = ["past_key_values"]
         self.model = PixelARModel(config)
 
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Saves as any model does.
+
+        What Trainer leaves out of an evaluation stays out of config.json: a causal model may be loaded from it.
+        """
+        left_out = self.config.__dict__.pop("keys_to_ignore_at_inference")
+        try:
+            super().save_pretrained(*args, **kwargs)
+        finally:
+            self.config.keys_to_ignore_at_inference = left_out
+
     def _run(
         self,
         pixel_values: torch.Tensor | None,

@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Training with the standard Trainer: packing, collators, callbacks, the adversarial stage."""
+"""Training with the standard Trainer: packing, collators, callbacks, spans, the adversarial stage."""
 
 from .adversarial import AdversarialArguments, AdversarialTrainer
 from .callbacks import BitsPerCharacterCallback, SampleStripsCallback, stack_strips
@@ -8,6 +8,14 @@ from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .modality_groups import ModalityGroups
 from .packing import PackedTextDataset
+from .spans import (
+    TextAlignment,
+    join_words,
+    label_patches,
+    patches_to_span,
+    span_to_patches,
+    word_labels_from_patches,
+)
 from .time_budget import TimeBudget
 
 __all__ = [
@@ -21,6 +29,12 @@ __all__ = [
     "PatchDiscriminator",
     "PatchDiscriminatorOutput",
     "SampleStripsCallback",
+    "TextAlignment",
     "TimeBudget",
+    "join_words",
+    "label_patches",
+    "patches_to_span",
+    "span_to_patches",
     "stack_strips",
+    "word_labels_from_patches",
 ]
