@@ -126,7 +126,7 @@ def test_one_pass_equals_a_loop(attention: str, is_recomputed: bool) -> None:
     one_by_one = judge_one_by_one(discriminator, real, candidates, positions)
     expected = torch.autograd.grad(one_by_one.square().sum(), [candidates, *discriminator.parameters()])
     if is_recomputed:
-        discriminator.activation_checkpointing_enable({"use_reentrant": False})
+        discriminator.recompute_activations()
     out = discriminator.train()(real, candidates, torch.tensor(positions))
     found = torch.autograd.grad(
         out.candidate_logits.square().sum(), [candidates, *discriminator.parameters()]
@@ -147,7 +147,7 @@ def test_rows_may_have_their_own_positions_and_padding(is_recomputed: bool) -> N
     positions = torch.tensor([[1, 6, 2], [0, 3, 3], [3, 5, 6]])
     candidates = patchify(strips(3, 3, seed=1), (8, 4))
     if is_recomputed:
-        discriminator.activation_checkpointing_enable({"use_reentrant": False})
+        discriminator.recompute_activations()
     out = discriminator.train()(real, candidates, positions, mask)
     discriminator.eval()
     alone = [

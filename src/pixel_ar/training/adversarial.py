@@ -206,11 +206,7 @@ class AdversarialTrainer(Trainer):
     def _mirror_checkpointing(self) -> None:
         """Recomputes activations of the discriminator where the generator's are."""
         if any(layer.gradient_checkpointing for layer in self.model.model.layers):
-            # Transformers renamed it in version 5.
-            enable = getattr(self.discriminator, "activation_checkpointing_enable", None)
-            enable = enable or self.discriminator.gradient_checkpointing_enable
-            # Reentrant checkpoints cannot give the gradient with respect to candidates alone.
-            enable({"use_reentrant": False})
+            self.discriminator.recompute_activations()
 
     # One step
 

@@ -76,6 +76,13 @@ class PatchDiscriminator(PixelARPreTrainedModel):
         example = next(generator.model.parameters())
         return discriminator.to(device=example.device, dtype=example.dtype)
 
+    def recompute_activations(self) -> None:
+        """Keeps no activations of the decoder's layers in training: less memory, for a second forward pass."""
+        # Transformers 5.18 knows the older name only.
+        enable = getattr(self, "activation_checkpointing_enable", None) or self.gradient_checkpointing_enable
+        # Reentrant checkpoints cannot give the gradient with respect to candidates alone.
+        enable({"use_reentrant": False})
+
     def forward(
         self,
         pixel_values: torch.Tensor,
