@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pixel_ar import PixelARConfig, PixelARForCausalLM
+from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
 from pixel_ar.heads_pixel_ar import BernoulliPatchHead, RegressionPatchHead
 from pixel_ar.patching_pixel_ar import unpatchify
 
@@ -203,6 +203,23 @@ class TestGeneration:
             pixel_sampler="threshold" if not fields else "round",
         )
         assert float((out == strip).float().mean()) > 0.99
+
+
+def test_the_published_procedure_is_one_call() -> None:
+    """PIXAR: three white columns before the border, no EOS patch, four new patches at threshold 0.5, no early stop."""
+    processor = PixelProcessor.from_preset("fixed-8", patch_size=(8, 16), left_padding=2)
+    model = build(patch_size=(8, 16), patch_embedding_bias=False).float()
+    text = ["The people", "Of the United States of"]
+    inputs = processor(text=text, add_eos=False, end_gap=3, return_tensors="pt")
+    out = model.generate(**inputs, max_new_patches=4, stop_at_eos=False)
+    for row, count in enumerate(inputs["attention_mask"].sum(-1).tolist()):
+        canvas = inputs["pixel_values"][row : row + 1, ..., : count * 16]
+        assert bool((canvas[..., -3:] == 1).all()) and bool((canvas[..., -16:-3] == 0).any())
+        for _ in range(4):  # the whole canvas again for every patch, as the reference does
+            state = model.model(canvas).last_hidden_state[:, -1]
+            patch = (model.patch_head.logits(state).sigmoid() > 0.5).float()
+            canvas = torch.cat([canvas, unpatchify(patch[:, None], (8, 16), 1)], dim=-1)
+        assert torch.equal(out[row : row + 1, ..., : (count + 4) * 16], canvas)
 
 
 class TestOptions:

@@ -8,6 +8,7 @@ Every test prints its largest deviation; `pytest -s` shows them.
 import pytest
 import torch
 from fixture_tools import (
+    LLAMA_FIELDS,
     Fixture,
     deviation,
     load_fixture,
@@ -18,6 +19,7 @@ from fixture_tools import (
     relative_deviation,
     to_conv,
 )
+from transformers import LlamaConfig, LlamaModel
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
 from pixel_ar.patching_pixel_ar import patchify, unpatchify
@@ -285,3 +287,97 @@ def test_patches_are_what_a_convolution_reads() -> None:
     by_convolution = torch.nn.functional.conv2d(strips, weight, stride=(8, 16))[:, :, 0].transpose(1, 2)
     by_patches = patchify(strips, (8, 16)) @ weight.permute(0, 2, 3, 1).flatten(1).T
     assert deviation(by_patches, by_convolution) < 1e-4
+
+
+class PixarReference(torch.nn.Module):
+    """PIXAR written down anew from its description: convolution, Llama, transposed convolution."""
+
+    def __init__(self, llama: LlamaConfig, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.backbone = LlamaModel(llama)
+        self.size = (height, width)
+        shape = (llama.hidden_size, channels, height, width)
+        self.in_proj = torch.nn.Parameter(torch.randn(shape) / (channels * height * width) ** 0.5)
+        self.out_proj = torch.nn.Parameter(torch.randn(shape) / llama.hidden_size**0.5)
+
+    def forward(self, pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        embedded = torch.nn.functional.conv2d(2 * pixels - 1, self.in_proj, stride=self.size)
+        states = self.backbone(
+            inputs_embeds=embedded[:, :, 0].transpose(1, 2), attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        columns = states.transpose(1, 2)[:, :, None]
+        return torch.nn.functional.conv_transpose2d(columns, self.out_proj, stride=self.size)
+
+    def loss(self, pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Mean over the attended pixels of a row, then over the rows."""
+        width, logits = self.size[1], self(pixels, mask)
+        values = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits[..., :-width], pixels[..., width:], reduction="none"
+        )
+        weights = mask[:, 1:].repeat_interleave(width, -1)[:, None, None].expand_as(values).double()
+        return ((values * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3))).mean()
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "patch_len", "channels", "theta", "eps", "lengths"),
+    [
+        (6, 2, 3, 1, 5000.0, 1e-5, [21, 13, 2]),
+        (8, 8, 1, 1, 10000.0, 1e-6, [40, 2]),
+        (4, 1, 2, 3, 10000.0, 1e-6, [200, 77]),
+        (12, 3, 5, 1, 500.0, 1e-6, [9]),
+    ],
+)
+def test_pixar_of_other_shapes(
+    heads: int, kv_heads: int, patch_len: int, channels: int, theta: float, eps: float, lengths: list[int]
+) -> None:
+    """Nothing is made for the fixtures' shapes: random configurations against the description, in float64."""
+    torch.manual_seed(heads)
+    llama = LlamaConfig(
+        hidden_size=24 * heads // 2,
+        intermediate_size=80,
+        num_hidden_layers=3,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        rms_norm_eps=eps,
+        rope_parameters={"rope_type": "default", "rope_theta": theta},
+        vocab_size=1,
+    )
+    reference = PixarReference(llama, channels, 8, 8 * patch_len).double()
+    weights = {name.removeprefix("backbone."): tensor for name, tensor in reference.state_dict().items()}
+    weights = {name: tensor for name, tensor in weights.items() if not name.startswith("embed_tokens")}
+    weights = {
+        f"{name}.weight" if name in ("in_proj", "out_proj") else name: w for name, w in weights.items()
+    }
+    about = {
+        "config": {
+            **{name: getattr(llama, name) for name in LLAMA_FIELDS if name != "attention_bias"},
+            "rope_theta": theta,
+            "patch_size": 8,
+            "patch_len": patch_len,
+            "num_channel": channels,
+            "binary": True,
+        }
+    }
+    config = pixar_config(about)
+    model = PixelARForCausalLM(config).double().eval()
+    model.load_state_dict(pixar_weights(weights, config), strict=True)
+    count = max(lengths)
+    pixels = torch.randint(0, 2, (len(lengths), channels, 8, count * 8 * patch_len)).double()
+    mask = (torch.arange(count) < torch.tensor(lengths)[:, None]).long()
+    out = model(pixel_values=pixels, attention_mask=mask, labels=patch_labels(mask))
+    expected = reference.loss(pixels, mask)
+    out.loss.backward()
+    expected.backward()
+    images = unpatchify(out.patch_logits, config.patch_size, channels)
+    attended = mask.bool().repeat_interleave(8 * patch_len, -1)[:, None, None].expand_as(images)
+    theirs = reference(pixels, mask)
+    gradient = to_conv(model.model.embed_patches.projection.weight.grad, channels, *config.patch_size)
+    check(
+        f"heads {heads}/{kv_heads}, patch length {patch_len}, {channels} channels",
+        {
+            "logits": (deviation(images[attended], theirs[attended]), 2e-6),
+            # Norms and losses are taken in float32, whatever the model's type.
+            "loss": (deviation(out.loss, expected), 1e-6),
+            "gradient of in_proj": (relative_deviation(gradient, reference.in_proj.grad), 1e-5),
+        },
+    )
