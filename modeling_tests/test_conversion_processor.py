@@ -165,9 +165,11 @@ def test_a_tokenizer_that_cannot_be_loaded_is_carried_along(sources: dict[str, P
 # ---- the command ----
 
 
-def run(capsys: pytest.CaptureFixture[str], *args: str | os.PathLike) -> tuple[int, str, str]:
+def run(
+    capsys: pytest.CaptureFixture[str], *args: str | os.PathLike, command: str = "convert"
+) -> tuple[int, str, str]:
     try:
-        code = cli.main(["convert", *map(str, args)])
+        code = cli.main([command, *map(str, args)])
     except SystemExit as error:
         code = int(str(error.code))
     captured = capsys.readouterr()
@@ -221,3 +223,28 @@ def test_the_command_lists_what_does_not_fit(
     code, _, err = run(capsys, "--from", "pixar", source, tmp_path / "target", "--no-processor")
     assert code == 2 and "1 missing: norm.weight" in err and err.count("\n") == 1
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("pixar_causal_A", "pixar"), ("pixar_causal_A_rgb", "pixar"), ("pixelgpt_text_A", "pixelgpt")],
+)
+def test_converted_models_on_the_command_line(
+    name: str,
+    kind: str,
+    font: Path,
+    sources: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They write, and are scored where they have a likelihood; the regression head says that it has none."""
+    convert_checkpoint(sources[name], tmp_path / "target", kind, font=font)
+    image = tmp_path / "strip.png"
+    words = ("--model", tmp_path / "target", "--output", image, "--max-new-patches", "3")
+    code, out, err = run(capsys, TEXT, *words, command="generate")
+    assert (code, err) == (0, "") and image.is_file() and "strip.png" in out
+    code, out, err = run(capsys, TEXT, "--model", tmp_path / "target", command="score")
+    if name == "pixar_causal_A":
+        assert code == 0 and "bits/character" in out
+    else:
+        assert code == 2 and "no likelihood" in err and len(err.splitlines()) == 1

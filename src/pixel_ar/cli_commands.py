@@ -60,27 +60,31 @@ def generate(args: Namespace) -> None:
     _check_room(model.config, inputs["attention_mask"].shape[1], args.max_new_patches)
     if args.seed is not None:
         torch.manual_seed(args.seed)
+    # The regression head has one answer and no probabilities.
+    has_likelihood = model.config.patch_head != "regression"
+    greedy = args.greedy or not has_likelihood
     sampling = {"temperature": args.temperature, "top_p": args.top_p, "top_k": args.top_k}
     began = time.perf_counter()
     with torch.inference_mode():
         out = model.generate(
             **inputs,
             max_new_patches=args.max_new_patches,
-            do_sample=not args.greedy,
+            do_sample=not greedy,
             num_return_sequences=args.num_return_sequences,
             return_dict_in_generate=True,
-            **({} if args.greedy else {key: value for key, value in sampling.items() if value is not None}),
+            **({} if greedy else {key: value for key, value in sampling.items() if value is not None}),
         )
         seconds = time.perf_counter() - began
-        nats = _continuation_nats(model, inputs, out)
+        nats = _continuation_nats(model, inputs, out) if has_likelihood else [None] * len(out.pixel_values)
     texts = processor.batch_decode(out)
     prompt_length = len(processor.renderer.normalise(args.prompt))
     for index, (text, cost) in enumerate(zip(texts, nats, strict=True)):
         print(f"{index + 1}: {text}" if len(texts) > 1 else text)
         count = len(text) - prompt_length
-        print(
-            f"   [{_bits(cost, count)} over {count} new characters]" if count > 0 else "   [nothing written]"
-        )
+        if count <= 0:
+            print("   [nothing written]")
+        elif cost is not None:
+            print(f"   [{_bits(cost, count)} over {count} new characters]")
     prompt_columns = int(inputs["num_columns"][0])
     page = strip_page(
         [
