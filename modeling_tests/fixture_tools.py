@@ -58,12 +58,17 @@ def deviation(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((ours.to(theirs.dtype) - theirs).abs().max())
 
 
-def pixar_config(about: dict[str, Any], **overrides: Any) -> PixelARConfig:
-    """The configuration of a PIXAR fixture under this package's names."""
-    given = about["config"]
+def _llama_fields(given: dict[str, Any]) -> dict[str, Any]:
     fields = {name: given[name] for name in LLAMA_FIELDS if name in given}
     if "rope_theta" in given:
         fields["rope_parameters"] = {"rope_type": "default", "rope_theta": given["rope_theta"]}
+    return fields
+
+
+def pixar_config(about: dict[str, Any], **overrides: Any) -> PixelARConfig:
+    """The configuration of a PIXAR fixture under this package's names."""
+    given = about["config"]
+    fields = _llama_fields(given)
     fields |= {
         "patch_size": (given["patch_size"], given["patch_size"] * given["patch_len"]),
         "num_channels": given["num_channel"],
@@ -92,9 +97,7 @@ def pixar_weights(weights: dict[str, torch.Tensor], config: PixelARConfig) -> di
 def pixelgpt_config(about: dict[str, Any], **overrides: Any) -> PixelARConfig:
     """The configuration of a PixelGPT fixture under this package's names."""
     given = about["config"]
-    fields = {name: given[name] for name in LLAMA_FIELDS if name in given}
-    if "rope_theta" in given:
-        fields["rope_parameters"] = {"rope_type": "default", "rope_theta": given["rope_theta"]}
+    fields = _llama_fields(given)
     fields |= {
         name: given[name]
         for name in ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "num_labels")
