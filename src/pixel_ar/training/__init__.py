@@ -3,6 +3,8 @@
 """Training with the standard Trainer: packing, collators, callbacks, spans, the adversarial stage."""
 
 from .adversarial import AdversarialArguments, AdversarialTrainer
+from .answers import QuestionWindows, find_answers
+from .batches import TruncationCounter
 from .callbacks import BitsPerCharacterCallback, SampleStripsCallback, stack_strips
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
@@ -16,6 +18,11 @@ from .spans import (
     span_to_patches,
     word_labels_from_patches,
 )
+from .task_collators import (
+    QuestionAnsweringCollator,
+    SequenceClassificationCollator,
+    TokenClassificationCollator,
+)
 from .time_budget import TimeBudget
 
 __all__ = [
@@ -28,9 +35,15 @@ __all__ = [
     "PackedTextDataset",
     "PatchDiscriminator",
     "PatchDiscriminatorOutput",
+    "QuestionAnsweringCollator",
+    "QuestionWindows",
     "SampleStripsCallback",
+    "SequenceClassificationCollator",
     "TextAlignment",
     "TimeBudget",
+    "TokenClassificationCollator",
+    "TruncationCounter",
+    "find_answers",
     "join_words",
     "label_patches",
     "patches_to_span",
