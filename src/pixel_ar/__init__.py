@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Language models that read and write text as pixels.
 
-Importing this package registers its classes with the Auto classes of transformers.
+Importing this package registers its classes with the Auto classes of transformers, and its layers with PEFT.
 """
 
 from transformers import (
@@ -20,6 +20,7 @@ from .generation_pixel_ar import PixelGenerateOutput
 from .heads_pixel_ar import PATCH_HEADS, PatchHead
 from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
 from .modeling_pixel_ar import PixelARCausalLMOutput, PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
+from .peft_targets import register_peft_targets
 from .processing_pixel_ar import PixelProcessor
 from .reading_pixel_ar import ReadResult, StripReader
 from .rendering_pixel_ar import (
@@ -46,6 +47,7 @@ AutoModelForSequenceClassification.register(PixelARConfig, PixelARForSequenceCla
 AutoModelForTokenClassification.register(PixelARConfig, PixelARForTokenClassification, exist_ok=True)
 AutoModelForQuestionAnswering.register(PixelARConfig, PixelARForQuestionAnswering, exist_ok=True)
 AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
+register_peft_targets()
 
 __all__ = [
     "PATCH_HEADS",

@@ -52,6 +52,12 @@ from .patching_pixel_ar import check_strip_shape, patchify, to_unit_range
 
 logger = logging.get_logger(__name__)
 
+# Trainer hands its own loss the logits alone; its label smoothing would take the values of a patch for classes.
+LABELS_TAKEN = (
+    "num_items_in_batch without labels: a patch has no classes to smooth. Set label_smoothing_factor=0, or for a "
+    "compute_loss_func of your own on the logits model.accepts_loss_kwargs = False."
+)
+
 
 @dataclass
 class PixelARCausalLMOutput(ModelOutput):
@@ -387,6 +393,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             if input_ids is not None and modalities is not None:
                 token_loss = self._token_loss(hidden_states, labels, modalities, is_target)
             loss = self._total_loss(hidden_states, patch_loss, token_loss)
+        elif num_items_in_batch is not None:
+            raise ValueError(LABELS_TAKEN)
         token_logits = patch_logits = None
         if not (self.training and labels is not None if skip_logits is None else skip_logits):
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
