@@ -299,14 +299,14 @@ class PixelARModel(PixelARPreTrainedModel):
 class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
     """A decoder with a patch head, and with a token head where `vocab_size` is set: predicts, scores, generates."""
 
-    _tied_weights_keys = {"token_head.weight": "model.embed_tokens.weight"}
-
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
         self.model = PixelARModel(config)
         self.patch_head = build_patch_head(config)
         self.token_head: nn.Linear | None = None
         if config.vocab_size is not None:
+            # Of the object, not of the class: without tokens there is nothing to tie.
+            self._tied_weights_keys = {"token_head.weight": "model.embed_tokens.weight"}
             self.token_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
