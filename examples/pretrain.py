@@ -25,9 +25,11 @@ Models of patches and tokens take a mix of strips, tokens and pairs: TextGPT is 
 A Hub data set is streamed: `--train_data wikimedia/wikipedia --dataset_config 20231101.en`. Every option of
 TrainingArguments works (`--bf16`, `--gradient_accumulation_steps`, `--resume_from_checkpoint`, `--torch_compile`, ...).
 
-On a CPU a caching allocator saves about a quarter of the step time (glibc returns every large tensor to the system):
-`LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1 python examples/pretrain.py ...`; and `--torch_compile True`
-another quarter (0.61 to 0.46 s per step of the recipe on two cores), after a first step of a minute and a half.
+On a CPU a caching allocator saves about a quarter of the step time (glibc returns every large tensor to the system),
+and `--torch_compile True` another quarter (0.61 to 0.46 s per step of the embedded checkpoint's recipe on two cores),
+after a first step of a minute and a half:
+
+    LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1 python examples/pretrain.py ...
 """
 
 import json
