@@ -31,7 +31,7 @@ after a first step of a minute and a half:
 
     LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1 python examples/pretrain.py ...
 
-Leave that allocator out with --mix: batches of ever new shapes made it keep 22 GB within ten minutes, where glibc's kept 2.
+Leave that allocator out with --mix: with batches of ever new shapes it kept 22 GB after ten minutes, glibc's 2 GB.
 """
 
 import json
