@@ -7,7 +7,8 @@ From a paragraph of a State of the Union address, tell its era (before 1865, 186
 
     python examples/run_classification.py --task era --eval_noise 0.1,0.3 --output_dir runs/era
 
-For twenty minutes on the clock, with adapters alone: `--train_minutes 20 --lora`.
+For twenty minutes on the clock, with adapters alone: `--train_minutes 20 --lora`. On several GPUs start it with
+`torchrun --nproc_per_node N`; `--fsdp True --fsdp_config examples/configs/fsdp.json` shards the model over them.
 
 GLUE, with the published settings of PIXAR (arXiv 2401.03321) or PixelGPT (arXiv 2404.10710); these need a GPU:
 
