@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Two processes on a CPU (gloo): a dual-head model trains under DDP although the batches of its ranks differ in kind."""
+"""Two processes on a CPU (gloo): a dual-head model trains under DDP although its ranks meet batches of other kinds."""
 
 import os
 from pathlib import Path
