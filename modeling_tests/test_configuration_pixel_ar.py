@@ -14,15 +14,15 @@ def test_derived_fields() -> None:
     assert config.head_dim == 16
     assert config.patch_size == (8, 20)
     assert config.head_intermediate_size == 256
-    assert config.head_group_columns == 5
+    assert config.head_group_columns == 20
     assert config.patch_length == 160
 
 
 @pytest.mark.parametrize(
     ("hidden_size", "head", "per_byte"),
     [
-        (768, 192, 128),
-        (256, 192, 128),
+        (768, 512, 128),
+        (256, 256, 128),
         (64, 64, 64),
         (38, 36, 36),
     ],
@@ -30,17 +30,19 @@ def test_derived_fields() -> None:
 def test_default_head_is_not_wider_than_the_decoder(hidden_size: int, head: int, per_byte: int) -> None:
     config = PixelARConfig(hidden_size=hidden_size, num_attention_heads=1)
     assert (config.head_hidden_size, config.head_byte_hidden_size) == (head, per_byte)
+    layered = PixelARConfig(hidden_size=hidden_size, num_attention_heads=1, head_num_layers=2)
+    assert (layered.head_hidden_size, layered.head_byte_hidden_size) == (min(head, 192), per_byte)
     other = PixelARConfig(hidden_size=hidden_size, num_attention_heads=1, head_hidden_size=192)
     assert (other.head_hidden_size, other.head_byte_hidden_size) == (192, 128)
 
 
 @pytest.mark.parametrize(("width", "columns"), [(20, 5), (16, 4), (7, 1), (6, 3), (25, 5)])
 def test_default_group_is_the_largest_divisor_up_to_five(width: int, columns: int) -> None:
-    assert PixelARConfig(patch_size=(8, width)).head_group_columns == columns
+    assert PixelARConfig(patch_size=(8, width), head_num_layers=1).head_group_columns == columns
 
 
 def test_masked_mlp_spans_the_patch_by_default() -> None:
-    assert PixelARConfig(patch_size=(8, 16), head_num_layers=0).head_group_columns == 16
+    assert PixelARConfig(patch_size=(8, 16)).head_group_columns == 16
 
 
 def test_round_trip(tmp_path) -> None:

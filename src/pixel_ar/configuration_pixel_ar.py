@@ -31,14 +31,15 @@ class PixelARConfig(PreTrainedConfig):
         patch_embedding_hidden_size: Width of a hidden SiLU layer between pixels and embedding; `None` for the single
             linear projection of the papers. A hidden layer lets the first decoder layer see glyphs instead of pixels.
         patch_head: Name of the patch head, a key of `PATCH_HEADS`.
-        head_hidden_size: Width of the head's decoder over column groups; `None` for 192, or for `hidden_size` where
-            that is smaller.
+        head_hidden_size: Width of the head's decoder over column groups; `None` for 512 without decoder layers, else
+            192, or for `hidden_size` where that is smaller.
         head_intermediate_size: Width of that decoder's SwiGLU; `None` for 8/3 of `head_hidden_size`.
-        head_num_layers: Layers of that decoder. 0 leaves the byte-causal masked MLP alone, which then has to span the
-            whole patch: `head_group_columns` must equal the patch width.
+        head_num_layers: Layers of that decoder. 0 (the default, best by measurement: examples/benchmarks) leaves the
+            byte-causal masked MLP alone. It then spans the whole patch: `head_group_columns` must be the patch width.
         head_num_attention_heads: Attention heads of that decoder.
-        head_group_columns: Pixel columns written per step of that decoder; must divide the patch width. 1 gives a plain
-            causal transformer over columns, the patch width a plain masked MLP; the glyph width is the sweet spot.
+        head_group_columns: Pixel columns written per step of that decoder; must divide the patch width. `None` for the
+            patch width without decoder layers, else for the largest divisor up to 5, about a glyph; 1 gives a plain
+            causal transformer over columns.
         head_byte_embedding_size: Width of the embedding of one byte (eight rows of one column).
         head_byte_hidden_size: Hidden units per byte of the masked MLP inside a group; `None` for 128, or for
             `head_hidden_size` where that is smaller.
@@ -112,7 +113,7 @@ class PixelARConfig(PreTrainedConfig):
     patch_head: str = "autoregressive"
     head_hidden_size: int | None = None
     head_intermediate_size: int | None = None
-    head_num_layers: int = 2
+    head_num_layers: int = 0
     head_num_attention_heads: int = 4
     head_group_columns: int | None = None
     head_byte_embedding_size: int = 32
@@ -138,7 +139,8 @@ class PixelARConfig(PreTrainedConfig):
             self.head_dim = self.hidden_size // self.num_attention_heads
         if self.head_hidden_size is None:
             heads = self.head_num_attention_heads
-            self.head_hidden_size = max(min(192, self.hidden_size) // heads, 1) * heads
+            widest = 192 if self.head_num_layers else 512
+            self.head_hidden_size = max(min(widest, self.hidden_size) // heads, 1) * heads
         if self.head_byte_hidden_size is None:
             self.head_byte_hidden_size = min(128, self.head_hidden_size)
         if self.head_intermediate_size is None:
