@@ -3,9 +3,10 @@
 """The autoregressive patch head: the exact joint distribution of a 1-bit patch.
 
 A 1-bit column of eight rows is one byte, so a patch is a short sequence of bytes and its joint distribution factorises
-exactly. `AutoregressivePatchHead` decodes it in two levels, both causal: a small transformer over groups of columns
-(about one glyph each), and inside a group a byte-causal masked MLP (as in MADE, arXiv 1502.03509). PIXAR's stage 1
-(arXiv 2401.03321, section 3.2) treats the pixels of a patch as independent instead, which is where its blur comes from.
+exactly. `AutoregressivePatchHead` decodes it with a byte-causal masked MLP (as in MADE, arXiv 1502.03509) over the
+whole patch or, with decoder layers, in two levels: a small causal transformer over groups of columns (about one glyph
+each), and the masked MLP inside a group. PIXAR's stage 1 (arXiv 2401.03321, section 3.2) treats the pixels of a patch
+as independent instead, which is where its blur comes from.
 
 Every weight is read by its own module's `forward`: offloading, sharding, quantisation and adapters act when a module is
 called, and would not notice a `module.weight` read from outside.
@@ -207,8 +208,8 @@ class GroupByteDecoder(nn.Module):
 class AutoregressivePatchHead(PatchHead):
     """Exact joint distribution of a 1-bit patch, byte after byte (one byte = eight rows of one pixel column).
 
-    With `head_num_layers=0` it is a plain masked MLP over the whole patch, with `head_group_columns=1` a plain causal
-    transformer over columns; `examples/benchmarks/README.md` has the measurements behind the default in between.
+    With `head_num_layers=0` it is a plain masked MLP over the whole patch, the default; with `head_group_columns=1` a
+    plain causal transformer over columns. `examples/benchmarks/README.md` has the measurements behind it.
     """
 
     draws_bytes = True
