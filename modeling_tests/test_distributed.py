@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from distributed_tools import leave
 from torch.nn.parallel import DistributedDataParallel
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
@@ -57,7 +58,7 @@ def run_rank(rank: int, folder: str) -> None:
             assert all(parameter.grad is not None for parameter in model.parameters())
         gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
         torch.save(gradients, os.path.join(folder, f"{head}-{rank}.pt"))
-    dist.destroy_process_group()
+    leave(rank, WORLD, Path(folder))
 
 
 def test_batches_of_different_kinds(tmp_path: Path) -> None:

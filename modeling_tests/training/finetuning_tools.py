@@ -148,7 +148,10 @@ def main() -> None:
         trainer.train()
         trainer.save_model()
     train_sharded(checkpoint, Path(output) / "fsdp")
-    torch.distributed.destroy_process_group()
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from distributed_tools import leave
+
+    leave(torch.distributed.get_rank(), torch.distributed.get_world_size(), Path(output))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from distributed_tools import leave
 from torch.utils.data import IterableDataset
 from transformers import TrainingArguments
 
@@ -345,7 +346,7 @@ def run_rank(rank: int, folder: str, port: int) -> None:
     assert type(trainer._prepared_discriminator).__name__ == "DistributedDataParallel"
     if rank == 0:
         torch.save((trainer.model.state_dict(), trainer.discriminator.state_dict()), f"{folder}/both.pt")
-    torch.distributed.destroy_process_group()
+    leave(rank, 2, Path(folder))
 
 
 def build_distributed(folder: Path, rows: int) -> AdversarialTrainer:
