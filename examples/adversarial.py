@@ -26,8 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from pretrain import DataArguments, build_packed_dataset, load_texts
+from pretrain import DataArguments, build_packed_dataset, load_texts, name_the_cpu
 from transformers import HfArgumentParser, TrainingArguments, set_seed
 
 import pixel_ar
@@ -72,10 +71,7 @@ def parse_arguments() -> tuple[ModelArguments, DataArguments, AdversarialArgumen
     """The command line, laid over the published settings."""
     parser = HfArgumentParser((ModelArguments, DataArguments, AdversarialArguments, TrainingArguments))
     words = [word for name, value in PUBLISHED.items() for word in (f"--{name}", str(value))]
-    words += sys.argv[1:]
-    if "--use_cpu" not in words and not torch.accelerator.is_available():
-        words += ["--use_cpu", "True"]  # Trainer refuses bf16 on a CPU it was not told to use
-    return parser.parse_args_into_dataclasses(words)
+    return parser.parse_args_into_dataclasses(name_the_cpu(words + sys.argv[1:]))
 
 
 def main() -> None:

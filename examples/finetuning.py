@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from pretrain import load_texts
+from pretrain import NO_STEP_LIMIT, RECIPES, load_texts, name_the_cpu, recipe_path
 from transformers import (
     EarlyStoppingCallback,
     HfArgumentParser,
@@ -27,8 +27,6 @@ from pixel_ar.noise import VISUAL_KINDS, NoiseTransform
 from pixel_ar.training import TimeBudget
 
 EXAMPLES = Path(__file__).parent
-RECIPES = EXAMPLES / "recipes"
-NO_STEP_LIMIT = 10_000_000
 
 # Minutes on two cores; a recipe and the command line go over them.
 DEFAULTS = {
@@ -101,13 +99,11 @@ def parse(
         given |= read_recipe(words[place + 1], task)
         words = words[:place] + words[place + 2 :]
     named = {word.lstrip("-").split("=")[0] for word in words if word.startswith("--")}
-    if not torch.accelerator.is_available() and "use_cpu" not in named:
-        given["use_cpu"] = True  # Trainer refuses bf16 on a CPU it was not told to use
     if "max_steps" not in named and "num_train_epochs" in named:
         given.pop("max_steps", None)
     laid = [part for key, value in given.items() for part in (f"--{key}", str(value))]
     parser = HfArgumentParser((*kinds, FinetuningArguments, TrainingArguments))
-    parsed = parser.parse_args_into_dataclasses(laid + words)
+    parsed = parser.parse_args_into_dataclasses(name_the_cpu(laid + words))
     options, training = parsed[-2:]
     training.remove_unused_columns = False  # the columns are texts, which only the collator understands
     if options.train_minutes:
@@ -122,7 +118,7 @@ def read_recipe(name: str, task: str | None) -> dict[str, Any]:
     Raises:
         SystemExit: for an unknown recipe or task, listing the known ones.
     """
-    path = Path(name) if Path(name).is_file() else RECIPES / f"{name}.json"
+    path = recipe_path(name)
     if not path.is_file():
         raise SystemExit(
             f"no recipe {name!r}; there are {', '.join(sorted(p.stem for p in RECIPES.glob('glue-*')))}"

@@ -283,6 +283,18 @@ def build_packed_dataset(
     )
 
 
+def recipe_path(name: str) -> Path:
+    """The file of a recipe: a path, or a name in examples/recipes."""
+    return Path(name) if Path(name).is_file() else RECIPES / f"{name}.json"
+
+
+def name_the_cpu(words: list[str]) -> list[str]:
+    """The command line, which says `--use_cpu` where there is nothing else: Trainer refuses bf16 there otherwise."""
+    if torch.accelerator.is_available() or any(word.split("=")[0] == "--use_cpu" for word in words):
+        return words
+    return [*words, "--use_cpu", "True"]
+
+
 def parse_arguments() -> tuple[ModelArguments, DataArguments, BudgetArguments, TrainingArguments]:
     """Command line, or a recipe file with the command line's options laid over it."""
     parser = HfArgumentParser((ModelArguments, DataArguments, BudgetArguments, TrainingArguments))
@@ -290,13 +302,10 @@ def parse_arguments() -> tuple[ModelArguments, DataArguments, BudgetArguments, T
     if "--recipe" in words:
         place = words.index("--recipe")
         name = words[place + 1]
-        path = Path(name) if Path(name).is_file() else RECIPES / f"{name}.json"
-        recipe = json.loads(path.read_text(encoding="utf-8"))["arguments"]
+        recipe = json.loads(recipe_path(name).read_text(encoding="utf-8"))["arguments"]
         given = [part for key, value in recipe.items() for part in (f"--{key}", str(value))]
         words = given + words[:place] + words[place + 2 :]
-    if "--use_cpu" not in words and not torch.accelerator.is_available():
-        words += ["--use_cpu", "True"]  # Trainer refuses bf16 on a CPU it was not told to use
-    return parser.parse_args_into_dataclasses(words)
+    return parser.parse_args_into_dataclasses(name_the_cpu(words))
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiny import TINY
 
 LOOPBACK = ("127.", "::1", "localhost")
 
@@ -41,18 +42,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pixel_ar.processing_pixel_ar import PixelProcessor
 
     torch.manual_seed(0)
-    config = PixelARConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        head_hidden_size=32,
-        head_num_layers=1,
-        head_num_attention_heads=2,
-        head_byte_embedding_size=8,
-        head_byte_hidden_size=16,
-    )
+    config = PixelARConfig(max_position_embeddings=64, **TINY)
     folder = tmp_path_factory.mktemp("tiny_checkpoint")
     PixelARForCausalLM(config).eval().save_pretrained(folder)
     PixelProcessor.from_preset("fixed-8", model_max_patches=64).save_pretrained(folder)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from tiny import TINY
 from transformers.generation.streamers import BaseStreamer
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
@@ -22,20 +23,7 @@ def build_model(patch_size: tuple[int, int] = (8, 8), seed: int = 0, **options: 
     some ten thousand is a tie within rounding. `test_float32` looks at float32 with the distance to the next tie.
     """
     torch.manual_seed(seed)
-    config = PixelARConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        patch_size=patch_size,
-        head_hidden_size=32,
-        head_num_layers=1,
-        head_num_attention_heads=2,
-        head_byte_embedding_size=8,
-        head_byte_hidden_size=16,
-        initializer_range=0.3,
-        **options,
-    )
+    config = PixelARConfig(patch_size=patch_size, initializer_range=0.3, **TINY, **options)
     return PixelARForCausalLM(config).eval().to(torch.float64)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import GROUPED
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
 from pixel_ar.modalities_pixel_ar import PATCH, TOKEN
@@ -17,11 +18,7 @@ def build(seed: int = 0, **options: Any) -> PixelARForCausalLM:
     """A tiny dual-head model in float64, since tests compare decisions made along different ways."""
     torch.manual_seed(seed)
     fields: dict[str, Any] = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        **GROUPED,
         "patch_size": (8, 8),
         "head_hidden_size": 16,
         "head_num_layers": 1,

@@ -31,7 +31,6 @@ LAYERS = [
     {"reading"},
     {
         "single_row",
-        "growing_cache",
         "prompts",
         "mixed_prompts",
         "writing",

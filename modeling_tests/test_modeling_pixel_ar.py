@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from tiny import GROUPED
 from transformers import AutoModel, AutoModelForCausalLM, DynamicCache, StaticCache
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelARModel, PixelProcessor
@@ -17,11 +18,7 @@ PATCHES = 7
 def tiny_config(**overrides) -> PixelARConfig:
     """A configuration that runs in milliseconds."""
     fields = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        **GROUPED,
         "head_hidden_size": 16,
         "head_num_layers": 1,
         "head_num_attention_heads": 2,

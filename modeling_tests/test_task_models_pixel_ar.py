@@ -17,6 +17,7 @@ from fixture_tools import (
     pixelgpt_config,
     pixelgpt_weights,
 )
+from tiny import GROUPED
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
@@ -46,11 +47,7 @@ PATCHES = 6
 
 def tiny_config(**overrides: Any) -> PixelARConfig:
     fields = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        **GROUPED,
         "num_labels": 3,
         # Weights large enough that a wrong mask or a wrong position shows in the logits.
         "initializer_range": 0.3,

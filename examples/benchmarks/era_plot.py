@@ -16,7 +16,6 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-# The most frequent class of the held-out paragraphs is what a constant answer gets right.
 STRENGTHS = {"clean": 0.0, "noise 0.1": 0.1, "noise 0.3": 0.3}
 
 
@@ -27,7 +26,8 @@ def main() -> None:
     parser.add_argument("--image", required=True, help="PNG to write")
     options = parser.parse_args()
     figure, axes = plt.subplots(figsize=(6, 3.5), dpi=110)
-    print("| run | " + " | ".join(STRENGTHS) + " |\n|---" * 1 + "|---" * len(STRENGTHS) + "|")
+    print("| run | " + " | ".join(STRENGTHS) + " |")
+    print("|---" * (1 + len(STRENGTHS)) + "|")
     for run in options.runs:
         name, folder = run.split("=", 1)
         results = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))["results"]

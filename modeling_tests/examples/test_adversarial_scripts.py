@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import BACKBONE
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
 from pixel_ar.training import PatchDiscriminator
@@ -21,13 +22,7 @@ def stage_1(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a very small bernoulli model and its processor, and a corpus beside it."""
     folder = tmp_path_factory.mktemp("stage_1")
     torch.manual_seed(0)
-    config = PixelARConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        patch_head="bernoulli",
-    )
+    config = PixelARConfig(patch_head="bernoulli", **BACKBONE)
     PixelARForCausalLM(config).save_pretrained(folder)
     PixelProcessor.from_preset("fixed-8", missing="hexbox").save_pretrained(folder)
     lines = "\n".join(f"Line {number} of a small corpus." for number in range(30))

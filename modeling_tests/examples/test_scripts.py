@@ -10,21 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import TINY
 
 from pixel_ar import PixelARForCausalLM, PixelProcessor
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TINY = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "head_hidden_size": 32,
-    "head_num_layers": 1,
-    "head_num_attention_heads": 2,
-    "head_byte_embedding_size": 8,
-    "head_byte_hidden_size": 16,
-}
 
 
 def run(script: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> None:

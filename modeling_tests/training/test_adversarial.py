@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from distributed_tools import leave
+from tiny import BACKBONE
 from torch.utils.data import IterableDataset
 from transformers import TrainingArguments
 
@@ -46,10 +47,7 @@ LOGGED = {
 def build_model(**overrides: object) -> PixelARForCausalLM:
     torch.manual_seed(0)
     options = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
+        **BACKBONE,
         "patch_size": PATCH,
         "patch_head": "bernoulli",
         "initializer_range": 0.1,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from fixture_tools import deviation, load_fixture, pixar_config, pixar_weights, relative_deviation
+from tiny import GROUPED
 from transformers import DynamicCache
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
@@ -30,11 +31,7 @@ def build(**overrides: object) -> PatchDiscriminator:
     """A discriminator of random weights, whose head says something, in float64 but for Llama's norms and rotations."""
     torch.manual_seed(0)
     options = {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        **GROUPED,
         "patch_size": (8, 4),
         "patch_head": "bernoulli",
         "initializer_range": 0.2,

@@ -41,7 +41,6 @@ from .generation_options_pixel_ar import (
     same_option,
     take_prompt,
 )
-from .growing_cache_pixel_ar import let_grow
 from .mixed_prompts_pixel_ar import ends_with_patches, read_context, read_token_prompt
 from .patch_head_pixel_ar import Generators
 from .patching_pixel_ar import unpatchify
@@ -439,7 +438,6 @@ class PixelGenerationMixin(GenerationMixin):
         if model_kwargs.get("past_key_values") is not None and generation_config.use_cache is False:
             raise ValueError("past_key_values need use_cache=True: without it, all patches are read again.")
         super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
-        let_grow(model_kwargs.get("past_key_values"))
         layers = getattr(model_kwargs.get("past_key_values"), "layers", None)
         capacity = getattr(layers[0], "max_cache_len", None) if layers else None
         needed = generation_config.max_length - 1  # the last patch is drawn, not read
@@ -499,13 +497,14 @@ class PixelGenerationMixin(GenerationMixin):
         model_kwargs.pop("logits_to_keep", None)  # the decoder is called without its head's logits
         attentions: list[Any] = []
         hidden_states: list[Any] = []
+        on_all_threads = split_single_rows(input_ids.shape[0], input_ids.device)
         is_first, all_finished = True, False
         while self._has_unfinished_sequences(all_finished, synced_gpus, device=input_ids.device):
             num_read = model_kwargs["pixel_values"].shape[-1] // self.patch_head.patch_size[1]
             model_inputs = self.prepare_inputs_for_generation(
                 input_ids, next_sequence_length=num_read, is_first_iteration=is_first, **model_kwargs
             )
-            with split_single_rows(input_ids.shape[0] if num_read == 1 else 0, input_ids.device):
+            with on_all_threads:
                 outputs = (self.base_model if is_first else decode)(**model_inputs, return_dict=True)
             is_first = False
             model_kwargs = self._update_model_kwargs_for_generation(outputs, model_kwargs)
@@ -513,7 +512,7 @@ class PixelGenerationMixin(GenerationMixin):
                 continue  # the other devices still need this one's forward passes
             attentions.append(outputs.attentions)
             hidden_states.append(outputs.hidden_states)
-            with split_single_rows(input_ids.shape[0], input_ids.device):
+            with on_all_threads:
                 patch = writer.draw(outputs.last_hidden_state[:, -1])
             input_ids = torch.cat([input_ids, input_ids.new_ones(input_ids.shape[0], 1)], dim=1)
             all_finished = writer.stop(stopping_criteria(input_ids, patch))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache
 
-from .modalities_pixel_ar import PATCH, TOKEN, ranks
+from .modalities_pixel_ar import PATCH, TOKEN, ranks, unpadded_positions
 from .prompts_pixel_ar import CachedRows, keep_rows
 
 
@@ -110,9 +110,11 @@ def read_context(
     before = mask & (position <= last_token)
     after = mask & (position > last_token)
     states, context_mask = _move_right(embeddings, before)
-    positions = (context_mask.cumsum(-1) - 1).clamp(min=0)
     cache = decoder(
-        inputs_embeds=states, attention_mask=context_mask, position_ids=positions, use_cache=True
+        inputs_embeds=states,
+        attention_mask=context_mask,
+        position_ids=unpadded_positions(context_mask),
+        use_cache=True,
     ).past_key_values
     count = before.sum(-1)
     keep_rows(cache, CachedRows(context_mask.bool(), count, count))

@@ -9,6 +9,7 @@ give. Shapes: B batch, T positions, U patches, L tokens, D hidden size.
 import torch
 
 TOKEN, PATCH = 0, 1
+IGNORED_LABEL = -100
 
 
 def resolve_modalities(
@@ -78,6 +79,11 @@ def ranks(modality_ids: torch.Tensor, modality: int) -> torch.Tensor:
     return ((modality_ids == modality).cumsum(-1) - 1).clamp(min=0)
 
 
+def unpadded_positions(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Positions `[B, T]` that skip the padding of a mask `[B, T]`: a row has them alone as in any batch."""
+    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
+
+
 def target_mask(
     labels: torch.Tensor,
     attention_mask: torch.Tensor | None,
@@ -95,7 +101,7 @@ def target_mask(
     Returns:
         bool `[B, T - 1]`.
     """
-    is_target = labels[:, 1:] != -100
+    is_target = labels[:, 1:] != IGNORED_LABEL
     if attention_mask is not None and attention_mask.dim() == 2:
         is_target = is_target & (attention_mask[:, 1:] != 0).to(is_target.device)
     if modality_ids is not None and not across:
@@ -165,6 +171,7 @@ def check_labels(labels: torch.Tensor, shape: torch.Size) -> None:
 
 
 __all__ = [
+    "IGNORED_LABEL",
     "PATCH",
     "TOKEN",
     "check_labels",
@@ -174,4 +181,5 @@ __all__ = [
     "reduce_loss",
     "resolve_modalities",
     "target_mask",
+    "unpadded_positions",
 ]

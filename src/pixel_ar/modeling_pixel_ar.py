@@ -396,10 +396,11 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         elif num_items_in_batch is not None:
             raise ValueError(LABELS_TAKEN)
         token_logits = patch_logits = None
-        if not (self.training and labels is not None if skip_logits is None else skip_logits):
-            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        if skip_logits is None:
+            skip_logits = self.training and labels is not None
+        if not skip_logits:
             token_logits, patch_logits = self._logits(
-                hidden_states[:, kept], pixel_values is not None, input_ids is not None
+                hidden_states, logits_to_keep, pixel_values is not None, input_ids is not None
             )
         return PixelARCausalLMOutput(
             loss=loss,
@@ -413,9 +414,11 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         )
 
     def _logits(
-        self, hidden_states: torch.Tensor, has_patches: bool, has_tokens: bool
+        self, hidden_states: torch.Tensor, to_keep: int | torch.Tensor, has_patches: bool, has_tokens: bool
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Token and patch logits, for the kinds of position that are there."""
+        """Token and patch logits of the positions to keep, for the kinds of position that are there."""
+        kept = slice(-to_keep, None) if isinstance(to_keep, int) else to_keep
+        hidden_states = hidden_states[:, kept]
         token_logits = patch_logits = None
         if self.token_head is not None and (has_tokens or not has_patches):
             token_logits = self.token_head(hidden_states)
@@ -435,12 +438,9 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             if pixel_values is None:
                 raise ValueError("labels need pixel_values or input_ids: the targets come from them.")
             return None
-        num_tokens = input_ids.shape[1]
-        num_patches = hidden_states.shape[1] - num_tokens if modality_ids is None else 0
-        if pixel_values is not None:
-            num_patches = pixel_values.shape[-1] // self.config.patch_size[1]
+        num_patches = 0 if pixel_values is None else pixel_values.shape[-1] // self.config.patch_size[1]
         return resolve_modalities(
-            num_patches, num_tokens, modality_ids, hidden_states.shape[0], input_ids.device
+            num_patches, input_ids.shape[1], modality_ids, hidden_states.shape[0], input_ids.device
         )
 
     def _patch_loss(

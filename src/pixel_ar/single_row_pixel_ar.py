@@ -34,22 +34,23 @@ class SplitSingleRows(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is F.linear and not kwargs and self._is_single_row(*args[:2]):
-            bias = args[2] if len(args) > 2 else None
-            return _split_product(args[0], args[1], bias, self._parts(args[1].shape[0]))
+        if func is F.linear and not kwargs and _is_single_row(*args[:2]):
+            parts = self._parts(args[1].shape[0])
+            if parts > 1:
+                return _split_product(args[0], args[1], args[2] if len(args) > 2 else None, parts)
         return func(*args, **(kwargs or {}))
-
-    def _is_single_row(self, inputs: torch.Tensor, weight: torch.Tensor) -> bool:
-        return (
-            inputs.numel() == weight.shape[-1]
-            and weight.numel() >= SMALLEST_MATRIX
-            and inputs.dtype == weight.dtype == torch.float32
-            and weight.is_contiguous()
-            and self._parts(weight.shape[0]) > 1
-        )
 
     def _parts(self, num_rows: int) -> int:
         return next(parts for parts in range(self.num_threads, 0, -1) if num_rows % parts == 0)
+
+
+def _is_single_row(inputs: torch.Tensor, weight: torch.Tensor) -> bool:
+    return (
+        inputs.numel() == weight.shape[-1]
+        and weight.numel() >= SMALLEST_MATRIX
+        and inputs.dtype == weight.dtype == torch.float32
+        and weight.is_contiguous()
+    )
 
 
 def _split_product(

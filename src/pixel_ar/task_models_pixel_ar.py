@@ -17,7 +17,6 @@ import torch
 from torch import nn
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import (
-    BaseModelOutputWithPast,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutputWithPast,
     TokenClassifierOutput,
@@ -26,9 +25,8 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .configuration_pixel_ar import PixelARConfig
+from .modalities_pixel_ar import IGNORED_LABEL
 from .modeling_pixel_ar import PixelARModel, PixelARPreTrainedModel
-
-IGNORED_LABEL = -100
 
 
 class _PixelARTaskModel(PixelARPreTrainedModel):
@@ -54,18 +52,6 @@ class _PixelARTaskModel(PixelARPreTrainedModel):
             super().save_pretrained(*args, **kwargs)
         finally:
             self.config.keys_to_ignore_at_inference = left_out
-
-    def _run(
-        self,
-        pixel_values: torch.Tensor | None,
-        input_ids: torch.Tensor | None,
-        modality_ids: torch.Tensor | None,
-        **kwargs: Any,
-    ) -> BaseModelOutputWithPast:
-        """The decoder's output; tokens are passed on where there are any."""
-        if input_ids is not None or modality_ids is not None:
-            kwargs.update(input_ids=input_ids, modality_ids=modality_ids)
-        return self.model(pixel_values=pixel_values, **kwargs)
 
 
 class PixelARForSequenceClassification(_PixelARTaskModel):
@@ -123,10 +109,10 @@ class PixelARForSequenceClassification(_PixelARTaskModel):
             ValueError: for labels of the wrong shape, kind or range, NaN among them; for a row without an attended
                 position.
         """
-        outputs = self._run(
-            pixel_values,
-            input_ids,
-            modality_ids,
+        outputs = self.model(
+            pixel_values=pixel_values,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
@@ -209,10 +195,10 @@ class PixelARForTokenClassification(_PixelARTaskModel):
         Raises:
             ValueError: for labels that are not integers, not `[B, T]`, or not in range.
         """
-        outputs = self._run(
-            pixel_values,
-            input_ids,
-            modality_ids,
+        outputs = self.model(
+            pixel_values=pixel_values,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
@@ -290,10 +276,10 @@ class PixelARForQuestionAnswering(_PixelARTaskModel):
             ValueError: for positions outside the row or on its padding, an end before its start, or one of the two
                 without the other.
         """
-        outputs = self._run(
-            pixel_values,
-            input_ids,
-            modality_ids,
+        outputs = self.model(
+            pixel_values=pixel_values,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,

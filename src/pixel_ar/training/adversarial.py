@@ -26,8 +26,8 @@ import torch
 from transformers import Trainer, get_scheduler
 
 from ..linear_heads_pixel_ar import LinearPatchHead
+from ..modalities_pixel_ar import IGNORED_LABEL
 from ..modeling_pixel_ar import PixelARForCausalLM
-from .collators import IGNORED_LABEL
 from .discriminator import PatchDiscriminator, judgement_loss, real_weights, select_positions
 
 # How a head's raw outputs become pixels that a gradient can pass through.

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..modalities_pixel_ar import TOKEN
+from ..modalities_pixel_ar import IGNORED_LABEL, TOKEN, unpadded_positions
 from ..processing_pixel_ar import PixelProcessor
 from ..tokens_pixel_ar import NoTokenizer
+from .batches import read_column, to_bytes
 
-IGNORED_LABEL = -100
 MODALITIES = ("pixel", "token", "pair")
 
 
@@ -57,7 +57,7 @@ class LanguageModelingCollator:
         if "segments" in features[0]:
             return self._collate_blocks(features)
         batch = self.processor(
-            text=_column(features, self.text_column),
+            text=read_column(features, self.text_column),
             add_start=self.add_start,
             truncation=self.max_patches is not None,
             max_patches=self.max_patches,
@@ -65,7 +65,7 @@ class LanguageModelingCollator:
         )
         mask = batch["attention_mask"]
         return {
-            "pixel_values": _to_bytes(batch["pixel_values"]),
+            "pixel_values": to_bytes(batch["pixel_values"]),
             "attention_mask": mask,
             "labels": torch.where(mask == 1, 0, IGNORED_LABEL),
         }
@@ -180,8 +180,8 @@ class MixedModalityCollator:
             KeyError: if a column is missing; pass `remove_unused_columns=False` to Trainer.
             ValueError: if rows of several modalities meet in a batch.
         """
-        texts = _column(features, self.text_column)
-        targets = _column(features, self.target_column or self.text_column)
+        texts = read_column(features, self.text_column)
+        targets = read_column(features, self.target_column or self.text_column)
         modality_draw, order_draw = self._draw(texts)
         modality = self._modality(features, modality_draw)
         limits = (self.max_patches, self.processor.model_max_patches, self.max_target_tokens)
@@ -213,7 +213,7 @@ class MixedModalityCollator:
                 if position < 0:
                     return modality
             return max(self.ratios, key=lambda kind: self.ratios[kind])  # the sum was rounded
-        found = sorted({str(kind) for kind in _column(features, self.modality_column)})
+        found = sorted({str(kind) for kind in read_column(features, self.modality_column)})
         if len(found) > 1:
             raise ValueError(
                 f"rows of several modalities ({', '.join(found)}) in one batch; bring rows of one modality together "
@@ -229,7 +229,7 @@ class MixedModalityCollator:
         mask = batch["attention_mask"]
         data = {"attention_mask": mask, "labels": torch.zeros_like(mask)}
         if "pixel_values" in batch:
-            data["pixel_values"] = _to_bytes(batch["pixel_values"])
+            data["pixel_values"] = to_bytes(batch["pixel_values"])
         if "input_ids" in batch:
             data["input_ids"] = batch["input_ids"]
             modality_ids = batch.get("modality_ids")
@@ -237,26 +237,11 @@ class MixedModalityCollator:
                 data["labels"] = batch["input_ids"].clone()
             else:
                 data["modality_ids"] = modality_ids
-                data["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+                data["position_ids"] = unpadded_positions(mask)
                 # Row by row, the token positions take the ids in their order: both sides have L of them.
                 data["labels"][modality_ids == TOKEN] = batch["input_ids"].flatten()
         data["labels"][mask == 0] = IGNORED_LABEL
         return data
-
-
-def _column(features: list[dict[str, Any]], name: str) -> list[Any]:
-    missing = next((feature for feature in features if name not in feature), None)
-    if missing is not None:
-        raise KeyError(
-            f"no column {name!r} among {sorted(missing)}: name the column, and set remove_unused_columns=False in "
-            "TrainingArguments."
-        )
-    return [feature[name] for feature in features]
-
-
-def _to_bytes(pixel_values: torch.Tensor) -> torch.Tensor:
-    """[0, 1] to uint8."""
-    return (pixel_values * 255).to(torch.uint8)
 
 
 __all__ = ["IGNORED_LABEL", "MODALITIES", "LanguageModelingCollator", "MixedModalityCollator"]

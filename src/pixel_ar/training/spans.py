@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from ..modalities_pixel_ar import IGNORED_LABEL
 from ..processing_pixel_ar import PixelProcessor
 from ..rendering_pixel_ar import StripRenderer
-from ..task_models_pixel_ar import IGNORED_LABEL
 
 POLICIES = ("last", "first", "all")
 

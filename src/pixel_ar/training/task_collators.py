@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from ..modalities_pixel_ar import IGNORED_LABEL, unpadded_positions
 from ..processing_pixel_ar import PixelProcessor
 from .answers import NO_ANSWER
 from .batches import (
@@ -30,7 +31,7 @@ from .batches import (
     to_bytes,
     warn_of_cuts,
 )
-from .collators import IGNORED_LABEL, MODALITIES
+from .collators import MODALITIES
 from .spans import POLICIES, join_words, label_patches, span_to_patches
 
 Row = Mapping[str, Any]
@@ -135,7 +136,7 @@ class SequenceClassificationCollator:
         batch = self.processor(truncation=max(cut) > 0, **options)
         data = _keep(batch)
         if self.modality == "pair":
-            data["position_ids"] = (data["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+            data["position_ids"] = unpadded_positions(data["attention_mask"])
         if any(self.label_column in row for row in rows):
             data["labels"] = sequence_labels(read_column(rows, self.label_column), self.label_column)
         return data
