@@ -129,7 +129,7 @@ def drawable_mask(code_points: np.ndarray) -> np.ndarray:
 
 
 def describe(char: str) -> str:
-    """Return `U+XXXX NAME`, with the kind in angle brackets for a character that has no name."""
+    """Return the code point as `U+0041 NAME`, with the kind in angle brackets for a character that has no name."""
     kind = _CATEGORY_NAMES.get(unicodedata.category(char), "unnamed")
     return f"U+{ord(char):04X} {unicodedata.name(char, f'<{kind}>')}"
 
