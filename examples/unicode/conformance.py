@@ -1,0 +1,88 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Run the whole conformance tests of the Unicode Character Database; a sample of them is in the test suite.
+
+    apt-get install unicode-data
+    python examples/unicode/conformance.py /usr/share/unicode
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pixel_ar.bidi_pixel_ar import class_letters, embedding_levels, visual_order
+from pixel_ar.graphemes_pixel_ar import grapheme_clusters
+
+
+def check_bidi_classes(path: Path) -> tuple[int, list[str]]:
+    """BidiTest.txt: (cases, failing lines)."""
+    levels: list[int] = []
+    order: list[int] = []
+    cases, failures = 0, []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("@Levels:"):
+            levels = [-1 if level == "x" else int(level) for level in line.split(":")[1].split()]
+        elif line.startswith("@Reorder:"):
+            order = [int(index) for index in line.split(":")[1].split()]
+        elif line and line[0] not in "#@":
+            classes, _, bits = line.partition(";")
+            letters = class_letters(classes.split())
+            for bit, base in ((1, None), (2, 0), (4, 1)):
+                if int(bits) & bit:
+                    cases += 1
+                    found, _ = embedding_levels("", base, letters)
+                    if found != levels or visual_order(found) != order:
+                        failures.append(f"{line} (base {base}): {found} for {levels}")
+    return cases, failures
+
+
+def check_bidi_characters(path: Path) -> tuple[int, list[str]]:
+    """BidiCharacterTest.txt: (cases, failing lines)."""
+    cases, failures = 0, []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line and line[0] != "#":
+            codes, direction, base, levels, order = line.split(";")
+            text = "".join(chr(int(code, 16)) for code in codes.split())
+            found, found_base = embedding_levels(text, {"0": 0, "1": 1, "2": None}[direction])
+            cases += 1
+            expected = [-1 if level == "x" else int(level) for level in levels.split()]
+            if (found, found_base) != (expected, int(base)) or visual_order(found) != [
+                int(index) for index in order.split()
+            ]:
+                failures.append(f"{line}: {found}, base {found_base}")
+    return cases, failures
+
+
+def check_graphemes(path: Path) -> tuple[int, list[str]]:
+    """GraphemeBreakTest.txt: (cases, failing lines)."""
+    cases, failures = 0, []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        line = line.split("#")[0].strip()
+        if line:
+            pieces = [piece.replace("×", " ").split() for piece in line.split("÷") if piece.strip()]
+            expected = ["".join(chr(int(code, 16)) for code in piece) for piece in pieces]
+            cases += 1
+            if grapheme_clusters("".join(expected)) != expected:
+                failures.append(line)
+    return cases, failures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="of the Unicode Character Database")
+    folder = parser.parse_args().folder
+    has_failed = False
+    for name, check in (
+        ("auxiliary/GraphemeBreakTest.txt", check_graphemes),
+        ("BidiCharacterTest.txt", check_bidi_characters),
+        ("BidiTest.txt", check_bidi_classes),
+    ):
+        cases, failures = check(folder / name)
+        print(f"{name}: {cases} cases, {len(failures)} failures")
+        print("".join(f"  {failure}\n" for failure in failures[:5]), end="")
+        has_failed |= bool(failures)
+    sys.exit(has_failed)
+
+
+if __name__ == "__main__":
+    main()
