@@ -29,7 +29,10 @@ BIDI_NAMES = {
 GRAPHEME = "Other CR LF Control Extend ZWJ Regional_Indicator Prepend SpacingMark L V T LV LVT".split()
 JOINING = "U C D L R T".split()
 # Of IndicSyllabicCategory.txt and IndicPositionalCategory.txt, what clusters are built from.
-LINKERS, CONSONANTS = {"Virama", "Invisible_Stacker"}, {"Consonant", "Consonant_Dead", "Consonant_With_Stacker"}
+LINKERS, CONSONANTS = (
+    {"Virama", "Invisible_Stacker"},
+    {"Consonant", "Consonant_Dead", "Consonant_With_Stacker"},
+)
 LEFT = {"Left"}
 
 HEADER = '''# Copyright 2026 The pixel-ar authors.
@@ -119,7 +122,9 @@ def build(folder: Path) -> tuple[str, dict[str, np.ndarray], str, str]:
     for first, last, (kind, *_) in entries(folder / "extracted" / "DerivedJoiningType.txt"):
         tables["joining"][first : last + 1] = JOINING.index(kind)
     for first, last, (kind, *_) in entries(folder / "IndicSyllabicCategory.txt"):
-        value = 1 if kind in LINKERS else 2 if kind in CONSONANTS else 4 if kind == "Consonant_Subjoined" else 0
+        value = (
+            1 if kind in LINKERS else 2 if kind in CONSONANTS else 4 if kind == "Consonant_Subjoined" else 0
+        )
         tables["indic"][first : last + 1] = value
     for first, last, (kind, *_) in entries(folder / "IndicPositionalCategory.txt"):
         if kind in LEFT:
@@ -147,13 +152,17 @@ def pack(data: bytes, indent: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="of the Unicode Character Database")
     version, tables, mirrors, brackets = build(parser.parse_args().folder)
     names = {"bidi": tuple(BIDI), "grapheme": tuple(GRAPHEME), "joining": tuple(JOINING)}
     source = HEADER
     for key, value in {"version": version, **names}.items():
-        source = source.replace("{%s!r}" % key, repr(value).replace("'", '"')).replace("{%s}" % key, str(value))
+        source = source.replace("{%s!r}" % key, repr(value).replace("'", '"')).replace(
+            "{%s}" % key, str(value)
+        )
     source += "# fmt: off\n_TABLES = {\n"
     for name, table in tables.items():
         source += f'    "{name}": (\n{pack(table.tobytes(), "    ")}    ),\n'

@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Run the whole conformance tests of the Unicode Character Database; a sample of them is in the test suite.
 
-    apt-get install unicode-data
-    python examples/unicode/conformance.py /usr/share/unicode
+apt-get install unicode-data
+python examples/unicode/conformance.py /usr/share/unicode
 """
 
 import argparse
@@ -68,7 +68,9 @@ def check_graphemes(path: Path) -> tuple[int, list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="of the Unicode Character Database")
     folder = parser.parse_args().folder
     has_failed = False

@@ -228,9 +228,7 @@ def _resolve_sequence(
 def _weak_types(kinds: str) -> str:
     """Rules W1 to W7; the first letter is the start of the sequence."""
     if "n" in kinds:
-        kinds = re.sub(
-            "([^n])(n+)", lambda m: m[1] + ("o" if m[1] in "ijkm" else m[1]) * len(m[2]), kinds
-        )
+        kinds = re.sub("([^n])(n+)", lambda m: m[1] + ("o" if m[1] in "ijkm" else m[1]) * len(m[2]), kinds)
     if "A" in kinds:
         if "1" in kinds:
             kinds = re.sub("A[^LR]*", lambda m: m[0].replace("1", "9"), kinds)

@@ -9,9 +9,11 @@ Every code point has a defined result; nothing is cut off or lost unseen:
 - Tab: one space (`tab="space"`) or `tab` spaces. No tab stops, so that a text never depends on what stands
   before it.
 - Invisible format characters (soft hyphen, ZWSP, ZWNJ, ZWJ, BOM, word joiner, LRM, variation selectors, ...):
-  absent from the normalised text; they have no shape in left-to-right text.
-- Right-to-left and shaped scripts, combining marks that NFC does not join to a letter, right-to-left controls:
-  `UnsupportedScriptError`; with `unsupported="missing"` they count as missing characters.
+  absent from the normalised text; they have no shape in left-to-right text. In shaped text those that have a meaning
+  for the characters around them stay.
+- Right-to-left and shaped scripts, combining marks that NFC does not join to a letter, right-to-left controls: drawn
+  as `shaping_pixel_ar` describes (`unsupported="shape"` or `"cells"`, which differ in what cannot be conjoined);
+  `UnsupportedScriptError` (`"error"`); or missing characters (`"missing"`).
 - Other control characters (NUL, ESC, C1), private use, unassigned code points: missing unless an atlas has a
   glyph.
 - Lone surrogates: missing under `missing="error"`, else U+FFFD.
@@ -68,6 +70,10 @@ _INVISIBLE = (
 _LINE_BREAKS = "\n\r\v\f\x85\u2028\u2029"
 _SPECIAL = re.compile(f"\r\n|[\t{_LINE_BREAKS}{_INVISIBLE}\ud800-\udfff]")
 _INVISIBLE_PATTERN = re.compile(f"[{_INVISIBLE}]")
+# Joiners, selectors and directional controls have a meaning in shaped text.
+_KEPT = re.compile(
+    "[\u200c-\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
+)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CATEGORY_NAMES = {"Cc": "control", "Cs": "lone surrogate", "Co": "private use", "Cn": "unassigned"}
 
@@ -174,8 +180,9 @@ class UnsupportedScriptError(ValueError):
         )
         super().__init__(
             f"{describe(character)} ({script}) needs {need}, which this renderer does not do; drawing it glyph by "
-            "glyph would be wrong. Ways out: take such text out, or pass unsupported='missing' to treat these "
-            "characters as missing ones (with missing='hexbox' each becomes a box with its code)."
+            "glyph would be wrong. Ways out: pass unsupported='shape' to have it shaped; take such text out; or pass "
+            "unsupported='missing' to treat these characters as missing ones (with missing='hexbox' each becomes a "
+            "box with its code)."
         )
 
     def __reduce__(self) -> tuple:
@@ -191,7 +198,7 @@ class CharacterPolicy:
         newline: `"space"` or `"symbol"`.
         tab: `"space"`, or a number of spaces from 1 to 16.
         normalize: `"NFC"`, or None for text that is to be drawn as it is.
-        unsupported: `"error"` or `"missing"`.
+        unsupported: `"error"`, `"missing"`, `"shape"` or `"cells"`.
     """
 
     missing: str = "error"
@@ -205,7 +212,7 @@ class CharacterPolicy:
             "missing": ("error", "warn", "hexbox"),
             "newline": ("space", "symbol"),
             "normalize": ("NFC", None),
-            "unsupported": ("error", "missing"),
+            "unsupported": ("error", "missing", "shape", "cells"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -216,18 +223,32 @@ class CharacterPolicy:
         if self.tab != "space" and not number:
             raise ValueError(f"tab must be 'space' or a number of spaces from 1 to 16, got {self.tab!r}")
 
-    def normalise(self, text: str) -> str:
+    @property
+    def shapes(self) -> bool:
+        """Whether text that needs shaping is shaped."""
+        return self.unsupported in ("shape", "cells")
+
+    def normalise(self, text: str, keep_joiners: bool = False) -> str:
         """Return the text that is drawn; applying it twice changes nothing more.
 
         Format characters go before NFC, so that none of them can keep a letter and its mark apart. `normalise(a + b)`
         begins with `normalise(a)` unless `b` starts with a combining mark or conjoining Jamo that NFC joins to the end
         of `a`.
+
+        Args:
+            text: Any text.
+            keep_joiners: Whether joiners, selectors and directional controls stay.
         """
         if text.isascii() and text.isprintable():
             return text
         if _SPECIAL.search(text):
             replace = _replacements(self.newline, self.tab, self.missing)
-            text = _SPECIAL.sub(lambda match: replace(match.group()), text)
+
+            def treat(match: "re.Match[str]") -> str:
+                char = match.group()
+                return char if keep_joiners and _KEPT.match(char) else replace(char)
+
+            text = _SPECIAL.sub(treat, text)
         return text if self.normalize is None else unicodedata.normalize("NFC", text)
 
 

@@ -61,7 +61,14 @@ def drawn_bounds(text: str) -> list[int]:
 
 
 def _is_linked(text: str, kinds: bytes, index: int) -> bool:
-    """Tell whether the marks that end at `index` hold a linker."""
+    """Tell whether the marks that end at `index` hold a linker that joins what follows.
+
+    The Tamil pulli and the Sinhala al-lakuna are drawn, but for two Tamil ligatures and where a ZWJ asks for more.
+    """
+    if text[index] == "\u0bcd":
+        return text[index - 1 : index + 2] in ("க்ஷ", "ஸ்ர")
+    if text[index] == "\u0dca":
+        return text[index + 1 : index + 2] == "\u200d"
     while index > 0 and kinds[index] != LINKER and kinds[index] != CONSONANT and _is_extending(text[index]):
         index -= 1
     return kinds[index] == LINKER

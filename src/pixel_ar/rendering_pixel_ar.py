@@ -7,26 +7,24 @@ text gives the same bytes on every machine, and a strip costs a table lookup. Co
 byte, until somebody needs pixels: bit set = ink, most significant bit = top row, `height // 8` bytes per
 column, column after column.
 
-What happens to each character before its glyph is looked up: see `characters_pixel_ar`.
+What happens to each character before its glyph is looked up: see `characters_pixel_ar`. Text that is not simply one
+glyph after another (right-to-left, joined, with marks) goes to `shaping_pixel_ar`, and changes nothing for the rest.
 """
 
 import hashlib
 import json
 import os
-import struct
 import warnings
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from .atlases_pixel_ar import GlyphAtlas, bundled_atlases
+from .bidi_pixel_ar import embedding_levels
 from .characters_pixel_ar import (
     CharacterPolicy,
     MissingGlyphError,
@@ -35,241 +33,12 @@ from .characters_pixel_ar import (
     has_surrogates,
     unsupported_script,
 )
-from .fonts_pixel_ar import draw_font
 from .hexbox_pixel_ar import draw_hex_box
+from .shaped_fonts_pixel_ar import ShapedFont, shaping_engine
+from .shaping_pixel_ar import NeedsFontError, TextShaper, Unit, needs_shaping
+from .unicode_data_pixel_ar import UNICODE_VERSION
 
-_ATLAS_FOLDER = Path(__file__).parent / "atlases"
-_ATLAS_FORMAT = "pixel_ar glyph atlas 1"
-
-
-def bundled_atlases() -> tuple[str, ...]:
-    """Return the names of the atlases that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in _ATLAS_FOLDER.glob("*.npz")))
-
-
-class GlyphAtlas:
-    """Pre-rasterised 1-bit glyphs of one font at one size. Immutable.
-
-    Args:
-        name: Name of the atlas; a file name without suffix.
-        height: Rows of every glyph, a multiple of 8.
-        code_points: `[G]`, strictly ascending.
-        widths: `[G]`, columns of each glyph, 1 to 255.
-        columns: uint8 `[sum(widths) * height // 8]`, the packed columns of all glyphs in turn.
-        license: Licence of the font.
-        source: Package and version the glyphs were taken from.
-        provenance: How they were made, as JSON values; see [`from_font`].
-
-    Raises:
-        ValueError: if the arrays do not fit together.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        height: int,
-        code_points: Any,
-        widths: Any,
-        columns: Any,
-        license: str = "",
-        source: str = "",
-        provenance: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.name, self.height, self.license, self.source = str(name), int(height), str(license), str(source)
-        self.provenance = dict(provenance or {})
-        self.code_points = np.array(code_points, dtype=np.uint32)
-        self.widths = np.array(widths, dtype=np.uint8)
-        self.columns = np.array(columns, dtype=np.uint8)
-        self._check()
-        self.offsets = np.concatenate([[0], np.cumsum(self.widths, dtype=np.int64)]).astype(np.uint32)
-        for array in (self.code_points, self.widths, self.columns, self.offsets):
-            array.setflags(write=False)
-        digest = hashlib.sha256(_ATLAS_FORMAT.encode() + struct.pack("<II", self.height, len(self)))
-        for array in (self.code_points.astype("<u4"), self.widths, self.columns):
-            digest.update(array.tobytes())
-        self.sha256 = digest.hexdigest()
-
-    def _check(self) -> None:
-        if self.height < 8 or self.height % 8:
-            raise ValueError(
-                f"atlas {self.name!r}: height must be a positive multiple of 8, got {self.height}"
-            )
-        if not len(self.code_points):
-            raise ValueError(f"atlas {self.name!r} has no glyphs")
-        if (np.diff(self.code_points.astype(np.int64)) <= 0).any() or self.code_points[-1] > 0x10FFFF:
-            raise ValueError(f"atlas {self.name!r}: code_points must ascend strictly and end below U+110000")
-        expected = int(self.widths.sum(dtype=np.int64)) * self.height // 8
-        if (
-            self.widths.shape != self.code_points.shape
-            or (self.widths == 0).any()
-            or len(self.columns) != expected
-        ):
-            raise ValueError(
-                f"atlas {self.name!r}: {len(self.code_points)} code points, {len(self.widths)} widths (all must be at "
-                f"least 1) and {len(self.columns)} bytes of columns (expected {expected}) do not fit together"
-            )
-
-    @classmethod
-    def load(cls, name_or_path: "str | os.PathLike[str]") -> "GlyphAtlas":
-        """Load a bundled atlas by name, or any atlas by the path of its `.npz` file.
-
-        Raises:
-            FileNotFoundError: if there is neither; lists the bundled names.
-            ValueError: if the file is damaged or is not a glyph atlas.
-        """
-        if str(name_or_path) in bundled_atlases():
-            return _load_bundled(str(name_or_path))
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"no glyph atlas {str(name_or_path)!r}: give the path of an .npz file or one of the bundled names "
-                f"{', '.join(bundled_atlases()) or '(none installed)'}"
-            )
-        return cls._read(path)
-
-    @classmethod
-    def from_font(
-        cls,
-        font: "str | os.PathLike[str] | bytes",
-        size: float,
-        height: int,
-        characters: Iterable[str] | None = None,
-        name: str | None = None,
-        baseline: int | None = None,
-        threshold: float = 0.5,
-        overflow: str = "error",
-        license: str = "",
-    ) -> "GlyphAtlas":
-        """Draw an atlas from an outline font: proportional, unkerned, 1 bit a pixel, all glyphs on one baseline.
-
-        The same font, arguments and Pillow give the same bytes. A large font takes some seconds; save the atlas.
-
-        Args:
-            font: Path or contents of a .ttf, .otf or .ttc (its first font) file.
-            size: Pixels per em, fractions allowed; points times dpi / 72.
-            height: Rows of the strip, a multiple of 8.
-            characters: The characters to draw, as strings; by default all that the font has and that can be drawn one
-                glyph after another.
-            name: Name of the atlas; by default that of the font and the size.
-            baseline: Rows above the baseline; by default those that lose the least ink, of ASCII before all.
-            threshold: Share of a pixel that must be covered to make it ink. A character too thin for it is cut at half
-                its own strongest coverage, so that none vanishes.
-            overflow: What becomes of characters higher than the strip: `"error"`; `"cut"`, cut off, as the published
-                models saw them, or `"drop"`, left out, both with a warning that names them. Ink wider than the advance
-                widens the glyph instead.
-            license: Licence of the font. The atlas holds its shapes and is saved with every processor that uses it.
-
-        Returns:
-            An atlas whose `provenance` holds the font's name and sha256, size, baseline, threshold, the overflowing and
-            the faint characters, and the versions of Pillow and FreeType.
-
-        Raises:
-            ValueError: for a font that cannot be read, a character it lacks, overflowing characters, or an argument out
-                of range.
-            FileNotFoundError: for a path that leads to no file.
-        """
-        drawn = draw_font(font, size, height, characters, baseline, threshold, overflow)
-        facts = drawn.provenance
-        source = f"{facts['font']}, {facts['size']:g} pixels, sha256 {facts['font_sha256']}"
-        arrays = (drawn.code_points, drawn.widths, np.frombuffer(drawn.columns, np.uint8))
-        return cls(name or drawn.name, height, *arrays, license, source, facts)
-
-    @classmethod
-    def _read(cls, path: Path) -> "GlyphAtlas":
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                metadata = json.loads(data["metadata"].tobytes())
-                if metadata["format"] != _ATLAS_FORMAT:
-                    raise ValueError(f"its format is {metadata['format']!r}, not {_ATLAS_FORMAT!r}")
-                fields = {key: metadata[key] for key in ("name", "height", "license", "source")}
-                fields["provenance"] = metadata.get("provenance")
-                atlas = cls(**fields, **{key: data[key] for key in ("code_points", "widths", "columns")})
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            OSError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise ValueError(f"{path} is damaged or not a glyph atlas: {error}") from error
-        if atlas.sha256 != metadata.get("sha256"):
-            raise ValueError(
-                f"{path} is damaged: its glyphs have sha256 {atlas.sha256}, its metadata say {metadata.get('sha256')}"
-            )
-        return atlas
-
-    def save(self, path: "str | os.PathLike[str]") -> None:
-        """Write the atlas as an `.npz` file; the same atlas gives the same bytes (with the same zlib)."""
-        metadata = {key: getattr(self, key) for key in ("name", "height", "license", "source", "sha256")}
-        if self.provenance:
-            metadata["provenance"] = self.provenance
-        text = json.dumps({"format": _ATLAS_FORMAT, **metadata}, sort_keys=True)
-        members = {
-            "metadata": np.frombuffer(text.encode(), np.uint8),
-            "code_points": self.code_points.astype("<u4"),
-            "widths": self.widths,
-            "columns": self.columns,
-        }
-        # np.savez would stamp the members with the current time.
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for key, array in members.items():
-                buffer = BytesIO()
-                np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-                info = zipfile.ZipInfo(f"{key}.npy", (1980, 1, 1, 0, 0, 0))
-                info.create_system, info.external_attr = 3, 0o644 << 16  # else they depend on the platform
-                archive.writestr(info, buffer.getvalue(), zipfile.ZIP_DEFLATED, 9)
-
-    def index(self, char: str) -> int:
-        """Return the position of a character's glyph, or -1."""
-        index = int(np.searchsorted(self.code_points, np.uint32(ord(char))))
-        return index if index < len(self) and int(self.code_points[index]) == ord(char) else -1
-
-    def glyph(self, index: int) -> bytes:
-        """Return the packed columns of the glyph at `index`."""
-        size = self.height // 8
-        return self.columns[int(self.offsets[index]) * size : int(self.offsets[index + 1]) * size].tobytes()
-
-    def __contains__(self, char: object) -> bool:
-        return isinstance(char, str) and len(char) == 1 and self.index(char) >= 0
-
-    def __len__(self) -> int:
-        return len(self.code_points)
-
-    def __repr__(self) -> str:
-        return f"GlyphAtlas({self.name!r}, height={self.height}, {len(self)} glyphs, sha256={self.sha256[:12]}...)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, GlyphAtlas) and (self.name, self.sha256) == (other.name, other.sha256)
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.sha256))
-
-    def __copy__(self) -> "GlyphAtlas":
-        return self
-
-    def __deepcopy__(self, memo: dict) -> "GlyphAtlas":
-        return self
-
-    def __reduce__(self) -> tuple:
-        arguments = (
-            self.name,
-            self.height,
-            self.code_points,
-            self.widths,
-            self.columns,
-            self.license,
-            self.source,
-            self.provenance,
-        )
-        return type(self), arguments
-
-
-@cache
-def _load_bundled(name: str) -> GlyphAtlas:
-    return GlyphAtlas._read(_ATLAS_FOLDER / f"{name}.npz")
+_FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 
 
 @dataclass(frozen=True)
@@ -281,7 +50,11 @@ class PackedStrip:
         height: Rows.
         num_columns: Pixel columns.
         text: The normalised text that is drawn.
-        char_columns: int32 `[len(text) + 1]`, the column where each character starts, then `num_columns`.
+        char_columns: int32 `[len(text) + 1]`, the column where each character starts, then `num_columns`. In shaped
+            text that of the unit a character belongs to; it ascends only where the text runs from left to right.
+        char_spans: int32 `[len(text), 2]`, first column and column after the unit of each character; None for text
+            that is not shaped.
+        is_right_to_left: Whether the text begins at the right end.
     """
 
     columns: bytes
@@ -289,6 +62,8 @@ class PackedStrip:
     num_columns: int
     text: str
     char_columns: np.ndarray = field(compare=False, repr=False)
+    char_spans: np.ndarray | None = field(default=None, compare=False, repr=False)
+    is_right_to_left: bool = False
 
     def to_array(self) -> np.ndarray:
         """Return the pixels as uint8 `[H, W]`: 255 = background, 0 = ink."""
@@ -299,6 +74,20 @@ class PackedStrip:
     def to_pil(self) -> Image.Image:
         """Return the strip as an image of mode `L`."""
         return Image.fromarray(self.to_array())
+
+    def cut(self, max_columns: int) -> bytes:
+        """Return the columns of as many whole characters from the beginning of the text as fit.
+
+        Args:
+            max_columns: The most columns.
+        """
+        size = self.height // 8
+        borders = np.unique(self.char_columns if self.char_spans is None else self.char_spans)
+        if not self.is_right_to_left:
+            fitting = borders[borders <= max_columns]
+            return self.columns[: int(fitting[-1]) * size] if len(fitting) else b""
+        fitting = borders[self.num_columns - borders <= max_columns]
+        return self.columns[int(fitting[0]) * size :] if len(fitting) else b""
 
 
 class _CellTable(dict[str, bytes]):
@@ -326,7 +115,7 @@ class _CellTable(dict[str, bytes]):
         Raises:
             UnsupportedScriptError: if the character needs shaping, unless `unsupported="missing"`.
         """
-        script = unsupported_script(char)
+        script = None if self.policy.shapes else unsupported_script(char)
         if script is not None:
             if self.policy.unsupported == "error":
                 raise UnsupportedScriptError(char, script)
@@ -350,7 +139,9 @@ class _CellTable(dict[str, bytes]):
 
 
 def cell_width(atlases: tuple[GlyphAtlas, ...]) -> int | None:
-    """Return the width of every glyph, or None if they differ."""
+    """Return the width of every glyph, or None if they differ or there is a font among the atlases."""
+    if any(isinstance(atlas, ShapedFont) for atlas in atlases):
+        return None
     widths = {int(atlas.widths[0]) for atlas in atlases}
     is_uniform = len(widths) == 1 and all((atlas.widths == atlas.widths[0]).all() for atlas in atlases)
     return widths.pop() if is_uniform else None
@@ -392,13 +183,16 @@ class StripRenderer:
     """Draws texts as packed strips with a chain of glyph atlases. Immutable, cheap to build, picklable.
 
     Args:
-        atlases: Atlases (or names, or paths), asked for a glyph in this order; all of one height.
+        atlases: Atlases (or names, or paths) and fonts ([`ShapedFont`], or a .ttf, .otf or .ttc file as path or
+            bytes), asked for a character, or a cluster of them, in this order; all of one height.
         missing: What to do with a character no atlas covers: `"error"`, `"hexbox"` (draw its code in a box) or
             `"warn"` (the same, with one warning).
         newline: `"space"` or `"symbol"` (`↵`), for line and paragraph breaks of every kind.
         tab: `"space"`, or a number of spaces from 1 to 16.
         normalize: `"NFC"`, or None to draw the text as it is.
-        unsupported: `"error"`, or `"missing"` to treat characters that need shaping as missing ones.
+        unsupported: What to do with text that needs right-to-left layout, joining or stacking: `"shape"`, `"cells"`
+            (the same, but letters that the chain cannot conjoin are drawn side by side, with visible viramas, where
+            `"shape"` raises), `"error"`, or `"missing"` to treat its characters as missing ones.
 
     Raises:
         ValueError: for an unknown setting, no atlas, or atlases of different heights.
@@ -406,16 +200,19 @@ class StripRenderer:
 
     def __init__(
         self,
-        atlases: "Sequence[str | os.PathLike[str] | GlyphAtlas]" = ("fixed-5x8",),
+        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]" = ("fixed-5x8",),
         missing: str = "error",
         newline: str = "space",
         tab: str | int = "space",
         normalize: str | None = "NFC",
-        unsupported: str = "error",
+        unsupported: str = "shape",
     ) -> None:
         self._policy = CharacterPolicy(missing, newline, tab, normalize, unsupported)
         self._atlases = load_atlases(atlases)
         self._table = _CellTable(self._atlases, self._policy)
+        self._shaper: TextShaper | None = None
+        if self._policy.shapes:
+            self._shaper = TextShaper(self._atlases, self._policy, self._table.__getitem__)
         # Built at first use, because a renderer is often made only to be sent to another process.
         self._uniform: _UniformCells | None = None
         self._ascii: np.ndarray | None = None
@@ -437,20 +234,60 @@ class StripRenderer:
 
     def fingerprint(self) -> str:
         """Return a sha256 over the glyphs and all settings: equal fingerprints draw equal pixels."""
-        parts = {"atlases": [atlas.sha256 for atlas in self._atlases], **asdict(self._policy)}
+        parts: dict[str, Any] = {"atlases": [atlas.sha256 for atlas in self._atlases], **asdict(self._policy)}
+        if self._policy.shapes:
+            parts["engine"] = self.engine
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def engine(self) -> str:
+        """What shapes text here: the version of Unicode, and of HarfBuzz if there is a font in the chain."""
+        has_fonts = self._shaper is not None and self._shaper.has_fonts
+        return f"Unicode {UNICODE_VERSION}" + (f", {shaping_engine()}" if has_fonts else "")
+
+    @property
+    def shaper(self) -> TextShaper | None:
+        """What draws text that needs shaping; None unless `unsupported` is `"shape"` or `"cells"`."""
+        return self._shaper
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn for `text`; see [`CharacterPolicy.normalise`]."""
+        if self._is_shaped(text):
+            return self._shaper.normalise(text)  # type: ignore[union-attr]
         return self._policy.normalise(text)
+
+    def _is_shaped(self, text: str) -> bool:
+        return self._shaper is not None and needs_shaping(text, self._shaper.has_fonts)
 
     def coverage(self, text: str) -> list[str]:
         """Return, sorted, the characters of `text` that have no glyph to be drawn with.
 
         Characters of unsupported scripts are among them. Empty: the text can be drawn.
         """
+        if self._is_shaped(text):
+            return self._shaper.missing(self.normalise(text))  # type: ignore[union-attr]
         finder = _CellTable(self._atlases, CharacterPolicy(unsupported="missing"))
         return [char for char in sorted(set(self.normalise(text))) if finder.find(char) is None]
+
+    def substitutions(self, text: str) -> dict[str, list[str]]:
+        """Tell which parts of a text are not drawn by the first member of the chain, or not as they should be.
+
+        Returns:
+            Name of an atlas or font -> the clusters it draws in place of the first one, sorted; `"(box)"` -> what no
+            member covers; `"(apart)"` -> clusters whose letters stand side by side though they belong together.
+        """
+        found: dict[str, set[str]] = {}
+        text = self.normalise(text)
+        if self._is_shaped(text):
+            for unit in self._shaper.units(text):  # type: ignore[union-attr]
+                name = "(apart)" if unit.is_unjoined else unit.source or "(box)"
+                found.setdefault(name, set()).add(text[unit.start : unit.stop])
+        else:
+            for char in set(text):
+                names = [atlas.name for atlas in self._atlases if atlas.index(char) >= 0]
+                found.setdefault(names[0] if names else "(box)", set()).add(char)
+        found.pop(self._atlases[0].name, None)
+        return {name: sorted(clusters) for name, clusters in sorted(found.items())}
 
     def render_bytes(self, text: str) -> bytes:
         """Draw a text.
@@ -480,8 +317,10 @@ class StripRenderer:
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
         text = self._normalise(text)
-        columns = self._draw(text)
         size = self.height // 8
+        if self._is_shaped(text):
+            return self._render_shaped(text)
+        columns = self._draw(text)
         num_columns = len(columns) // size
         width = self._uniform.width if self._uniform is not None else 0
         if width and num_columns == width * len(text):
@@ -491,12 +330,32 @@ class StripRenderer:
             starts = np.concatenate([[0], np.cumsum(lengths // size)]).astype(np.int32)
         return PackedStrip(columns, self.height, num_columns, text, starts)
 
+    def _render_shaped(self, text: str) -> PackedStrip:
+        units = self._shaped_units(text)
+        size = self.height // 8
+        spans = np.zeros((len(text), 2), np.int32)
+        position = 0
+        for unit in units:
+            width = len(unit.cell) // size
+            spans[unit.start : unit.stop] = position, position + width
+            position += width
+        starts = np.append(spans[:, 0], np.int32(position))
+        is_right = embedding_levels(text)[1] == 1
+        columns = b"".join([unit.cell for unit in units])
+        return PackedStrip(columns, self.height, position, text, starts, spans, is_right)
+
+    def _shaped_units(self, text: str) -> list[Unit]:
+        try:
+            return self._shaper.units(text)  # type: ignore[union-attr]
+        except MissingGlyphError:
+            raise MissingGlyphError(self.coverage(text), [atlas.name for atlas in self._atlases]) from None
+
     def measure(self, text: str) -> int:
         """Return the number of pixel columns of a text."""
         return len(self.render_bytes(text)) * 8 // self.height
 
     def _normalise(self, text: str) -> str:
-        normal = self._policy.normalise(text)
+        normal = self.normalise(text)
         if self._policy.missing == "warn" and normal is not text and has_surrogates(text):
             self._table.warn(next(char for char in text if has_surrogates(char)))
         return normal
@@ -515,6 +374,13 @@ class StripRenderer:
             index = uniform.index.take(codes)
             if index.all():
                 return uniform.cells.take(index).tobytes()
+        if self._is_shaped(text):
+            try:
+                return self._shaper.columns(text)  # type: ignore[union-attr]
+            except MissingGlyphError:
+                raise MissingGlyphError(
+                    self.coverage(text), [atlas.name for atlas in self._atlases]
+                ) from None
         return self._join(text)
 
     def _join(self, text: str) -> bytes:
@@ -552,15 +418,22 @@ def _rebuild_renderer(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any])
     return StripRenderer(atlases, **settings)
 
 
-def load_atlases(atlases: "Sequence[str | os.PathLike[str] | GlyphAtlas]") -> tuple[GlyphAtlas, ...]:
+def load_atlases(
+    atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]",
+) -> tuple[GlyphAtlas, ...]:
     """Load what is not loaded yet and check that all heights agree.
 
     Raises:
         ValueError: for no atlas, or atlases of different heights.
     """
-    if isinstance(atlases, str | os.PathLike | GlyphAtlas):
+    if isinstance(atlases, str | bytes | os.PathLike | GlyphAtlas | ShapedFont):
         atlases = [atlases]
-    loaded = tuple(atlas if isinstance(atlas, GlyphAtlas) else GlyphAtlas.load(atlas) for atlas in atlases)
+    members = [atlas if _is_font(atlas) else _load_atlas(atlas) for atlas in atlases]
+    height = next((member.height for member in members if isinstance(member, GlyphAtlas | ShapedFont)), 16)
+    loaded = tuple(
+        member if isinstance(member, GlyphAtlas | ShapedFont) else ShapedFont(member, height)
+        for member in members
+    )
     if not loaded:
         raise ValueError("at least one glyph atlas is needed, got none")
     if len({atlas.height for atlas in loaded}) > 1:
@@ -569,11 +442,24 @@ def load_atlases(atlases: "Sequence[str | os.PathLike[str] | GlyphAtlas]") -> tu
     return loaded
 
 
+def _is_font(member: Any) -> bool:
+    """Tell whether a member of a chain is a font file, or what is in one."""
+    return isinstance(member, bytes | ShapedFont) or (
+        isinstance(member, str | os.PathLike) and Path(member).suffix.lower() in _FONT_SUFFIXES
+    )
+
+
+def _load_atlas(atlas: "str | os.PathLike[str] | GlyphAtlas") -> GlyphAtlas:
+    return atlas if isinstance(atlas, GlyphAtlas) else GlyphAtlas.load(atlas)
+
+
 __all__ = [
     "CharacterPolicy",
     "GlyphAtlas",
     "MissingGlyphError",
+    "NeedsFontError",
     "PackedStrip",
+    "ShapedFont",
     "StripRenderer",
     "UnsupportedScriptError",
     "bundled_atlases",

@@ -24,7 +24,7 @@ except ImportError:  # a checkpoint used where only its own files are: simple sc
 
 # Sizes that fit the letters of most scripts, in pixels per em, by rows of the strip.
 _SIZE_SHARE = 0.75
-_THRESHOLD = 96
+_THRESHOLD = 112
 _SMALLEST = 4.0
 
 
@@ -91,7 +91,9 @@ class ShapedFont:
         elif Path(font).is_file():
             self.data = Path(font).read_bytes()
         else:
-            raise FileNotFoundError(f"there is no font file {str(font)!r}; give the path of a .ttf or .otf file")
+            raise FileNotFoundError(
+                f"there is no font file {str(font)!r}; give the path of a .ttf or .otf file"
+            )
         self.height, self.size, self.baseline, self.threshold = int(height), size, baseline, int(threshold)
         self.font_index = int(index)
         self.font_sha256 = hashlib.sha256(self.data).hexdigest()
@@ -226,7 +228,9 @@ class ShapedFont:
         return isinstance(char, str) and len(char) == 1 and ord(char) in self._codes
 
     def __repr__(self) -> str:
-        return f"ShapedFont({self.name!r}, height={self.height}, size={self.size:g}, baseline={self.baseline})"
+        return (
+            f"ShapedFont({self.name!r}, height={self.height}, size={self.size:g}, baseline={self.baseline})"
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ShapedFont) and (self.name, self.sha256) == (other.name, other.sha256)
@@ -241,12 +245,24 @@ class ShapedFont:
         return self
 
     def __reduce__(self) -> tuple:
-        arguments = (self.data, self.height, self.size, self.baseline, self.threshold, self.font_index, self.name)
+        arguments = (
+            self.data,
+            self.height,
+            self.size,
+            self.baseline,
+            self.threshold,
+            self.font_index,
+            self.name,
+        )
         return type(self), arguments
 
 
 def _is_ignorable(char: str) -> bool:
-    return char in "\u200c\u200d\u034f\u2060" or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return (
+        char in "\u200c\u200d\u034f\u2060"
+        or "\ufe00" <= char <= "\ufe0f"
+        or "\U000e0100" <= char <= "\U000e01ef"
+    )
 
 
 __all__ = ["ShapedFont", "ShapingNotInstalledError", "shaping_engine"]

@@ -12,8 +12,47 @@ from functools import cache
 import numpy as np
 
 UNICODE_VERSION = "15.0.0"
-BIDI_CLASSES = ("L", "R", "AL", "EN", "ES", "ET", "AN", "CS", "NSM", "BN", "B", "S", "WS", "ON", "LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-GRAPHEME_CLASSES = ("Other", "CR", "LF", "Control", "Extend", "ZWJ", "Regional_Indicator", "Prepend", "SpacingMark", "L", "V", "T", "LV", "LVT")
+BIDI_CLASSES = (
+    "L",
+    "R",
+    "AL",
+    "EN",
+    "ES",
+    "ET",
+    "AN",
+    "CS",
+    "NSM",
+    "BN",
+    "B",
+    "S",
+    "WS",
+    "ON",
+    "LRE",
+    "LRO",
+    "RLE",
+    "RLO",
+    "PDF",
+    "LRI",
+    "RLI",
+    "FSI",
+    "PDI",
+)
+GRAPHEME_CLASSES = (
+    "Other",
+    "CR",
+    "LF",
+    "Control",
+    "Extend",
+    "ZWJ",
+    "Regional_Indicator",
+    "Prepend",
+    "SpacingMark",
+    "L",
+    "V",
+    "T",
+    "LV",
+    "LVT",
+)
 JOINING_TYPES = ("U", "C", "D", "L", "R", "T")
 # Values of the table `indic`; 0 for all others.
 LINKER, CONSONANT, LEFT_VOWEL, SUBJOINED, SPACING_MARK = 1, 2, 3, 4, 5

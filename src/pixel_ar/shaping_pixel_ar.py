@@ -1,0 +1,414 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Text that is not one glyph after another: right-to-left, joined, stacked or with marks.
+
+A line is cut into units: grapheme clusters, conjuncts, joined letters. Each is drawn alone by the first member of the
+chain that covers all of it, and the drawings are put side by side in visual order. So a strip is as wide as the sum of
+its units, a unit looks the same wherever it stands, and a reader can look it up.
+
+A glyph atlas draws a unit by laying the marks over their base, in the way GNU Unifont is made for; left-hand vowels go
+before their consonant, Arabic letters take their presentation forms. What cells cannot conjoin (conjuncts, subjoined
+letters, letters that join without a presentation form) needs a [`ShapedFont`] in the chain.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
+from .characters_pixel_ar import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
+from .graphemes_pixel_ar import drawn_bounds
+from .joining_pixel_ar import join_letters, joining_types, joins
+from .shaped_fonts_pixel_ar import ShapedFont
+from .unicode_data_pixel_ar import (
+    BIDI_CLASSES,
+    CONSONANT,
+    GRAPHEME_CLASSES,
+    LEFT_VOWEL,
+    LINKER,
+    SUBJOINED,
+    mirror_map,
+    property_table,
+)
+
+_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_IGNORABLE = re.compile(
+    f"[\u034f\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f{_CONTROLS}\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
+)
+_JOINER = re.compile("[\u200c\u200d]+")
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_MARK_AFTER_SPACE = re.compile(" [^ -\u02ff]")
+# Scripts that cells draw as they should be drawn; of the others only some clusters, so that a font, which draws all
+# of them alike, goes first wherever it stands in the chain.
+_CELL_SCRIPTS = frozenset(
+    "Hebrew;Arabic;Thaana;Samaritan;Thai;Lao;Hangul conjoining Jamo;combining mark;right-to-left control;Cypriot;"
+    "Imperial Aramaic;Palmyrene;Nabataean;Hatran;Phoenician;Lydian;Meroitic;Old South Arabian;Old North Arabian;Avestan;"
+    "Inscriptional Parthian;Inscriptional Pahlavi;Old Turkic;Old Hungarian;Rumi numeral;Yezidi;Elymaic;Tai Viet;Miao".split(
+        ";"
+    )
+)
+# Myanmar medial ra runs around its base.
+_SURROUNDING = frozenset("\u103c")
+_MAX_UNITS = 50_000
+
+
+class GlyphSource(Protocol):
+    """A member of a chain: a glyph atlas or a [`ShapedFont`]."""
+
+    name: str
+    height: int
+
+    def index(self, char: str) -> int: ...
+
+    def glyph(self, index: int) -> bytes: ...
+
+
+class NeedsFontError(UnsupportedScriptError):
+    """A cluster must be drawn as one shape, and the chain has no font that does it.
+
+    Attributes:
+        cluster: The characters that belong together.
+    """
+
+    def __init__(self, cluster: str, script: str) -> None:
+        self.cluster, self.character, self.script = cluster, cluster[0], script
+        ValueError.__init__(
+            self,
+            f"{cluster!r} ({describe(cluster[0])}, {script}) is drawn as one shape, which glyph atlases cannot make. "
+            "Ways out: add a font of the script to the chain, e.g. atlases=('unifont-16', "
+            "'NotoSansDevanagari-Regular.ttf') (with the package uharfbuzz installed); or unsupported='cells' to draw "
+            "the letters side by side, with visible viramas.",
+        )
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.cluster, self.script)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is drawn as one.
+
+    Attributes:
+        start: Position of its first character in the text.
+        stop: Position after its last.
+        cell: Packed columns.
+        source: Name of the atlas or font it was drawn from; "" for a box.
+        is_unjoined: Whether letters that should be joined stand side by side.
+    """
+
+    start: int
+    stop: int
+    cell: bytes
+    source: str
+    is_unjoined: bool = False
+
+
+@cache
+def _complex_table() -> np.ndarray:
+    """uint8: 1 for characters that are not simply one glyph after another, 2 for joiners and selectors."""
+    grapheme = property_table("grapheme") & 127
+    kinds = [GRAPHEME_CLASSES.index(name) for name in ("Extend", "SpacingMark", "Prepend", "L", "V", "T")]
+    moved = [BIDI_CLASSES.index(name) for name in ("R", "AL", "AN", "RLE", "RLO", "RLI", "FSI")]
+    mask = np.isin(grapheme, kinds) | np.isin(property_table("bidi"), moved)
+    mask |= property_table("indic") != 0
+    for code in range(0x590, 0x1CFF):
+        mask[code] |= unsupported_script(chr(code)) is not None
+    table = mask.astype(np.uint8)
+    for first, last in (
+        (0x200B, 0x200F),
+        (0xFE00, 0xFE0F),
+        (0xE0020, 0xE007F),
+        (0xE0100, 0xE01EF),
+        (0x34F, 0x34F),
+    ):
+        table[first : last + 1] = 2
+    table[0x200F] = table[0x61C] = 1
+    return table
+
+
+def needs_shaping(text: str, has_fonts: bool = False) -> bool:
+    """Tell whether a text holds anything but characters that are drawn one after another.
+
+    Args:
+        text: Any text.
+        has_fonts: Whether joiners and selectors between emoji count.
+    """
+    if text.isascii():
+        return False
+    kinds = _complex_table()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")]
+    return bool((kinds > 0).any() if has_fonts else (kinds == 1).any())
+
+
+class _UnitCache(dict[Any, Any]):
+    """A cache of at most twice `_MAX_UNITS` entries: when it is full, what was not used since goes first."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.make = make
+        self.old: dict[Any, Any] = {}
+
+    def __missing__(self, key: Any) -> Any:
+        value = self.old.pop(key, None)
+        if value is None:
+            value = self.make(key)
+        if len(self) >= _MAX_UNITS:
+            self.old = dict(self)
+            self.clear()
+        self[key] = value
+        return value
+
+
+class TextShaper:
+    """Draws lines with a chain of atlases and fonts.
+
+    Args:
+        sources: The chain, in the order in which its members are asked.
+        policy: Treatment of characters; `unsupported` is `"shape"` or `"cells"`.
+        draw_missing: Draws a character that no member covers, or raises.
+    """
+
+    def __init__(
+        self, sources: Sequence[Any], policy: CharacterPolicy, draw_missing: Callable[[str], bytes]
+    ) -> None:
+        self.sources, self.policy, self.draw_missing = tuple(sources), policy, draw_missing
+        self.fonts = tuple(source for source in self.sources if isinstance(source, ShapedFont))
+        self.has_fonts = bool(self.fonts)
+        self.size = self.sources[0].height // 8
+        self._drawn = _UnitCache(self._draw_unit)
+        self._words = _UnitCache(lambda word: b"".join([unit.cell for unit in self.units(word, 0)]))
+        self._right_words = _UnitCache(self._draw_right_word)
+        self._no_arabic: str = "\u200f"
+
+    def normalise(self, text: str) -> str:
+        """Return the text that is drawn: like [`CharacterPolicy.normalise`], but joiners and controls that have a
+        meaning for the characters around them stay.
+        """
+        text = self.policy.normalise(text, keep_joiners=True)
+        classes = bidi_classes(text)
+        if not re.search("[RA9]", classes):
+            text = _CONTROL.sub("", text)
+        if "\u200c" in text or "\u200d" in text:
+            text = _JOINER.sub(lambda match: match[0][0] if self._keeps_joiner(text, match) else "", text)
+        return text
+
+    def _keeps_joiner(self, text: str, match: "re.Match[str]") -> bool:
+        if match.start() == 0 or match.end() == len(text):
+            return False
+        before = text[match.start() - 1]
+        if _complex_table()[ord(before)] == 1 and not 0x300 <= ord(before) < 0x370:
+            return ord(before) < 0x1100 or ord(before) > 0x11FF
+        is_pictograph = property_table("grapheme")[ord(before)] >= 128 or before == "\ufe0f"
+        return self.has_fonts and is_pictograph and match[0] == "\u200d"
+
+    # ---- lines ----
+
+    def columns(self, text: str) -> bytes:
+        """Draw a normalised line."""
+        if not _MARK_AFTER_SPACE.search(text) or not self._starts_mark(text):
+            classes = bidi_classes(text)
+            space = self._drawn[" ", False, False][0]
+            if not re.search("[RA9d-m]", classes):
+                return space.join(map(self._words.__getitem__, text.split(" ")))
+            if not re.search("[L9Pd-m]", classes) and not ("R" in classes and "A" in classes):
+                return self._right_line(text, classes, space)
+        return b"".join([unit.cell for unit in self.units(text)])
+
+    def _starts_mark(self, text: str) -> bool:
+        """Tell whether a mark stands on a space."""
+        return any(
+            unicodedata.category(match[0][1])[0] == "M" or match[0][1] in "\u200c\u200d"
+            for match in _MARK_AFTER_SPACE.finditer(text)
+        )
+
+    def _right_line(self, text: str, classes: str, space: bytes) -> bytes:
+        """Draw a line without left-to-right letters: its words from right to left.
+
+        Blanks at its ends and between numbers all get the level of the line, since nothing in it has another strong
+        direction; what an Arabic letter does to numbers after it is part of the word's key.
+        """
+        first = classes.find("A")
+        words = text.split(" ")
+        if first > 0 and " " in text[:first] and re.search("1", classes[:first]):
+            count = text.count(" ", 0, first)
+            words = [self._no_arabic + word for word in words[:count]] + words[count:]
+        elif first < 0:
+            words = [self._no_arabic + word for word in words]
+        return space.join(map(self._right_words.__getitem__, words[::-1]))
+
+    def _draw_right_word(self, word: str) -> bytes:
+        # An Arabic letter mark has no shape, and makes the numbers of the word Arabic ones.
+        context = "" if word.startswith(self._no_arabic) else "\u061c"
+        return b"".join([unit.cell for unit in self.units(context + word, 1)])
+
+    def units(self, text: str, base: int | None = None) -> list[Unit]:
+        """Draw a normalised line as units from left to right.
+
+        Args:
+            text: In logical order.
+            base: Direction of the line: 0, 1 (right to left), or None for that of its first strong character.
+
+        Raises:
+            NeedsFontError: for letters that the chain cannot conjoin, under `unsupported="shape"`.
+        """
+        if not text:
+            return []
+        levels, base = embedding_levels(text, base)
+        kinds = joining_types(text)
+        drawn, unjoined = join_letters(text) if set(kinds) & set("DRL") else (list(text), [])
+        lost = set(unjoined)
+        bounds = self._unit_bounds(text, kinds, drawn, levels)
+        pieces: list[tuple[int, int, int]] = []
+        for start, stop in zip(bounds, bounds[1:], strict=False):
+            level = next((level for level in levels[start:stop] if level >= 0), base)
+            pieces.append((start, stop, level))
+        units = []
+        for index in visual_order([level for _, _, level in pieces]):
+            start, stop, level = pieces[index]
+            shapes = "".join(drawn[start:stop]) if start + 1 < stop or drawn[start] else ""
+            is_unjoined = bool(lost) and any(place in lost for place in range(start, stop))
+            cell, source, is_split = self._drawn[
+                text[start:stop] if shapes == text[start:stop] else (text[start:stop], shapes),
+                level & 1 == 1,
+                is_unjoined,
+            ]
+            units.append(Unit(start, stop, cell, source, is_split))
+        return units
+
+    def _unit_bounds(self, text: str, kinds: str, drawn: list[str], levels: list[int]) -> list[int]:
+        """Where units begin, then the length of the text."""
+        bounds = drawn_bounds(text)
+        kept = [0]
+        for bound in bounds[1:-1]:
+            if not drawn[bound]:  # an alef inside its lam
+                continue
+            if (
+                self.has_fonts
+                and kinds[bound] in "DRC"
+                and levels[bound] == levels[bound - 1]
+                and joins(text, kinds, bound)
+                and self._draws_joined(text[kept[-1] : bound + 1])
+            ):
+                continue
+            kept.append(bound)
+        return [*kept, len(text)]
+
+    def _draws_joined(self, letters: str) -> bool:
+        """Tell whether a font, and no atlas before it, draws these letters."""
+        for source in self.sources:
+            if isinstance(source, ShapedFont):
+                return source.covers(letters)
+            if all(source.index(char) >= 0 or _IGNORABLE.match(char) for char in letters):
+                # An atlas with presentation forms joins them itself, one cell a letter.
+                if all((unsupported_script(char) or "Arabic") in _CELL_SCRIPTS for char in letters):
+                    return False
+        return False
+
+    # ---- units ----
+
+    def _draw_unit(self, key: tuple[Any, bool, bool]) -> tuple[bytes, str, bool]:
+        """(packed columns, name of the source, whether letters that belong together stand apart)."""
+        texts, is_right, is_unjoined = key
+        text, shapes = (texts, texts) if isinstance(texts, str) else texts
+        text, shapes = _without_controls(text), _without_controls(shapes)
+        visible = _IGNORABLE.sub("", text)
+        if not visible:
+            return b"", self.sources[0].name, False
+        is_split = is_unjoined or _is_conjunct(text)
+        sources = self.sources
+        if self.has_fonts and (unsupported_script(visible[0]) or "Hebrew") not in _CELL_SCRIPTS:
+            sources = self.fonts + self.sources
+        for source in sources:
+            if isinstance(source, ShapedFont):
+                cell = source.draw(text, is_right) if source.covers(text) else None
+                if cell is not None:
+                    return cell, source.name, False
+            elif not is_split:
+                cell = self._compose(shapes, is_right, (source,))
+                if cell is not None:
+                    return cell, source.name, False
+        return self._draw_apart(text, visible, shapes, is_right, is_split)
+
+    def _draw_apart(
+        self, text: str, visible: str, shapes: str, is_right: bool, is_split: bool
+    ) -> tuple[bytes, str, bool]:
+        """Draw a unit that no member draws as a whole."""
+        cell = self._compose(shapes, is_right, self.sources)
+        if cell is None:
+            cells = []
+            for char in _IGNORABLE.sub("", shapes):
+                part = self._compose(char, is_right, self.sources)
+                cells.append(part if part is not None else self.draw_missing(char))
+            return b"".join(cells[::-1] if is_right else cells), "", False
+        if is_split and self.policy.unsupported == "shape":
+            if self.policy.missing == "error":
+                raise NeedsFontError(text, unsupported_script(text[0]) or "joined script")
+            return b"".join(map(self.draw_missing, visible)), "", True
+        return cell, self.sources[0].name, is_split
+
+    def _compose(self, text: str, is_right: bool, sources: Sequence[Any]) -> bytes | None:
+        """Draw characters as cells, with marks laid over them; None if a glyph is missing."""
+        cells: list[bytes] = []
+        mirrors = mirror_map() if is_right else {}
+        indic, grapheme = property_table("indic"), property_table("grapheme")
+        for char in text:
+            if _IGNORABLE.match(char):
+                continue
+            char = mirrors.get(char, char)
+            parts = unicodedata.normalize("NFD", char) if indic[ord(char)] and char != "\u0dda" else char
+            for part in parts if len(parts) > 1 and unicodedata.category(char)[0] == "M" else char:
+                cell = _find(part, sources)
+                if cell is None:
+                    return None
+                kind = unicodedata.category(part)
+                is_jamo_end = GRAPHEME_CLASSES[grapheme[ord(part)] & 127] in ("V", "T")
+                if cells and (kind in ("Mn", "Me") or part in _SURROUNDING or is_jamo_end):
+                    cells[-1] = _overlay(cells[-1], cell, self.size)
+                elif cells and indic[ord(part)] == LEFT_VOWEL:
+                    cells.insert(len(cells) - 1, cell)
+                else:
+                    cells.append(cell)
+        return b"".join(cells[::-1] if is_right else cells)
+
+    # ---- what can be drawn ----
+
+    def missing(self, text: str) -> list[str]:
+        """Return, sorted, the characters that no member of the chain has a glyph for."""
+        return sorted(
+            {char for char in text if not _IGNORABLE.match(char) and _find(char, self.sources) is None}
+        )
+
+
+def _find(char: str, sources: Sequence[Any]) -> bytes | None:
+    for source in sources:
+        index = source.index(char)
+        if index >= 0:
+            return source.glyph(index)
+    return None
+
+
+def _without_controls(text: str) -> str:
+    return _CONTROL.sub("", text)
+
+
+def _is_conjunct(text: str) -> bool:
+    """Tell whether a cluster joins consonants into one shape."""
+    kinds = property_table("indic")[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")].tolist()
+    if SUBJOINED in kinds:
+        return True
+    return LINKER in kinds and CONSONANT in kinds[kinds.index(LINKER) :]
+
+
+def _overlay(base: bytes, mark: bytes, size: int) -> bytes:
+    """Lay one cell over another; the narrower one stands in the middle."""
+    wide, narrow = (base, mark) if len(base) >= len(mark) else (mark, base)
+    before = (len(wide) - len(narrow)) // size // 2 * size
+    padded = (bytes(before) + narrow).ljust(len(wide), b"\0")
+    return (int.from_bytes(wide, "big") | int.from_bytes(padded, "big")).to_bytes(len(wide), "big")
+
+
+__all__ = ["GlyphSource", "NeedsFontError", "TextShaper", "Unit", "needs_shaping"]
