@@ -46,10 +46,14 @@ class GlyphClasses:
         self.alphabet = alphabet
         glyphs: dict[int, bytes] = {}
         for atlas in reversed(atlases):
+            drawable = np.flatnonzero(drawable_mask(atlas.code_points)).tolist()
+            if not isinstance(atlas, GlyphAtlas):  # a font, which draws on demand
+                codes = atlas.code_points[drawable].tolist()
+                glyphs.update((code, atlas.glyph(code)) for code in codes)
+                continue
             raw, size = atlas.columns.tobytes(), self.height // 8
-            drawable = drawable_mask(atlas.code_points)
             bounds = (atlas.offsets * size).tolist()
-            for index in np.flatnonzero(drawable).tolist():
+            for index in drawable:
                 glyphs[int(atlas.code_points[index])] = raw[bounds[index] : bounds[index + 1]]
         self.space = glyphs.get(0x20, b"")
         order = _preference_order(np.array(list(glyphs), np.uint32), alphabet)

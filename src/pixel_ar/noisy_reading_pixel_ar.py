@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .character_prior_pixel_ar import CharacterPrior
 from .glyph_classes_pixel_ar import FREQUENT, GlyphClasses
 
 _SCALE = 16
@@ -265,10 +266,18 @@ class NoisyReader:
         classes: The glyphs.
         slack_cost: Nats for a column too many or too few.
         noise: Share of pixels that are wrong, above 0 and below 0.5; None: estimated from each strip.
+        prior: Frequencies of characters, to decide between glyphs that are near each other.
     """
 
-    def __init__(self, classes: GlyphClasses, slack_cost: float, noise: float | None) -> None:
-        self.classes = classes
+    def __init__(
+        self,
+        classes: GlyphClasses,
+        slack_cost: float,
+        noise: float | None,
+        prior: CharacterPrior | None = None,
+    ) -> None:
+        self.classes, self.prior = classes, prior
+        self.num_classes = len(classes.codes)
         self.slack = round(_SCALE * slack_cost)
         self.noise = noise
         self._groups: dict[tuple[int, ...], list[_Group]] = {}
@@ -470,6 +479,8 @@ class NoisyReader:
             parts = [
                 indices[self.classes.widths[indices] == width] for indices in (every, self.classes.common)
             ]
+            if not len(parts[1]):
+                parts[1] = parts[0]
             found[width] = [(part, self.classes.bits(part).reshape(len(part), -1)) for part in parts]
         return found
 
@@ -517,6 +528,7 @@ class NoisyReader:
         table = np.array(steps, np.int32).reshape(-1, 3)
         codes, confidences = np.zeros(len(table), np.uint32), np.ones(len(table), np.float32)
         wrong = np.zeros(len(table), np.int32)
+        rivals: list[tuple[np.ndarray, np.ndarray]] = [(codes, codes)] * len(table)
         for number in np.unique(table[:, 2]).tolist():
             best, rows = candidates[number], np.flatnonzero(table[:, 2] == number)
             choices = best.choices[table[rows, 0]]
@@ -525,6 +537,14 @@ class NoisyReader:
             codes[rows] = self.classes.codes[best.group.indices[choices]]
             confidences[rows] = 1 / np.exp((chosen[:, None] - all_costs) / _SCALE).sum(axis=1)
             wrong[rows] = all_wrong[np.arange(len(rows)), choices] if best.group.delta == 0 else -1
+            if self.prior is not None:
+                # What pixels alone say; how frequent characters are is the prior's part.
+                pixel_costs = (all_costs - best.group.priors) / _SCALE
+                group_codes = self.classes.codes[best.group.indices]
+                for row, row_costs in zip(rows.tolist(), pixel_costs, strict=True):
+                    rivals[row] = (group_codes, row_costs)
+        if self.prior is not None and len(table):
+            codes, confidences = self.prior.choose(rivals)
         return Reading(table[:, 0] + first, table[:, 1] + first, codes, confidences, wrong)
 
 

@@ -17,10 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from .character_prior_pixel_ar import CharacterPrior
 from .glyph_classes_pixel_ar import glyph_classes
 from .hexbox_pixel_ar import find_hex_boxes
 from .noisy_reading_pixel_ar import NoisyReader, Reading, parse_exactly
-from .rendering_pixel_ar import GlyphAtlas, PackedStrip, cell_width, load_atlases
+from .rendering_pixel_ar import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer, cell_width, load_atlases
+from .shaped_reading_pixel_ar import UnitClasses, logical_text, unit_pairs
+from .shaping_pixel_ar import needs_shaping
+
+# Where a parse is stuck, the unit it does not know may begin some units earlier.
+_REACH_BACK = 8
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,9 @@ class StripReader:
         noise: Share of pixels expected to be wrong in a strip that is not clean; None: estimated from the strip.
         eos_width: Reading stops where this many columns in a row are all ink. No text of the bundled atlases has
             more than a few: their U+2588 FULL BLOCK is not quite full. None: never stop.
+        renderer: The renderer that drew the strips. If it shapes text, shaped text is read as well: what its atlases
+            draw from cells always, what a font draws as far as it was drawn before or shown to [`learn`].
+        prior: Frequencies of characters, fitted from text; see [`CharacterPrior`].
 
     Raises:
         ValueError: for a setting out of range.
@@ -62,11 +71,13 @@ class StripReader:
 
     def __init__(
         self,
-        atlases: "Sequence[str | os.PathLike[str] | GlyphAtlas]" = ("fixed-5x8",),
+        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]" = ("fixed-5x8",),
         alphabet: str = "",
         slack_cost: float = 6.0,
         noise: float | None = None,
         eos_width: int | None = None,
+        renderer: StripRenderer | None = None,
+        prior: CharacterPrior | None = None,
     ) -> None:
         if noise is not None and not 0 < noise < 0.5:
             raise ValueError(f"noise must lie between 0 and 0.5, or be None, got {noise}")
@@ -75,6 +86,8 @@ class StripReader:
         if eos_width is not None and eos_width < 1:
             raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
         self._atlases = load_atlases(atlases)
+        self._renderer, self._prior = renderer, prior
+        self._units: UnitClasses | None = None
         self._settings: dict[str, Any] = {
             "alphabet": alphabet,
             "slack_cost": slack_cost,
@@ -93,10 +106,70 @@ class StripReader:
 
     @property
     def _reader(self) -> NoisyReader:
-        if self._noisy is None:
-            classes = glyph_classes(self._atlases, self._settings["alphabet"])
-            self._noisy = NoisyReader(classes, self._settings["slack_cost"], self._settings["noise"])
+        shaper = self._renderer.shaper if self._renderer is not None else None
+        if shaper is not None and self._units is None:
+            self._units = UnitClasses(self._atlases, self._settings["alphabet"], shaper)
+        classes = self._units or glyph_classes(self._atlases, self._settings["alphabet"])
+        # Units are added as they are met.
+        if self._noisy is None or self._noisy.num_classes != len(classes.codes):
+            self._noisy = NoisyReader(
+                classes, self._settings["slack_cost"], self._settings["noise"], self._prior
+            )
         return self._noisy
+
+    def learn(self, texts: Iterable[str]) -> None:
+        """Make known what texts look like: every unit of theirs can be read afterwards.
+
+        Args:
+            texts: Any texts; those the renderer cannot draw are passed over.
+
+        Raises:
+            ValueError: without a renderer that shapes text.
+        """
+        if self._renderer is None or self._renderer.shaper is None:
+            raise ValueError(
+                "only a reader made with a renderer that shapes text can learn its units: "
+                "StripReader(atlases, renderer=StripRenderer(atlases))"
+            )
+        normal = [self._renderer.normalise(text) for text in texts]
+        classes = self._reader.classes
+        assert isinstance(classes, UnitClasses)
+        classes.add(unit_pairs(self._renderer.shaper, normal))
+
+    def score(self, strip: Any, candidates: Sequence[str], noise: float = 0.02) -> np.ndarray:
+        """Tell how well texts explain a strip, by drawing each of them: for any script, shaped or not.
+
+        Args:
+            strip: As for [`read`].
+            candidates: Texts, K of them.
+            noise: Share of pixels that are expected to be wrong.
+
+        Returns:
+            float32 `[K]`: log-likelihood in nats of the pixels, if each is wrong with probability `noise`; 0 for a
+            strip without a wrong pixel, less the longer a strip or text and the more of it differs.
+
+        Raises:
+            ValueError: for no candidates, or `noise` not between 0 and 0.5.
+            MissingGlyphError: for a candidate that cannot be drawn.
+        """
+        if not 0 < noise < 0.5:
+            raise ValueError(f"noise must lie between 0 and 0.5, got {noise}")
+        if isinstance(candidates, str) or not len(candidates):
+            raise ValueError(f"candidates must be a list of at least one text, got {candidates!r:.80}")
+        renderer = self._renderer or StripRenderer(self._atlases)
+        data = self._pack(strip, None)
+        eos_column = self._find_eos(data)
+        data = data if eos_column is None else data[: eos_column * self._size]
+        cost = math.log((1 - noise) / noise)
+        scores = []
+        for candidate in candidates:
+            drawn = renderer.render_bytes(candidate)
+            length = max(len(drawn), len(data))
+            both = int.from_bytes(drawn.ljust(length, b"\0"), "big") ^ int.from_bytes(
+                data.ljust(length, b"\0"), "big"
+            )
+            scores.append(-cost * both.bit_count())
+        return np.array(scores, np.float32)
 
     def canonical(self, text: str) -> str:
         """Return `text` with every character replaced by the canonical one of those drawn alike.
@@ -192,11 +265,27 @@ class StripReader:
 
     def _finish(self, reading: Reading, unreadable: float, eos_column: int | None) -> ReadResult:
         text = reading.text
+        classes = self._reader.classes
+        if isinstance(classes, UnitClasses):
+            units = [classes.text_of(char) for char in text]
+            if needs_shaping("".join(units)):
+                return self._finish_shaped(reading, units, unreadable, eos_column)
         length = len(text.rstrip(" "))
         text = self._reader.classes.resolve_scripts(text[:length])
         starts, stops = reading.starts[:length], reading.stops[:length]
         bounds = np.concatenate([starts, stops[-1:] if length else np.zeros(1, np.int32)])
         return ReadResult(text, reading.confidences[:length], unreadable, bounds, eos_column)
+
+    def _finish_shaped(
+        self, reading: Reading, units: list[str], unreadable: float, eos_column: int | None
+    ) -> ReadResult:
+        """Put units into logical order; their characters share place and confidence."""
+        text, origins = logical_text(units)
+        text = self._reader.classes.resolve_scripts(text)
+        starts = reading.starts[origins]
+        stop = reading.stops[max(origins)] if origins else 0
+        bounds = np.append(starts, stop).astype(np.int32)
+        return ReadResult(text, reading.confidences[origins], unreadable, bounds, eos_column)
 
     def _read_uniform(self, data: bytes) -> Reading | None:
         """Look up all cells of a monospaced strip at once; None unless each is a glyph."""
@@ -236,7 +325,7 @@ class StripReader:
         reading = self._read_exactly(padded, num_columns, first == 0, is_last)
         if reading is None:
             columns = np.frombuffer(padded, np.uint8).reshape(-1, size)
-            reading = reader.read(columns, num_columns, is_last)
+            reading = self._reader.read(columns, num_columns, is_last)  # which may know more units by now
         return reading.moved(first)
 
     def _read_exactly(self, padded: bytes, stop: int, is_first: bool, is_last: bool) -> Reading | None:
@@ -246,9 +335,21 @@ class StripReader:
         # At the start of a strip a text may begin at any column.
         for start in range(min(blank, classes.space_width - 1) + 1 if is_first else 1):
             run = parse_exactly(classes, padded, start, stop)
+            while run.bounds[-1] < stop and self._find_units(padded, run.bounds):
+                run = parse_exactly(classes, padded, start, stop)
             if run.bounds[-1] == stop or (is_last and run.bounds[-1] > stop):
                 return self._reader.exact_reading(run)
         return None
+
+    def _find_units(self, data: bytes, bounds: list[int]) -> bool:
+        """Look for units not known yet where an exact parse got stuck; return whether there is a new one."""
+        classes = self._reader.classes
+        if not isinstance(classes, UnitClasses):
+            return False
+        if classes.add_drawn():
+            return True
+        # Narrow units may have led it astray before.
+        return any(classes.explain(data, bound) for bound in bounds[: -_REACH_BACK - 1 : -1])
 
     def _unreadable(self, data: bytes, reading: Reading) -> float:
         """Return the share of the columns with ink that lie in no exactly drawn glyph."""
@@ -265,7 +366,10 @@ class StripReader:
         return f"StripReader([{self._names()}], {settings})"
 
     def __reduce__(self) -> tuple:
-        return _rebuild_reader, (self._atlases, self._settings)
+        return _rebuild_reader, (
+            self._atlases,
+            {**self._settings, "renderer": self._renderer, "prior": self._prior},
+        )
 
 
 def _box_reading(start: int, stop: int, char: str) -> Reading:

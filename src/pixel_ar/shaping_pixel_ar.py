@@ -54,6 +54,7 @@ _CELL_SCRIPTS = frozenset(
 )
 # Myanmar medial ra runs around its base.
 _SURROUNDING = frozenset("\u103c")
+_FILLERS = "\u115f\u1160"
 _MAX_UNITS = 50_000
 
 
@@ -170,6 +171,11 @@ class TextShaper:
         sources: The chain, in the order in which its members are asked.
         policy: Treatment of characters; `unsupported` is `"shape"` or `"cells"`.
         draw_missing: Draws a character that no member covers, or raises.
+
+    Attributes:
+        fonts: The members of the chain that are fonts.
+        drawn: The units drawn lately: (characters, or these and their forms, whether right to left, whether unjoined)
+            -> (packed columns, name of the source, whether letters that belong together stand apart).
     """
 
     def __init__(
@@ -179,7 +185,7 @@ class TextShaper:
         self.fonts = tuple(source for source in self.sources if isinstance(source, ShapedFont))
         self.has_fonts = bool(self.fonts)
         self.size = self.sources[0].height // 8
-        self._drawn = _UnitCache(self._draw_unit)
+        self.drawn = _UnitCache(self._draw_unit)
         self._words = _UnitCache(lambda word: b"".join([unit.cell for unit in self.units(word, 0)]))
         self._right_words = _UnitCache(self._draw_right_word)
         self._no_arabic: str = "\u200f"
@@ -211,7 +217,7 @@ class TextShaper:
         """Draw a normalised line."""
         if not _MARK_AFTER_SPACE.search(text) or not self._starts_mark(text):
             classes = bidi_classes(text)
-            space = self._drawn[" ", False, False][0]
+            space = self.drawn[" ", False, False][0]
             if not re.search("[RA9d-m]", classes):
                 return space.join(map(self._words.__getitem__, text.split(" ")))
             if not re.search("[L9Pd-m]", classes) and not ("R" in classes and "A" in classes):
@@ -271,7 +277,7 @@ class TextShaper:
             start, stop, level = pieces[index]
             shapes = "".join(drawn[start:stop]) if start + 1 < stop or drawn[start] else ""
             is_unjoined = bool(lost) and any(place in lost for place in range(start, stop))
-            cell, source, is_split = self._drawn[
+            cell, source, is_split = self.drawn[
                 text[start:stop] if shapes == text[start:stop] else (text[start:stop], shapes),
                 level & 1 == 1,
                 is_unjoined,
@@ -366,6 +372,12 @@ class TextShaper:
                     return None
                 kind = unicodedata.category(part)
                 is_jamo_end = GRAPHEME_CLASSES[grapheme[ord(part)] & 127] in ("V", "T")
+                if part in _FILLERS:
+                    # A filler holds the place of a jamo: a blank cell for a consonant, nothing for a vowel.
+                    cells += [bytes(16 * self.size)] * (part == _FILLERS[0])
+                    continue
+                if kind == "Mc" and indic[ord(part)]:
+                    cell = _trim(cell, self.size, indic[ord(part)] == LEFT_VOWEL)
                 if cells and (kind in ("Mn", "Me") or part in _SURROUNDING or is_jamo_end):
                     cells[-1] = _overlay(cells[-1], cell, self.size)
                 elif cells and indic[ord(part)] == LEFT_VOWEL:
@@ -401,6 +413,16 @@ def _is_conjunct(text: str) -> bool:
     if SUBJOINED in kinds:
         return True
     return LINKER in kinds and CONSONANT in kinds[kinds.index(LINKER) :]
+
+
+def _trim(cell: bytes, size: int, is_left: bool) -> bytes:
+    """Cut the blank columns off a spacing vowel, so that it stands at its consonant; one stays on the far side."""
+    width = len(cell) // size
+    inked = [column for column in range(width) if any(cell[column * size : (column + 1) * size])]
+    if not inked:
+        return cell
+    first, stop = inked[0] - (is_left and inked[0] > 0), min(inked[-1] + 1 + (not is_left), width)
+    return cell[first * size : stop * size]
 
 
 def _overlay(base: bytes, mark: bytes, size: int) -> bytes:

@@ -1,0 +1,339 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Reading of shaped lines: units as templates, and characters from visual back to logical order.
+
+Every unit the renderer has drawn, alone or in a text it was shown, is a template: its cell stands for its characters.
+A cell that is a base with marks laid over it is taken apart even if it was never drawn before. What was read stands in
+visual order; the Bidirectional Algorithm has no inverse in general, so the likeliest text is laid out again, and kept
+if that gives the same order.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
+from .glyph_classes_pixel_ar import GlyphClasses
+from .joining_pixel_ar import letters_of_forms
+from .shaped_fonts_pixel_ar import ShapedFont
+from .shaping_pixel_ar import NeedsFontError, TextShaper, needs_shaping
+from .unicode_data_pixel_ar import LEFT_VOWEL, mirror_map, property_table
+
+# Units stand in a reading as characters of the private planes 15 and 16.
+_FIRST_UNIT = 0xF0000
+_MAX_UNITS = 0x20000
+_UNIT_PRIOR = 6.0
+_MAX_MARKS = 3
+
+
+class UnitClasses(GlyphClasses):
+    """The glyphs of a chain, and the units a shaper makes of them. Grows as units are added.
+
+    Args:
+        atlases: The chain.
+        alphabet: Characters to prefer.
+        shaper: Draws the units.
+
+    Attributes:
+        units: Characters of each unit, in the order of their private code points.
+    """
+
+    def __init__(self, atlases: Sequence, alphabet: str, shaper: TextShaper) -> None:
+        super().__init__(atlases, alphabet)
+        self.shaper = shaper
+        self.units: list[str] = []
+        self._num_drawn = 0
+        self._parts: dict[int, tuple[list[str], np.ndarray]] = {}
+        self.add(self._single_units())
+
+    def _single_units(self) -> list[tuple[str, bytes]]:
+        """Every character that is shaped, drawn alone, and the presentation forms of joined letters."""
+        pairs = []
+        forms = letters_of_forms()
+        seen: set[int] = set()
+        for source in self.shaper.sources:
+            for code in source.code_points.tolist():
+                char = chr(code)
+                kind = unicodedata.category(char)
+                if code in seen or not needs_shaping(char) or kind in ("Cf", "Cn"):
+                    continue
+                if kind[0] == "M" and isinstance(source, ShapedFont):  # with a dotted circle
+                    continue
+                seen.add(code)
+                text = forms.get(char, char)
+                if len(text) == 1 and not unicodedata.is_normalized("NFC", text):
+                    continue
+                cell = source.glyph(source.index(char))
+                pairs.append((text, cell))
+                if len(text) == 1 and unicodedata.category(char) == "Mc":
+                    pairs.append((text, self.shaper._compose(" " + char, False, (source,)) or cell))
+        pairs += [(letters, cell) for letters, cell in self._trimmed()]
+        # Letters before marks and forms: of cells drawn alike, the first is read.
+        return sorted(pairs, key=lambda pair: (unicodedata.category(pair[0][0])[0] == "M", pair[0]))
+
+    def _trimmed(self) -> Iterable[tuple[str, bytes]]:
+        """Spacing vowels as they stand beside a consonant."""
+        kinds = property_table("indic")
+        for code in np.flatnonzero(kinds[:0x12000]).tolist():
+            if unicodedata.category(chr(code)) == "Mc":
+                cell = self.shaper._compose(chr(code), False, self.shaper.sources)
+                if cell is not None:
+                    yield chr(code), cell
+
+    def add(self, pairs: Iterable[tuple[str, bytes]]) -> bool:
+        """Add units; of cells drawn alike, the first stays.
+
+        Args:
+            pairs: Characters and packed columns of each unit.
+
+        Returns:
+            Whether there was a new one.
+        """
+        codes, known = self.codes.tolist(), len(self.units)
+        for text, cell in pairs:
+            is_new = cell and any(cell) and cell not in self.table
+            if is_new and len(self.units) < _MAX_UNITS:
+                code = _FIRST_UNIT + len(self.units)
+                self.table[cell] = len(codes)
+                self.members[code] = len(codes)
+                codes.append(code)
+                self.units.append(text)
+        if len(self.units) == known:
+            return False
+        self.cells = list(self.table)
+        self.codes = np.array(codes, np.uint32)
+        self.chars = [*self.chars, *map(chr, codes[len(self.chars) :])]
+        self.widths = np.array([len(cell) for cell in self.cells], np.int32) // (self.height // 8)
+        added = np.full(len(codes) - len(self.priors), _UNIT_PRIOR, np.float32)
+        self.priors = np.concatenate([self.priors, added])
+        self.prior_list = self.priors.tolist()
+        for name in ("byte_lengths", "prefixes", "uniform_keys", "common", "_twins"):
+            self.__dict__.pop(name, None)
+        return True
+
+    def add_drawn(self) -> bool:
+        """Add what the shaper has drawn since; return whether there was a new unit."""
+        drawn = [*self.shaper.drawn.items()]
+        if len(drawn) == self._num_drawn:
+            return False
+        pairs = [
+            (texts if isinstance(texts, str) else texts[0], cell) for (texts, _, _), (cell, _, _) in drawn
+        ]
+        self._num_drawn = len(drawn)
+        return self.add((text, cell) for text, cell in pairs if needs_shaping(text))
+
+    def text_of(self, char: str) -> str:
+        """Return the characters that a character of a reading stands for."""
+        number = ord(char) - _FIRST_UNIT
+        return self.units[number] if 0 <= number < len(self.units) else char
+
+    # ---- cells never seen before ----
+
+    def explain(self, data: bytes, start: int) -> bool:
+        """Take the cell that begins at a column apart into a base and marks, and add it.
+
+        Args:
+            data: Packed columns.
+            start: A column.
+
+        Returns:
+            Whether a new unit was found.
+        """
+        size = self.height // 8
+        for width in (8, 16):
+            cell = data[start * size : (start + width) * size]
+            if len(cell) == width * size and cell not in self.table:
+                text = self._take_apart(cell, width)
+                if text is not None and self.add([(text, cell)]):
+                    return True
+        return False
+
+    def _take_apart(self, cell: bytes, width: int) -> str | None:
+        bases, base_bits = self._candidates(width, False)
+        marks, mark_bits = self._candidates(width, True)
+        wanted = np.frombuffer(cell, np.uint8)
+        inside = np.flatnonzero(~(mark_bits & ~wanted).any(axis=1))
+        found = np.flatnonzero(~(base_bits & ~wanted).any(axis=1))
+        # The base with most ink first: a small one with many marks explains almost anything.
+        ink = np.unpackbits(base_bits[found], axis=1).sum(axis=1)
+        for index in found[np.argsort(-ink.astype(int), kind="stable")].tolist():
+            chosen = self._cover(wanted, base_bits[index], inside.tolist(), mark_bits, bases[index], marks)
+            if chosen is not None:
+                return chosen
+        return None
+
+    def _cover(
+        self,
+        wanted: np.ndarray,
+        base: np.ndarray,
+        inside: list[int],
+        bits: np.ndarray,
+        text: str,
+        marks: list[str],
+    ) -> str | None:
+        """Find up to three marks of the base's script that together with it give the cell."""
+        block = ord(text[0]) >> 7
+        nearby = [i for i in inside if ord(marks[i]) >> 7 == block or 0x300 <= ord(marks[i]) < 0x370]
+        nearby.sort(key=lambda i: ord(marks[i]) >> 7 != block)
+        layers: list[tuple[np.ndarray, str]] = [(base, "")]
+        for _ in range(_MAX_MARKS):
+            following = []
+            for drawn, added in layers:
+                for i in nearby:
+                    if marks[i] in added or not (bits[i] & ~drawn).any():
+                        continue
+                    union = drawn | bits[i]
+                    if (union == wanted).all():
+                        return unicodedata.normalize("NFC", text + added + marks[i])
+                    following.append((union, added + marks[i]))
+            layers = following[:256]
+        return None
+
+    def _candidates(self, width: int, is_mark: bool) -> tuple[list[str], np.ndarray]:
+        """Characters drawn in cells of this width, and their bits uint8 `[n, width * height // 8]`."""
+        key = width * 2 + is_mark
+        if key not in self._parts:
+            texts, rows = [], []
+            size = self.height // 8
+            pairs = list(self._parts_of(is_mark))
+            for text, cell in pairs:
+                if len(cell) > width * size or (not is_mark and len(cell) != width * size):
+                    continue
+                before = (width - len(cell) // size) // 2 * size
+                rows.append((bytes(before) + cell).ljust(width * size, b"\0"))
+                texts.append(text)
+            bits = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), width * size)
+            self._parts[key] = (texts, bits)
+        return self._parts[key]
+
+    def _parts_of(self, is_mark: bool) -> Iterable[tuple[str, bytes]]:
+        forms = letters_of_forms()
+        seen: set[int] = set()
+        for source in self.shaper.sources:
+            for code in source.code_points.tolist():
+                if code in seen or code >= 0x11000 or 0x2E80 <= code < 0xA640 or 0xAC00 <= code < 0xD7B0:
+                    continue
+                char = chr(code)
+                seen.add(code)
+                kind = unicodedata.category(char)
+                if is_mark == (kind in ("Mn", "Me")) and kind[0] in "LMNS":
+                    yield forms.get(char, char), source.glyph(source.index(char))
+
+
+# ---- visual to logical order ----
+
+
+def logical_text(units: Sequence[str]) -> tuple[str, list[int]]:
+    """Return the text of units in visual order, and for each of its characters the unit it comes from.
+
+    Blanks at the end of the text are dropped.
+    """
+    order, texts = _best_guess(units)
+    order, texts = _move_left_vowels(order, texts)
+    text, origins = "", []
+    for position, piece in zip(order, texts, strict=True):
+        text += piece
+        origins += [position] * len(piece)
+    composed = unicodedata.normalize("NFC", text)
+    if composed != text:
+        origins = _realign(text, composed, origins)
+    length = len(composed.rstrip(" "))
+    return composed[:length], origins[:length]
+
+
+def _realign(text: str, composed: str, origins: list[int]) -> list[int]:
+    """Carry the origins of characters over to their composed forms."""
+    aligned, position = [], 0
+    for char in composed:
+        aligned.append(origins[min(position, len(origins) - 1)])
+        parts = unicodedata.normalize("NFD", char)
+        source = ""
+        while position < len(text) and len(source) < len(parts):
+            source += unicodedata.normalize("NFD", text[position])
+            position += 1
+    return aligned
+
+
+def _move_left_vowels(order: list[int], texts: list[str]) -> tuple[list[int], list[str]]:
+    """Put vowels that are drawn before their consonant after it."""
+    kinds = property_table("indic")
+    order, texts = list(order), list(texts)
+    index = 0
+    while index + 1 < len(texts):
+        piece = texts[index]
+        if (
+            len(piece) == 1
+            and kinds[ord(piece)] == LEFT_VOWEL
+            and unicodedata.category(texts[index + 1][0])[0] == "L"
+        ):
+            order[index : index + 2] = order[index + 1], order[index]
+            texts[index : index + 2] = texts[index + 1], texts[index]
+            index += 1
+        index += 1
+    return order, texts
+
+
+def _best_guess(units: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Order and texts for the base direction that fits."""
+    if not units:
+        return [], []
+    classes = bidi_classes("".join(unit[0] for unit in units))
+    if not set(classes) & set("RA9"):
+        return list(range(len(units))), list(units)
+    # Where both directions give the same picture, the one of most letters.
+    num_left = classes.count("L")
+    bases = (
+        (0, 1) if 2 * num_left > num_left + len([letter for letter in classes if letter in "RA"]) else (1, 0)
+    )
+    guesses = [_invert(units, classes, base) for base in bases]
+    for base, (order, texts) in zip(bases, guesses, strict=True):
+        levels, found = embedding_levels("".join(text[0] for text in texts))
+        if found == base and [order[i] for i in visual_order(levels)] == list(range(len(units))):
+            return order, texts
+    return guesses[0]
+
+
+def _invert(units: Sequence[str], classes: str, base: int) -> tuple[list[int], list[str]]:
+    """Undo the reordering of a line of one base direction."""
+    mirrors = mirror_map()
+    positions = list(range(len(units)))
+    if base:
+        positions.reverse()
+        classes = classes[::-1]
+    firsts = "".join(units[position][0] for position in positions)
+    if base:
+        firsts = "".join(mirrors.get(char, char) for char in firsts)
+    levels, _ = embedding_levels(firsts, base, classes)
+    # The line is turned round already, so only what runs against it is left.
+    order = [
+        positions[i] for i in visual_order([max(level, 0) - base if level > base else 0 for level in levels])
+    ]
+    level_of = {position: level for position, level in zip(positions, levels, strict=True)}
+    texts = []
+    for position in order:
+        unit = units[position]
+        is_mirrored = level_of[position] & 1 and len(unit) == 1
+        texts.append(mirrors.get(unit, unit) if is_mirrored else unit)
+    return order, texts
+
+
+def unit_pairs(shaper: TextShaper, texts: Iterable[str]) -> list[tuple[str, bytes]]:
+    """Draw texts and return their units: what a reader is to know.
+
+    Args:
+        shaper: Of the renderer.
+        texts: Normalised texts; those that cannot be drawn are passed over.
+    """
+    pairs: dict[bytes, str] = {}
+    for text in texts:
+        try:
+            units = shaper.units(text)
+        except NeedsFontError:
+            continue
+        for unit in units:
+            pairs.setdefault(unit.cell, text[unit.start : unit.stop])
+    return [(text, cell) for cell, text in pairs.items()]
+
+
+__all__ = ["UnitClasses", "logical_text", "unit_pairs"]
