@@ -18,7 +18,31 @@ from pathlib import Path
 import numpy as np
 
 TARGET = Path(__file__).parents[2] / "src" / "pixel_ar" / "unicode_data_pixel_ar.py"
-BIDI = "L R AL EN ES ET AN CS NSM BN B S WS ON LRE LRO RLE RLO PDF LRI RLI FSI PDI".split()
+BIDI = [
+    "L",
+    "R",
+    "AL",
+    "EN",
+    "ES",
+    "ET",
+    "AN",
+    "CS",
+    "NSM",
+    "BN",
+    "B",
+    "S",
+    "WS",
+    "ON",
+    "LRE",
+    "LRO",
+    "RLE",
+    "RLO",
+    "PDF",
+    "LRI",
+    "RLI",
+    "FSI",
+    "PDI",
+]
 BIDI_NAMES = {
     "Left_To_Right": "L",
     "Right_To_Left": "R",
@@ -26,8 +50,23 @@ BIDI_NAMES = {
     "European_Terminator": "ET",
     "Boundary_Neutral": "BN",
 }
-GRAPHEME = "Other CR LF Control Extend ZWJ Regional_Indicator Prepend SpacingMark L V T LV LVT".split()
-JOINING = "U C D L R T".split()
+GRAPHEME = [
+    "Other",
+    "CR",
+    "LF",
+    "Control",
+    "Extend",
+    "ZWJ",
+    "Regional_Indicator",
+    "Prepend",
+    "SpacingMark",
+    "L",
+    "V",
+    "T",
+    "LV",
+    "LVT",
+]
+JOINING = ["U", "C", "D", "L", "R", "T"]
 # Of IndicSyllabicCategory.txt and IndicPositionalCategory.txt, what clusters are built from.
 LINKERS, CONSONANTS = (
     {"Virama", "Invisible_Stacker"},

@@ -104,12 +104,16 @@ def read_back(texts: list[str], fonts: list[Path]) -> tuple[int, int, list[tuple
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="of the translations, as HTML")
     parser.add_argument("--fonts", type=Path, help="folder of the Noto fonts")
     parser.add_argument("--languages", nargs="*", default=list(LANGUAGES))
     parser.add_argument("--limit", type=int, default=None, help="paragraphs of each language")
-    parser.add_argument("--sample", type=Path, help="write articles 1, 3 and 19 of all languages to this file")
+    parser.add_argument(
+        "--sample", type=Path, help="write articles 1, 3 and 19 of all languages to this file"
+    )
     args = parser.parse_args()
     if args.sample:
         sample = {code: articles(args.folder / f"{code}.html", (1, 3, 19)) for code in LANGUAGES}
@@ -122,11 +126,14 @@ def main() -> None:
         texts = paragraphs(args.folder / f"{code}.html")[: args.limit]
         count, num_wrong, wrong = read_back(texts, fonts)
         total += num_wrong
-        print(f"{language:22} {script:14} {len(texts):4} paragraphs {count:6} characters {num_wrong:4} wrong", flush=True)
+        print(
+            f"{language:22} {script:14} {len(texts):4} paragraphs {count:6} characters {num_wrong:4} wrong",
+            flush=True,
+        )
         for expected, found in wrong[:2]:
             place = next((i for i, pair in enumerate(zip(expected, found)) if pair[0] != pair[1]), 0)
             around = slice(max(0, place - 10), place + 10)
-            print(f"    at {place}: {ascii(expected[around])} read as {ascii(found[around])}")
+            print(f"    at {place}: {expected[around]!a} read as {found[around]!a}")
     sys.exit(total > 0)
 
 

@@ -272,7 +272,7 @@ def _paired_brackets(text: str, letters: str, sequence: list[int], resolved: str
         if embedding in inside:
             chosen = embedding
         elif inside:
-            context = next((_AS_STRONG[kinds[i]] for i in range(first - 1, -1, -1) if kinds[i] in _AS_STRONG))
+            context = next(_AS_STRONG[kinds[i]] for i in range(first - 1, -1, -1) if kinds[i] in _AS_STRONG)
             chosen = context if context != embedding else embedding
         else:
             continue

@@ -8,6 +8,7 @@ coeng draws the next consonant into the same shape (as rule GB9c of Unicode 15.1
 
 import re
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def grapheme_bounds(text: str) -> list[int]:
 def grapheme_clusters(text: str) -> list[str]:
     """Cut a text into extended grapheme clusters; joined, they are the text."""
     bounds = grapheme_bounds(text)
-    return [text[first:stop] for first, stop in zip(bounds, bounds[1:], strict=False)]
+    return [text[first:stop] for first, stop in pairwise(bounds)]
 
 
 def drawn_bounds(text: str) -> list[int]:

@@ -206,6 +206,11 @@ class Segment:
         if self.strip is None:
             self.num_columns = min(self.num_columns, max_columns)
             return
+        if self.strip.char_spans is not None:
+            # The beginning of a right-to-left text is the right end of its strip.
+            self.strip = self.strip.cut(max_columns)
+            self.num_columns = self.strip.num_columns
+            return
         borders = np.asarray(self.strip.char_columns)
         self.num_columns = int(borders[np.searchsorted(borders, max_columns, side="right") - 1])
 
@@ -394,20 +399,32 @@ def offset_mapping(rows: list[Row], starts: list[int], num_patches: int, patch_w
         for place, segment in row.segments:
             if segment.strip is None:
                 continue
-            char_columns = np.asarray(segment.strip.char_columns)
             # In columns of the text, of which the first stands `left` columns after the patch border.
             starts_at = np.arange(0, segment.left + segment.num_columns, patch_width) - segment.left
             stops = np.minimum(starts_at + patch_width, segment.num_columns)
             borders = np.maximum(starts_at, 0)
-            # The glyph under a patch's first column, then the first of the characters that share that glyph.
-            glyphs = char_columns[np.searchsorted(char_columns, borders, side="right") - 1]
-            firsts = np.searchsorted(char_columns, glyphs, side="left")
-            lasts = np.searchsorted(char_columns[:-1], stops, side="left")
+            firsts, lasts = _characters_between(segment.strip, borders, stops)
             shown = stops > 0
             place_of_first = start + place
             spans[place_of_first : place_of_first + len(borders), 0] = np.where(shown, firsts, 0)
             spans[place_of_first : place_of_first + len(borders), 1] = np.where(shown, lasts, 0)
     return mapping
+
+
+def _characters_between(
+    strip: PackedStrip, borders: np.ndarray, stops: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first character in each range of columns, and the one after the last."""
+    if strip.char_spans is not None:
+        # Shaped text does not run from left to right: the smallest and the largest of the characters seen.
+        shown = (strip.char_spans[:, 0] < stops[:, None]) & (strip.char_spans[:, 1] > borders[:, None])
+        lasts = shown.shape[1] - shown[:, ::-1].argmax(axis=1)
+        return shown.argmax(axis=1), np.where(shown.any(axis=1), lasts, 0)
+    char_columns = np.asarray(strip.char_columns)
+    # The glyph under a patch's first column, then the first of the characters that share that glyph.
+    glyphs = char_columns[np.searchsorted(char_columns, borders, side="right") - 1]
+    firsts = np.searchsorted(char_columns, glyphs, side="left")
+    return firsts, np.searchsorted(char_columns[:-1], stops, side="left")
 
 
 __all__ = [

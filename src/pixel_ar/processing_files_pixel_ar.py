@@ -1,15 +1,20 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""The files beside processor_config.json: glyph atlases, checked against their recorded hashes, and a tokenizer."""
+"""The files beside processor_config.json: glyph atlases and fonts, checked against their recorded hashes, a tokenizer,
+and the frequencies of characters.
+"""
 
 import os
 import re
+import warnings
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from .rendering_pixel_ar import GlyphAtlas
+from .character_prior_pixel_ar import CharacterPrior
+from .rendering_pixel_ar import GlyphAtlas, ShapedFont, StripRenderer
 
 _HUB_ARGUMENTS = (
     "cache_dir",
@@ -20,6 +25,9 @@ _HUB_ARGUMENTS = (
     "revision",
     "subfolder",
 )
+
+
+_PRIOR_FILE = "character_prior.json"
 
 
 def hub_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -51,9 +59,7 @@ def load_atlas(where: str, name: str, sha256: str | None, hub_kwargs: dict[str, 
     Raises:
         ValueError: if the atlas is missing or is not the one that was saved.
     """
-    path = cached_file(
-        _folder(where), atlas_file(name), _raise_exceptions_for_missing_entries=False, **hub_kwargs
-    )
+    path = _find_file(where, atlas_file(name), hub_kwargs)
     if path is None:
         raise ValueError(
             f"{_folder(where)} lacks {atlas_file(name)}, the glyph atlas its processor draws with. Copy it there from "
@@ -67,6 +73,123 @@ def load_atlas(where: str, name: str, sha256: str | None, hub_kwargs: dict[str, 
             "the file from the original checkpoint, or, if the change is meant, save the processor there again."
         )
     return atlas
+
+
+def font_file(name: str) -> str:
+    """The file name of a shaped font."""
+    return atlas_file(name).removesuffix(".npz") + ".ttf"
+
+
+def drawing_settings(renderer: StripRenderer) -> dict[str, Any]:
+    """What processor_config.json records of the chain: hashes, settings of fonts, engine and fingerprint."""
+    members = renderer.atlases
+    settings: dict[str, Any] = {"atlas_sha256": {member.name: member.sha256 for member in members}}
+    fonts = {member.name: member.provenance.get("font_sha256") for member in members}
+    if any(fonts.values()):
+        settings["font_sha256"] = {name: sha256 for name, sha256 in fonts.items() if sha256}
+    shaped = {member.name: member.settings for member in members if isinstance(member, ShapedFont)}
+    if shaped:
+        settings["shaped_fonts"] = shaped
+    if renderer.policy.shapes:
+        settings["engine"], settings["fingerprint"] = renderer.engine, renderer.fingerprint()
+    return settings
+
+
+def save_members(
+    folder: "str | os.PathLike[str]", renderer: StripRenderer, prior: CharacterPrior | None
+) -> list[str]:
+    """Writes the atlases and fonts of a chain, and the prior; returns the paths."""
+    files = []
+    for member in renderer.atlases:
+        if isinstance(member, ShapedFont):
+            path = os.path.join(folder, font_file(member.name))
+            Path(path).write_bytes(member.data)
+        else:
+            path = os.path.join(folder, atlas_file(member.name))
+            member.save(path)
+        files.append(path)
+    if prior is not None:
+        files.append(os.path.join(folder, _PRIOR_FILE))
+        prior.save(files[-1])
+    return files
+
+
+def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwargs: dict[str, Any]) -> None:
+    """Replaces the names under `atlases` by what was saved, and removes what only describes it.
+
+    Warns if the engine that shapes text is another than the one the processor was saved with.
+
+    Args:
+        where: folder, repository, or path of the processor_config.json.
+        settings: its content; changed in place.
+        is_wanted: whether the saved chain is to be used.
+        hub_kwargs: see [`hub_arguments`].
+
+    Raises:
+        ValueError: if a member is missing or is not the one that was saved.
+    """
+    hashes, shaped = settings.pop("atlas_sha256", {}), settings.pop("shaped_fonts", {})
+    engine, fingerprint = settings.pop("engine", None), settings.pop("fingerprint", None)
+    settings.pop("font_sha256", None)
+    if not is_wanted:
+        return
+    settings["atlases"] = tuple(
+        _load_font(where, name, shaped[name], hashes.get(name), hub_kwargs)
+        if name in shaped
+        else load_atlas(where, name, hashes.get(name), hub_kwargs)
+        for name in settings["atlases"]
+    )
+    if fingerprint is not None:
+        names = ("missing", "newline", "tab", "normalize", "unsupported")
+        renderer = StripRenderer(
+            settings["atlases"], **{name: settings[name] for name in names if name in settings}
+        )
+        if renderer.fingerprint() != fingerprint:
+            warnings.warn(
+                f"{_folder(where)} was saved with {engine} (fingerprint {fingerprint}), and text is drawn with "
+                f"{renderer.engine} here (fingerprint {renderer.fingerprint()}): shaped scripts may look different "
+                "from what the model was trained on. Install the version of uharfbuzz it was saved with, or save the "
+                "processor there again if the difference is meant.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _load_font(
+    where: str, name: str, options: dict[str, Any], sha256: str | None, hub_kwargs: dict[str, Any]
+) -> ShapedFont:
+    path = _find_file(where, font_file(name), hub_kwargs)
+    if path is None:
+        raise ValueError(
+            f"{_folder(where)} lacks {font_file(name)}, a font its processor draws with. Copy it there from the "
+            "original checkpoint, or save the processor there again with save_pretrained."
+        )
+    font = ShapedFont(path, **options)
+    if font.sha256 != sha256:
+        raise ValueError(
+            f"{path} is not the font this checkpoint was saved with: with its size its sha256 is {font.sha256}, "
+            f"processor_config.json records {sha256}. Restore the file from the original checkpoint."
+        )
+    return font
+
+
+def load_prior(where: str, hub_kwargs: dict[str, Any]) -> CharacterPrior:
+    """Loads the frequencies of characters saved beside processor_config.json.
+
+    Raises:
+        ValueError: if the file is missing or damaged.
+    """
+    path = _find_file(where, _PRIOR_FILE, hub_kwargs)
+    if path is None:
+        raise ValueError(
+            f"{_folder(where)} lacks {_PRIOR_FILE}, which its processor reads with. Copy it there from the original "
+            "checkpoint, or pass character_prior=None to from_pretrained."
+        )
+    return CharacterPrior.load(path)
+
+
+def _find_file(where: str, file: str, hub_kwargs: dict[str, Any]) -> str | None:
+    return cached_file(_folder(where), file, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
 
 
 def load_tokenizer(
@@ -93,4 +216,14 @@ def _folder(where: str) -> str:
     return os.path.dirname(where) if os.path.isfile(where) else where
 
 
-__all__ = ["atlas_file", "hub_arguments", "load_atlas", "load_tokenizer"]
+__all__ = [
+    "atlas_file",
+    "drawing_settings",
+    "font_file",
+    "hub_arguments",
+    "load_atlas",
+    "load_members",
+    "load_prior",
+    "load_tokenizer",
+    "save_members",
+]

@@ -25,6 +25,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin, Unpack
 
+from .character_prior_pixel_ar import CharacterPrior
 from .imaging_pixel_ar import image_to_strip, list_images, list_strips, rows_of, strip_to_pil, unpack_output
 from .layout_pixel_ar import (
     LayoutOptions,
@@ -38,7 +39,15 @@ from .layout_pixel_ar import (
     offset_mapping,
     too_long,
 )
-from .processing_files_pixel_ar import atlas_file, hub_arguments, load_atlas, load_tokenizer
+from .processing_files_pixel_ar import (
+    atlas_file,
+    drawing_settings,
+    hub_arguments,
+    load_members,
+    load_prior,
+    load_tokenizer,
+    save_members,
+)
 from .processing_options_pixel_ar import PROCESSOR_PRESETS, PixelProcessorKwargs, preset_settings
 from .reading_pixel_ar import ReadResult, StripReader
 from .rendering_pixel_ar import GlyphAtlas, StripRenderer
@@ -67,7 +76,8 @@ class PixelProcessor(ProcessorMixin):
         newline: how line breaks are drawn: `"space"` or `"symbol"`.
         tab: how tabs are drawn: `"space"` or a number of spaces.
         normalize: Unicode normalisation before drawing: `"NFC"` or `None`.
-        unsupported: what happens to scripts that need shaping: `"error"`, or `"missing"` to treat them as `missing`.
+        unsupported: what happens to text that needs right-to-left layout, joining or stacking: `"shape"`, `"cells"`
+            (letters that the chain cannot conjoin stand side by side), `"error"`, or `"missing"`; see [`StripRenderer`].
         padding_side: `"right"` (training) or `"left"` (generation of several prompts at once).
         model_max_patches: the most patches the model reads, default of a call's `max_patches`; `None`: no limit.
         left_padding: white columns before every text, at least 0 and fewer than a patch has.
@@ -75,6 +85,7 @@ class PixelProcessor(ProcessorMixin):
             leaves 2 on either side.
         tokenizer: for models with a token head (`PixelARConfig.vocab_size`): any tokenizer of transformers. It is
             saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
+        character_prior: what the reader knows of the language; see [`CharacterPrior`]. Saved with the processor.
 
     Raises:
         ValueError: for settings that do not fit each other, naming both values.
@@ -91,12 +102,13 @@ class PixelProcessor(ProcessorMixin):
         newline: str = "space",
         tab: str | int = "space",
         normalize: str | None = "NFC",
-        unsupported: str = "error",
+        unsupported: str = "shape",
         padding_side: str = "right",
         model_max_patches: int | None = 1024,
         left_padding: int = 0,
         right_padding: int = 0,
         tokenizer: PreTrainedTokenizerBase | None = None,
+        character_prior: CharacterPrior | None = None,
     ) -> None:
         if len(patch_size) != 2 or min(patch_size) < 1:
             raise ValueError(f"patch_size must be two positive integers (height, width), got {patch_size}.")
@@ -112,6 +124,7 @@ class PixelProcessor(ProcessorMixin):
         self._tokenizer = check_tokenizer(tokenizer)
         self._renderer = StripRenderer(atlases, missing, newline, tab, normalize, unsupported)
         self._reader: StripReader | None = None
+        self._prior = character_prior
         # Names, not objects: this is what processor_config.json can hold.
         self.atlases = tuple(atlas.name for atlas in self._renderer.atlases)
         self.patch_size = (int(patch_size[0]), int(patch_size[1]))
@@ -195,7 +208,7 @@ class PixelProcessor(ProcessorMixin):
     def reader(self) -> StripReader:
         """The strip reader for these atlases, built at first use."""
         if self._reader is None:
-            self._reader = StripReader(self._renderer.atlases)
+            self._reader = StripReader(self._renderer.atlases, renderer=self._renderer, prior=self._prior)
         return self._reader
 
     @property
@@ -498,12 +511,11 @@ class PixelProcessor(ProcessorMixin):
         """
         # The parent class copies all it finds, and a vocabulary is large.
         without_tokenizer = copy.copy(self)
-        without_tokenizer._tokenizer = None
+        without_tokenizer._tokenizer = without_tokenizer._prior = without_tokenizer._reader = None
         settings = super(PixelProcessor, without_tokenizer).to_dict()
-        settings["atlas_sha256"] = {atlas.name: atlas.sha256 for atlas in self._renderer.atlases}
-        fonts = {atlas.name: atlas.provenance.get("font_sha256") for atlas in self._renderer.atlases}
-        if any(fonts.values()):
-            settings["font_sha256"] = {name: sha256 for name, sha256 in fonts.items() if sha256}
+        settings.update(drawing_settings(self._renderer))
+        if self._prior is not None:
+            settings["has_character_prior"] = True
         if self._tokenizer is not None:
             settings["has_tokenizer"] = True
         return settings
@@ -522,10 +534,7 @@ class PixelProcessor(ProcessorMixin):
             The paths of the files written.
         """
         files = list(super().save_pretrained(save_directory, push_to_hub=False))
-        for atlas in self._renderer.atlases:
-            path = os.path.join(save_directory, atlas_file(atlas.name))
-            atlas.save(path)
-            files.append(path)
+        files += save_members(save_directory, self._renderer, self._prior)
         if self._tokenizer is not None:
             files += self._tokenizer.save_pretrained(save_directory)
         if push_to_hub:
@@ -556,12 +565,9 @@ class PixelProcessor(ProcessorMixin):
                 f"{where} is not a pixel_ar checkpoint with its processor: processor_config.json {found}. "
                 "Save one there with processor.save_pretrained, or start from PixelProcessor.from_preset."
             )
-        hashes = settings.pop("atlas_sha256", {})
-        settings.pop("font_sha256", None)
-        if "atlases" not in kwargs:
-            settings["atlases"] = tuple(
-                load_atlas(where, name, hashes.get(name), hub_kwargs) for name in settings["atlases"]
-            )
+        load_members(where, settings, "atlases" not in kwargs, hub_kwargs)
+        if settings.pop("has_character_prior", False) and "character_prior" not in kwargs:
+            settings["character_prior"] = load_prior(where, hub_kwargs)
         if settings.pop("has_tokenizer", False) and "tokenizer" not in kwargs:
             settings["tokenizer"] = load_tokenizer(where, kwargs.get("trust_remote_code"), hub_kwargs)
         return settings, unused

@@ -22,7 +22,7 @@ from .glyph_classes_pixel_ar import glyph_classes
 from .hexbox_pixel_ar import find_hex_boxes
 from .noisy_reading_pixel_ar import NoisyReader, Reading, parse_exactly
 from .rendering_pixel_ar import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer, cell_width, load_atlases
-from .shaped_reading_pixel_ar import UnitClasses, logical_text, unit_pairs
+from .shaped_reading_pixel_ar import UnitClasses, as_persian, logical_text, unit_pairs
 from .shaping_pixel_ar import needs_shaping
 
 # Where a parse is stuck, the unit it does not know may begin some units earlier.
@@ -281,11 +281,22 @@ class StripReader:
     ) -> ReadResult:
         """Put units into logical order; their characters share place and confidence."""
         text, origins = logical_text(units)
+        if as_persian(text) != text and not self._settings["alphabet"]:
+            words = zip(text.split(" "), as_persian(text).split(" "), strict=True)
+            text = " ".join(other if self._draw(other) == self._draw(word) else word for word, other in words)
         text = self._reader.classes.resolve_scripts(text)
         starts = reading.starts[origins]
         stop = reading.stops[max(origins)] if origins else 0
         bounds = np.append(starts, stop).astype(np.int32)
         return ReadResult(text, reading.confidences[origins], unreadable, bounds, eos_column)
+
+    def _draw(self, text: str) -> bytes | None:
+        """Draw a text as the renderer does; None if it cannot."""
+        assert self._renderer is not None
+        try:
+            return self._renderer.render_bytes(text)
+        except ValueError:
+            return None
 
     def _read_uniform(self, data: bytes) -> Reading | None:
         """Look up all cells of a monospaced strip at once; None unless each is a glyph."""

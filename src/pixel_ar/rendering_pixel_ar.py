@@ -75,19 +75,31 @@ class PackedStrip:
         """Return the strip as an image of mode `L`."""
         return Image.fromarray(self.to_array())
 
-    def cut(self, max_columns: int) -> bytes:
-        """Return the columns of as many whole characters from the beginning of the text as fit.
+    def cut(self, max_columns: int) -> "PackedStrip":
+        """Return as many whole characters from the beginning of the text as fit.
 
         Args:
             max_columns: The most columns.
+
+        Returns:
+            A strip with the same text, of which the characters cut off have no columns.
         """
         size = self.height // 8
-        borders = np.unique(self.char_columns if self.char_spans is None else self.char_spans)
-        if not self.is_right_to_left:
-            fitting = borders[borders <= max_columns]
-            return self.columns[: int(fitting[-1]) * size] if len(fitting) else b""
-        fitting = borders[self.num_columns - borders <= max_columns]
-        return self.columns[int(fitting[0]) * size :] if len(fitting) else b""
+        spans = self.char_spans
+        if spans is None:
+            spans = np.stack([self.char_columns[:-1], self.char_columns[1:]], axis=1)
+        borders = np.unique(np.append(spans, [0, self.num_columns]))
+        if self.is_right_to_left:
+            first, stop = int(borders[self.num_columns - borders <= max_columns][0]), self.num_columns
+        else:
+            first, stop = 0, int(borders[borders <= max_columns][-1])
+        kept = (spans[:, :1] >= first) & (spans[:, 1:] <= stop)
+        spans = np.where(kept, spans - first, 0).astype(np.int32)
+        starts = np.append(spans[:, 0], np.int32(stop - first))
+        columns = self.columns[first * size : stop * size]
+        return PackedStrip(
+            columns, self.height, stop - first, self.text, starts, spans, self.is_right_to_left
+        )
 
 
 class _CellTable(dict[str, bytes]):

@@ -25,6 +25,11 @@ _FIRST_UNIT = 0xF0000
 _MAX_UNITS = 0x20000
 _UNIT_PRIOR = 6.0
 _MAX_MARKS = 3
+# Pe, che, zhe, gaf, tteh, ddal, rreh, noon ghunna, heh goal and doachashmee, yeh barree; Persian digits.
+_ONLY_PERSIAN = frozenset("\u067e\u0686\u0698\u06af\u0679\u0688\u0691\u06ba\u06c1\u06be\u06d2") | frozenset(
+    map(chr, range(0x6F0, 0x6FA))
+)
+_PERSIAN_TWINS = {0x643: 0x6A9, 0x649: 0x6CC, 0x64A: 0x6CC}
 
 
 class UnitClasses(GlyphClasses):
@@ -70,7 +75,15 @@ class UnitClasses(GlyphClasses):
                     pairs.append((text, self.shaper._compose(" " + char, False, (source,)) or cell))
         pairs += [(letters, cell) for letters, cell in self._trimmed()]
         # Letters before marks and forms: of cells drawn alike, the first is read.
-        return sorted(pairs, key=lambda pair: (unicodedata.category(pair[0][0])[0] == "M", pair[0]))
+        preferred = set(self.alphabet)
+        return sorted(
+            pairs,
+            key=lambda pair: (
+                not preferred.issuperset(pair[0]),
+                unicodedata.category(pair[0][0])[0] == "M",
+                pair[0],
+            ),
+        )
 
     def _trimmed(self) -> Iterable[tuple[str, bytes]]:
         """Spacing vowels as they stand beside a consonant."""
@@ -242,6 +255,14 @@ def logical_text(units: Sequence[str]) -> tuple[str, list[int]]:
     return composed[:length], origins[:length]
 
 
+def as_persian(text: str) -> str:
+    """Return a text with the letters that Persian, Urdu and their relatives use where Arabic has others like them.
+
+    Most forms of these letters are drawn alike. Text without a letter that only those languages have stays as it is.
+    """
+    return text.translate(_PERSIAN_TWINS) if any(char in _ONLY_PERSIAN for char in text) else text
+
+
 def _realign(text: str, composed: str, origins: list[int]) -> list[int]:
     """Carry the origins of characters over to their composed forms."""
     aligned, position = [], 0
@@ -336,4 +357,4 @@ def unit_pairs(shaper: TextShaper, texts: Iterable[str]) -> list[tuple[str, byte
     return [(text, cell) for cell, text in pairs.items()]
 
 
-__all__ = ["UnitClasses", "logical_text", "unit_pairs"]
+__all__ = ["UnitClasses", "as_persian", "logical_text", "unit_pairs"]

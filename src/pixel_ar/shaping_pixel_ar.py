@@ -16,7 +16,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -46,27 +47,42 @@ _MARK_AFTER_SPACE = re.compile(" [^ -\u02ff]")
 # Scripts that cells draw as they should be drawn; of the others only some clusters, so that a font, which draws all
 # of them alike, goes first wherever it stands in the chain.
 _CELL_SCRIPTS = frozenset(
-    "Hebrew;Arabic;Thaana;Samaritan;Thai;Lao;Hangul conjoining Jamo;combining mark;right-to-left control;Cypriot;"
-    "Imperial Aramaic;Palmyrene;Nabataean;Hatran;Phoenician;Lydian;Meroitic;Old South Arabian;Old North Arabian;Avestan;"
-    "Inscriptional Parthian;Inscriptional Pahlavi;Old Turkic;Old Hungarian;Rumi numeral;Yezidi;Elymaic;Tai Viet;Miao".split(
-        ";"
-    )
+    [
+        "Hebrew",
+        "Arabic",
+        "Thaana",
+        "Samaritan",
+        "Thai",
+        "Lao",
+        "Hangul conjoining Jamo",
+        "combining mark",
+        "right-to-left control",
+        "Cypriot",
+        "Imperial Aramaic",
+        "Palmyrene",
+        "Nabataean",
+        "Hatran",
+        "Phoenician",
+        "Lydian",
+        "Meroitic",
+        "Old South Arabian",
+        "Old North Arabian",
+        "Avestan",
+        "Inscriptional Parthian",
+        "Inscriptional Pahlavi",
+        "Old Turkic",
+        "Old Hungarian",
+        "Rumi numeral",
+        "Yezidi",
+        "Elymaic",
+        "Tai Viet",
+        "Miao",
+    ]
 )
 # Myanmar medial ra runs around its base.
 _SURROUNDING = frozenset("\u103c")
 _FILLERS = "\u115f\u1160"
 _MAX_UNITS = 50_000
-
-
-class GlyphSource(Protocol):
-    """A member of a chain: a glyph atlas or a [`ShapedFont`]."""
-
-    name: str
-    height: int
-
-    def index(self, char: str) -> int: ...
-
-    def glyph(self, index: int) -> bytes: ...
 
 
 class NeedsFontError(UnsupportedScriptError):
@@ -269,7 +285,7 @@ class TextShaper:
         lost = set(unjoined)
         bounds = self._unit_bounds(text, kinds, drawn, levels)
         pieces: list[tuple[int, int, int]] = []
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             level = next((level for level in levels[start:stop] if level >= 0), base)
             pieces.append((start, stop, level))
         units = []
@@ -308,10 +324,12 @@ class TextShaper:
         for source in self.sources:
             if isinstance(source, ShapedFont):
                 return source.covers(letters)
-            if all(source.index(char) >= 0 or _IGNORABLE.match(char) for char in letters):
-                # An atlas with presentation forms joins them itself, one cell a letter.
-                if all((unsupported_script(char) or "Arabic") in _CELL_SCRIPTS for char in letters):
-                    return False
+            # An atlas with presentation forms joins them itself, one cell a letter.
+            if all(
+                source.index(char) >= 0 and (unsupported_script(char) or "Arabic") in _CELL_SCRIPTS
+                for char in letters
+            ):
+                return False
         return False
 
     # ---- units ----
@@ -433,4 +451,4 @@ def _overlay(base: bytes, mark: bytes, size: int) -> bytes:
     return (int.from_bytes(wide, "big") | int.from_bytes(padded, "big")).to_bytes(len(wide), "big")
 
 
-__all__ = ["GlyphSource", "NeedsFontError", "TextShaper", "Unit", "needs_shaping"]
+__all__ = ["NeedsFontError", "TextShaper", "Unit", "needs_shaping"]
