@@ -31,6 +31,7 @@ from pixel_ar.rendering_pixel_ar import (
     UnsupportedScriptError,
     bundled_atlases,
 )
+from pixel_ar.shaping_pixel_ar import needs_shaping
 
 ATLASES = ("fixed-5x8", "tiny5-8", "unifont-16")
 FOLDER = Path(rendering.__file__).parent / "atlases"
@@ -344,18 +345,20 @@ def test_newline_and_tab_settings() -> None:
 def test_unsupported_scripts_raise_their_name(text: str, script: str) -> None:
     for name in ATLASES:
         with pytest.raises(UnsupportedScriptError, match="U\\+") as caught:
-            StripRenderer([name], missing="hexbox").render_bytes(text)
+            StripRenderer([name], missing="hexbox", unsupported="error").render_bytes(text)
         assert caught.value.script == script and script in str(caught.value)
         assert StripRenderer([name], missing="hexbox", unsupported="missing").measure(text) > 0
 
 
-def test_right_to_left_and_marks_are_never_drawn() -> None:
-    """Whatever Python's own tables call right-to-left or a mark is refused, in all of Unicode."""
+def test_right_to_left_and_marks_are_never_drawn_unshaped() -> None:
+    """Whatever Python's own tables call right-to-left or a mark is refused or shaped, in all of Unicode."""
+    refusing = StripRenderer(unsupported="error")
     for code in range(0x110000):
         char = chr(code)
         is_bidi = unicodedata.bidirectional(char) in ("R", "AL", "AN", "RLE", "RLO", "RLI")
-        if is_bidi or (unicodedata.category(char)[0] == "M" and StripRenderer().normalise(char)):
+        if is_bidi or (unicodedata.category(char)[0] == "M" and refusing.normalise(char)):
             assert unsupported_script(char), describe(char)
+            assert needs_shaping(char), describe(char)
     assert all(unsupported_script(char) is None for char in "aЖΩ中あ한฿৳😀\u200b")
 
 
@@ -374,7 +377,8 @@ def test_missing_characters_are_named() -> None:
     many = "".join(map(chr, range(0x4E00, 0x4E20)))
     with pytest.raises(MissingGlyphError, match="and 27 more"):
         StripRenderer().render_bytes(many)
-    assert StripRenderer().coverage("ab中\u0301\nc") == ["\u0301", "中"]
+    assert StripRenderer(unsupported="error").coverage("ab中\u0301\nc") == ["\u0301", "中"]
+    assert StripRenderer().coverage("ab中\u0301\nc") == ["中"], "5x8 has the accent, to be laid over a letter"
     for error in (caught.value, UnsupportedScriptError("ש", "Hebrew")):
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error) and str(again) == str(error) and vars(again) == vars(error)

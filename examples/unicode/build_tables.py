@@ -198,10 +198,9 @@ def main() -> None:
     version, tables, mirrors, brackets = build(parser.parse_args().folder)
     names = {"bidi": tuple(BIDI), "grapheme": tuple(GRAPHEME), "joining": tuple(JOINING)}
     source = HEADER
-    for key, value in {"version": version, **names}.items():
-        source = source.replace("{%s!r}" % key, repr(value).replace("'", '"')).replace(
-            "{%s}" % key, str(value)
-        )
+    source = source.replace("{version}", version)
+    for key, value in names.items():
+        source = source.replace("{" + key + "!r}", repr(value).replace("'", '"'))
     source += "# fmt: off\n_TABLES = {\n"
     for name, table in tables.items():
         source += f'    "{name}": (\n{pack(table.tobytes(), "    ")}    ),\n'

@@ -67,12 +67,40 @@ def check_graphemes(path: Path) -> tuple[int, list[str]]:
     return cases, failures
 
 
+def write_sample(folder: Path, target: Path) -> None:
+    """Every 401st case of BidiTest.txt, every 97th of BidiCharacterTest.txt, and GraphemeBreakTest.txt."""
+    kept: list[str] = []
+    head: dict[str, str] = {}
+    number = 0
+    for line in (folder / "BidiTest.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("@"):
+            head[line.split(":")[0]] = line
+        elif line and line[0] != "#":
+            number += 1
+            if number % 401 == 0:
+                kept += [*head.values(), line]
+    (target / "BidiTest.txt").write_text("\n".join(kept) + "\n", encoding="utf-8")
+    lines = (folder / "BidiCharacterTest.txt").read_text(encoding="utf-8").splitlines()
+    cases = [line for line in lines if line and line[0] != "#"]
+    (target / "BidiCharacterTest.txt").write_text("\n".join(cases[::97]) + "\n", encoding="utf-8")
+    lines = (folder / "auxiliary" / "GraphemeBreakTest.txt").read_text(encoding="utf-8").splitlines()
+    cases = [line.split("#")[0].strip() for line in lines if line and line[0] != "#"]
+    (target / "GraphemeBreakTest.txt").write_text("\n".join(cases) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="of the Unicode Character Database")
-    folder = parser.parse_args().folder
+    parser.add_argument(
+        "--sample", type=Path, help="write the sample of the test suite into this folder instead"
+    )
+    args = parser.parse_args()
+    folder = args.folder
+    if args.sample:
+        write_sample(folder, args.sample)
+        return
     has_failed = False
     for name, check in (
         ("auxiliary/GraphemeBreakTest.txt", check_graphemes),

