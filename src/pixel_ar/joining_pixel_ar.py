@@ -34,7 +34,7 @@ def joining_types(text: str) -> str:
 def _forms() -> dict[str, list[str]]:
     """Letter (or lam and alef) -> its isolated, final, initial and medial form, "" where there is none."""
     forms: dict[str, list[str]] = {}
-    for code in (*range(0xFB50, 0xFBFE), *range(0xFE70, 0xFEFD)):
+    for code in (*range(0xFB50, 0xFC00), *range(0xFE70, 0xFEFD)):
         kind, *letters = unicodedata.decomposition(chr(code)).split() or [""]
         text = "".join(chr(int(letter, 16)) for letter in letters)
         if kind in _FORMS and (len(text) == 1 or text in (_LAM + alef for alef in _ALEFS)):
