@@ -267,7 +267,7 @@ class StripReader:
         text = reading.text
         classes = self._reader.classes
         if isinstance(classes, UnitClasses):
-            units = [classes.text_of(char) for char in text]
+            units = classes.texts_of(text)
             if needs_shaping("".join(units)):
                 return self._finish_shaped(reading, units, unreadable, eos_column)
         length = len(text.rstrip(" "))

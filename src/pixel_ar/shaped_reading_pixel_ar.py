@@ -42,12 +42,14 @@ class UnitClasses(GlyphClasses):
 
     Attributes:
         units: Characters of each unit, in the order of their private code points.
+        twins: Private code point -> other characters drawn alike.
     """
 
     def __init__(self, atlases: Sequence, alphabet: str, shaper: TextShaper) -> None:
         super().__init__(atlases, alphabet)
         self.shaper = shaper
         self.units: list[str] = []
+        self.twins: dict[int, list[str]] = {}
         self._num_drawn = 0
         self._parts: dict[int, tuple[list[str], np.ndarray]] = {}
         self.add(self._single_units())
@@ -106,6 +108,8 @@ class UnitClasses(GlyphClasses):
         codes, known = self.codes.tolist(), len(self.units)
         for text, cell in pairs:
             is_new = cell and any(cell) and cell not in self.table
+            if cell in self.table and int(codes[self.table[cell]]) >= _FIRST_UNIT:
+                self.twins.setdefault(int(codes[self.table[cell]]), []).append(text)
             if is_new and len(self.units) < _MAX_UNITS:
                 code = _FIRST_UNIT + len(self.units)
                 self.table[cell] = len(codes)
@@ -140,6 +144,19 @@ class UnitClasses(GlyphClasses):
         """Return the characters that a character of a reading stands for."""
         number = ord(char) - _FIRST_UNIT
         return self.units[number] if 0 <= number < len(self.units) else char
+
+    def texts_of(self, chars: str) -> list[str]:
+        """Return what the characters of a reading stand for; of those drawn alike, one of the line's script."""
+        texts = [self.text_of(char) for char in chars]
+        blocks = [ord(text[0]) >> 7 for text in texts if ord(text[0]) > 0x7F]
+        if not blocks or not any(ord(char) in self.twins for char in chars):
+            return texts
+        block = max(set(blocks), key=blocks.count)
+        for index, char in enumerate(chars):
+            if ord(texts[index][0]) >> 7 != block:
+                alike = [text for text in self.twins.get(ord(char), []) if ord(text[0]) >> 7 == block]
+                texts[index] = alike[0] if alike else texts[index]
+        return texts
 
     # ---- cells never seen before ----
 
@@ -212,7 +229,7 @@ class UnitClasses(GlyphClasses):
             size = self.height // 8
             pairs = list(self._parts_of(is_mark))
             for text, cell in pairs:
-                if len(cell) > width * size or (not is_mark and len(cell) != width * size):
+                if len(cell) > width * size:
                     continue
                 before = (width - len(cell) // size) // 2 * size
                 rows.append((bytes(before) + cell).ljust(width * size, b"\0"))
@@ -302,6 +319,16 @@ def _move_left_vowels(order: list[int], texts: list[str]) -> tuple[list[int], li
             texts[index : index + 2] = texts[index + 1], texts[index]
             index += 1
         index += 1
+    for index in range(1, len(texts)):
+        # A bindu is drawn over the consonant, and typed after the vowel sign beside it.
+        before, piece = texts[index - 1], texts[index]
+        if (
+            len(piece) == 1
+            and len(before) > 1
+            and unicodedata.category(piece) == "Mc"
+            and _typing_order(before[-1])[0] == 2
+        ):
+            texts[index - 1 : index + 1] = before[:-1], piece + before[-1]
     return order, texts
 
 

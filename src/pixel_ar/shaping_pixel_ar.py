@@ -380,6 +380,7 @@ class TextShaper:
     def _compose(self, text: str, is_right: bool, sources: Sequence[Any]) -> bytes | None:
         """Draw characters as cells, with marks laid over them; None if a glyph is missing."""
         cells: list[bytes] = []
+        base = -1  # position of the cell that marks are laid over
         mirrors = mirror_map() if is_right else {}
         indic, grapheme = property_table("indic"), property_table("grapheme")
         for char in text:
@@ -395,16 +396,20 @@ class TextShaper:
                 is_jamo_end = GRAPHEME_CLASSES[grapheme[ord(part)] & 127] in ("V", "T")
                 if part in _FILLERS:
                     # A filler holds the place of a jamo: a blank cell for a consonant, nothing for a vowel.
-                    cells += [bytes(16 * self.size)] * (part == _FILLERS[0] or text == part)
+                    if part == _FILLERS[0] or text == part:
+                        cells.append(bytes(16 * self.size))
+                        base = len(cells) - 1
                     continue
-                if kind == "Mc" and indic[ord(part)]:
-                    cell = _trim(cell, self.size, indic[ord(part)] == LEFT_VOWEL)
-                if cells and (kind in ("Mn", "Me") or part in _SURROUNDING or is_jamo_end):
-                    cells[-1] = _overlay(cells[-1], cell, self.size)
-                elif cells and indic[ord(part)] == LEFT_VOWEL:
-                    cells.insert(len(cells) - 1, cell)
+                is_spacing = kind == "Mc" and indic[ord(part)] and part not in _SURROUNDING
+                if base >= 0 and (kind in ("Mn", "Me") or part in _SURROUNDING or is_jamo_end):
+                    # Marks belong to the letter, also after a vowel sign that stands beside it.
+                    cells[base] = _overlay(cells[base], cell, self.size)
+                elif is_spacing and base >= 0 and indic[ord(part)] == LEFT_VOWEL:
+                    cells.insert(base, _trim(cell, self.size, True))
+                    base += 1
                 else:
-                    cells.append(cell)
+                    cells.append(_trim(cell, self.size, False) if is_spacing else cell)
+                    base = base if is_spacing and base >= 0 else len(cells) - 1
         return b"".join(cells[::-1] if is_right else cells)
 
     # ---- what can be drawn ----
@@ -437,13 +442,17 @@ def _is_conjunct(text: str) -> bool:
 
 
 def _trim(cell: bytes, size: int, is_left: bool) -> bytes:
-    """Cut the blank columns off a spacing vowel, so that it stands at its consonant; one stays on the far side."""
-    width = len(cell) // size
-    inked = [column for column in range(width) if any(cell[column * size : (column + 1) * size])]
-    if not inked:
+    """Cut the blank half off a spacing vowel 16 columns wide, so that it stands at its consonant.
+
+    Cells stay multiples of 8 columns wide: a reader can then tell where they begin.
+    """
+    half = 8 * size
+    first, second = cell[:half], cell[half:]
+    if len(cell) != 2 * half:
         return cell
-    first, stop = inked[0] - (is_left and inked[0] > 0), min(inked[-1] + 1 + (not is_left), width)
-    return cell[first * size : stop * size]
+    if is_left:
+        return second if not any(first) and any(second) else cell
+    return first if not any(second) and any(first) else cell
 
 
 def _overlay(base: bytes, mark: bytes, size: int) -> bytes:
