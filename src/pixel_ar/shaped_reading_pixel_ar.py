@@ -17,7 +17,7 @@ from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
 from .glyph_classes_pixel_ar import GlyphClasses
 from .joining_pixel_ar import letters_of_forms
 from .shaped_fonts_pixel_ar import ShapedFont
-from .shaping_pixel_ar import NeedsFontError, TextShaper, needs_shaping
+from .shaping_pixel_ar import SURROUNDING, NeedsFontError, TextShaper, needs_shaping
 from .unicode_data_pixel_ar import LEFT_VOWEL, mirror_map, property_table
 
 # Units stand in a reading as characters of the private planes 15 and 16.
@@ -203,9 +203,9 @@ class UnitClasses(GlyphClasses):
         marks: list[str],
     ) -> str | None:
         """Find up to three marks of the base's script that together with it give the cell."""
-        block = ord(text[0]) >> 7
-        nearby = [i for i in inside if ord(marks[i]) >> 7 == block or 0x300 <= ord(marks[i]) < 0x370]
-        nearby.sort(key=lambda i: ord(marks[i]) >> 7 != block)
+        block = ord(text[0]) >> 8
+        nearby = [i for i in inside if ord(marks[i]) >> 8 == block or 0x300 <= ord(marks[i]) < 0x370]
+        nearby.sort(key=lambda i: ord(marks[i]) >> 8 != block)
         layers: list[tuple[np.ndarray, str]] = [(base, "")]
         for _ in range(_MAX_MARKS):
             following = []
@@ -248,16 +248,17 @@ class UnitClasses(GlyphClasses):
                 char = chr(code)
                 seen.add(code)
                 kind = unicodedata.category(char)
-                if is_mark == (kind in ("Mn", "Me")) and kind[0] in "LMNS":
+                lies_over = kind in ("Mn", "Me") or char in SURROUNDING
+                if is_mark == lies_over and kind[0] in "LMNS":
                     yield forms.get(char, char), source.glyph(source.index(char))
 
 
 def _typing_order(mark: str) -> tuple[int, int]:
-    """Where a mark stands among those of one letter: nukta and medials, vowel signs, then bindus and visarga."""
+    """Where a mark stands among those of one letter: nukta, medials and subjoined letters, vowel signs, then bindus and visarga."""
     code = ord(mark)
-    if unicodedata.combining(mark) == 7 or 0x103B <= code <= 0x103E:
+    if unicodedata.combining(mark) == 7 or 0x103B <= code <= 0x103E or 0xF90 <= code <= 0xFBC:
         return 0, code
-    is_bindu = 0x900 <= code < 0xE00 and code & 0x7F in (0, 1, 2, 3)
+    is_bindu = (0x900 <= code < 0xE00 and code & 0x7F in (0, 1, 2, 3)) or code in (0x1036, 0x1037, 0x17C6)
     return 2 if is_bindu else 1, code
 
 

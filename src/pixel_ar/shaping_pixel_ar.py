@@ -80,7 +80,7 @@ _CELL_SCRIPTS = frozenset(
     ]
 )
 # Myanmar medial ra runs around its base.
-_SURROUNDING = frozenset("\u103c")
+SURROUNDING = frozenset("\u103c")
 _FILLERS = "\u115f\u1160"
 _MAX_UNITS = 50_000
 
@@ -400,8 +400,8 @@ class TextShaper:
                         cells.append(bytes(16 * self.size))
                         base = len(cells) - 1
                     continue
-                is_spacing = kind == "Mc" and indic[ord(part)] and part not in _SURROUNDING
-                if base >= 0 and (kind in ("Mn", "Me") or part in _SURROUNDING or is_jamo_end):
+                is_spacing = kind == "Mc" and indic[ord(part)] and part not in SURROUNDING
+                if base >= 0 and (kind in ("Mn", "Me") or part in SURROUNDING or is_jamo_end):
                     # Marks belong to the letter, also after a vowel sign that stands beside it.
                     cells[base] = _overlay(cells[base], cell, self.size)
                 elif is_spacing and base >= 0 and indic[ord(part)] == LEFT_VOWEL:
