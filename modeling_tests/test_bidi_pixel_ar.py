@@ -7,6 +7,7 @@ All of those tests: examples/unicode/conformance.py.
 
 import sys
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from pixel_ar.unicode_data_pixel_ar import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "unicode"))
-import conformance  # noqa: E402
+import conformance
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
 # Text in which order matters.
@@ -117,4 +118,4 @@ def test_clusters_are_the_text(text: str) -> None:
 )
 def test_drawn_clusters(text: str, clusters: list[str]) -> None:
     bounds = drawn_bounds(text)
-    assert [text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)] == clusters
+    assert [text[a:b] for a, b in pairwise(bounds)] == clusters

@@ -107,7 +107,7 @@ def test_candidates_are_scored() -> None:
     assert reader.score(renderer.render(texts[0]), texts)[0] == 0
     with pytest.raises(ValueError, match="list of at least one"):
         reader.score(renderer.render("a"), "abc")
-    with pytest.raises(ValueError, match="got 0.7"):
+    with pytest.raises(ValueError, match=r"got 0\.7"):
         reader.score(renderer.render("a"), ["abc"], noise=0.7)
     with pytest.raises(ValueError, match="renderer that shapes"):
         StripReader().learn(["abc"])

@@ -254,7 +254,7 @@ class UnitClasses(GlyphClasses):
 
 
 def _typing_order(mark: str) -> tuple[int, int]:
-    """Where a mark stands among those of one letter: nukta, medials and subjoined letters, vowel signs, then bindus and visarga."""
+    """Where a mark stands among those of a letter: nukta, medials, subjoined letters; vowel signs; bindus, visarga."""
     code = ord(mark)
     if unicodedata.combining(mark) == 7 or 0x103B <= code <= 0x103E or 0xF90 <= code <= 0xFBC:
         return 0, code
