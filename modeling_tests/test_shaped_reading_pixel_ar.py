@@ -38,6 +38,7 @@ def reader() -> StripReader:
 EXCEPTIONS = {
     "pes_1": "joined forms of the Arabic and the Persian yeh and kaf are drawn alike",
     "urd": "the same",
+    "mal": "a ZWNJ after a visible virama has no ink",
     "sin": "cells have no shape for the joiner of a conjunct",
 }
 

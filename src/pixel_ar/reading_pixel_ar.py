@@ -20,7 +20,7 @@ import numpy as np
 from .character_prior_pixel_ar import CharacterPrior
 from .glyph_classes_pixel_ar import glyph_classes
 from .hexbox_pixel_ar import find_hex_boxes
-from .noisy_reading_pixel_ar import NoisyReader, Reading, parse_exactly
+from .noisy_reading_pixel_ar import ExactRun, NoisyReader, Reading, parse_exactly
 from .rendering_pixel_ar import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer, cell_width, load_atlases
 from .shaped_reading_pixel_ar import UnitClasses, as_persian, logical_text, unit_pairs
 from .shaping_pixel_ar import needs_shaping
@@ -346,21 +346,24 @@ class StripReader:
         # At the start of a strip a text may begin at any column.
         for start in range(min(blank, classes.space_width - 1) + 1 if is_first else 1):
             run = parse_exactly(classes, padded, start, stop)
-            while run.bounds[-1] < stop and self._find_units(padded, run.bounds):
+            while run.bounds[-1] < stop and self._find_units(padded, run):
                 run = parse_exactly(classes, padded, start, stop)
             if run.bounds[-1] == stop or (is_last and run.bounds[-1] > stop):
                 return self._reader.exact_reading(run)
         return None
 
-    def _find_units(self, data: bytes, bounds: list[int]) -> bool:
+    def _find_units(self, data: bytes, run: ExactRun) -> bool:
         """Look for units not known yet where an exact parse got stuck; return whether there is a new one."""
         classes = self._reader.classes
         if not isinstance(classes, UnitClasses):
             return False
         if classes.add_drawn():
             return True
+        texts = [classes.text_of(classes.chars[index]) for index in run.classes[-32:]]
+        blocks = [ord(text[0]) >> 7 for text in texts if ord(text[0]) > 0x7F]
+        block = max(set(blocks), key=blocks.count) if blocks else 0
         # Narrow units may have led it astray before.
-        return any(classes.explain(data, bound) for bound in bounds[: -_REACH_BACK - 1 : -1])
+        return any(classes.explain(data, bound, block) for bound in run.bounds[: -_REACH_BACK - 1 : -1])
 
     def _unreadable(self, data: bytes, reading: Reading) -> float:
         """Return the share of the columns with ink that lie in no exactly drawn glyph."""

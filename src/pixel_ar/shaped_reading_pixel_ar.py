@@ -108,7 +108,7 @@ class UnitClasses(GlyphClasses):
         codes, known = self.codes.tolist(), len(self.units)
         for text, cell in pairs:
             is_new = cell and any(cell) and cell not in self.table
-            if cell in self.table and int(codes[self.table[cell]]) >= _FIRST_UNIT:
+            if cell in self.table:
                 self.twins.setdefault(int(codes[self.table[cell]]), []).append(text)
             if is_new and len(self.units) < _MAX_UNITS:
                 code = _FIRST_UNIT + len(self.units)
@@ -154,18 +154,19 @@ class UnitClasses(GlyphClasses):
         block = max(set(blocks), key=blocks.count)
         for index, char in enumerate(chars):
             if ord(texts[index][0]) >> 7 != block:
-                alike = [text for text in self.twins.get(ord(char), []) if ord(text[0]) >> 7 == block]
+                alike = [text for text in self.twins.get(ord(char), []) if _belongs_to(text, block)]
                 texts[index] = alike[0] if alike else texts[index]
         return texts
 
     # ---- cells never seen before ----
 
-    def explain(self, data: bytes, start: int) -> bool:
+    def explain(self, data: bytes, start: int, block: int = 0) -> bool:
         """Take the cell that begins at a column apart into a base and marks, and add it.
 
         Args:
             data: Packed columns.
             start: A column.
+            block: Number of the 128 characters that are the likeliest.
 
         Returns:
             Whether a new unit was found.
@@ -174,12 +175,12 @@ class UnitClasses(GlyphClasses):
         for width in (8, 16):
             cell = data[start * size : (start + width) * size]
             if len(cell) == width * size and cell not in self.table:
-                text = self._take_apart(cell, width)
+                text = self._take_apart(cell, width, block)
                 if text is not None and self.add([(text, cell)]):
                     return True
         return False
 
-    def _take_apart(self, cell: bytes, width: int) -> str | None:
+    def _take_apart(self, cell: bytes, width: int, block: int) -> str | None:
         bases, base_bits = self._candidates(width, False)
         marks, mark_bits = self._candidates(width, True)
         wanted = np.frombuffer(cell, np.uint8)
@@ -187,7 +188,8 @@ class UnitClasses(GlyphClasses):
         found = np.flatnonzero(~(base_bits & ~wanted).any(axis=1))
         # The base with most ink first: a small one with many marks explains almost anything.
         ink = np.unpackbits(base_bits[found], axis=1).sum(axis=1)
-        for index in found[np.argsort(-ink.astype(int), kind="stable")].tolist():
+        foreign = np.array([ord(bases[index][0]) >> 7 != block for index in found.tolist()], bool)
+        for index in found[np.lexsort((-ink.astype(int), foreign))].tolist():
             chosen = self._cover(wanted, base_bits[index], inside.tolist(), mark_bits, bases[index], marks)
             if chosen is not None:
                 return chosen
@@ -205,7 +207,7 @@ class UnitClasses(GlyphClasses):
         """Find up to three marks of the base's script that together with it give the cell."""
         block = ord(text[0]) >> 8
         nearby = [i for i in inside if ord(marks[i]) >> 8 == block or 0x300 <= ord(marks[i]) < 0x370]
-        nearby.sort(key=lambda i: ord(marks[i]) >> 8 != block)
+        nearby.sort(key=lambda i: ord(marks[i]) >> 7 != ord(text[0]) >> 7)
         layers: list[tuple[np.ndarray, str]] = [(base, "")]
         for _ in range(_MAX_MARKS):
             following = []
@@ -251,6 +253,11 @@ class UnitClasses(GlyphClasses):
                 lies_over = kind in ("Mn", "Me") or char in SURROUNDING
                 if is_mark == lies_over and kind[0] in "LMNS":
                     yield forms.get(char, char), source.glyph(source.index(char))
+
+
+def _belongs_to(text: str, block: int) -> bool:
+    """Tell whether characters are of a block of 128, or dandas, which all Indic scripts share."""
+    return ord(text[0]) >> 7 == block or (text in ("\u0964", "\u0965") and 0x12 <= block <= 0x1B)
 
 
 def _typing_order(mark: str) -> tuple[int, int]:
