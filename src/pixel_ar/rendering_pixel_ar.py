@@ -276,10 +276,12 @@ class StripRenderer:
 
         Characters of unsupported scripts are among them. Empty: the text can be drawn.
         """
-        if self._is_shaped(text):
-            return self._shaper.missing(self.normalise(text))  # type: ignore[union-attr]
-        finder = _CellTable(self._atlases, CharacterPolicy(unsupported="missing"))
-        return [char for char in sorted(set(self.normalise(text))) if finder.find(char) is None]
+        normal = self.normalise(text)
+        if self._is_shaped(normal):
+            return self._shaper.missing(normal)  # type: ignore[union-attr]
+        unsupported = self._policy.unsupported if self._policy.shapes else "missing"
+        finder = _CellTable(self._atlases, CharacterPolicy(unsupported=unsupported))
+        return [char for char in sorted(set(normal)) if finder.find(char) is None]
 
     def substitutions(self, text: str) -> dict[str, list[str]]:
         """Tell which parts of a text are not drawn by the first member of the chain, or not as they should be.

@@ -133,7 +133,12 @@ def _complex_table() -> np.ndarray:
     moved = [BIDI_CLASSES.index(name) for name in ("R", "AL", "AN", "RLE", "RLO", "RLI", "FSI")]
     mask = np.isin(grapheme, kinds) | np.isin(property_table("bidi"), moved)
     mask |= property_table("indic") != 0
-    for code in range(0x590, 0x1CFF):
+    for code in (
+        *range(0x590, 0x1D00),
+        *range(0xA800, 0xAC00),
+        *range(0x10800, 0x12000),
+        *range(0x1E800, 0x1F000),
+    ):
         mask[code] |= unsupported_script(chr(code)) is not None
     table = mask.astype(np.uint8)
     for first, last in (
