@@ -242,7 +242,7 @@ def test_any_text_has_a_defined_result(name: str, text: str) -> None:
     assert strip.char_columns.shape == (len(strip.text) + 1,) and strip.char_columns.dtype == np.int32
     assert strip.char_columns[0] == 0 and strip.char_columns[-1] == strip.num_columns
     assert (np.diff(strip.char_columns) > 0).all(), "every character of the normalised text has columns"
-    strict = StripRenderer([name])
+    strict = StripRenderer([name], unsupported="error")
     missing = strict.coverage(text)
     if missing:
         with pytest.raises((MissingGlyphError, UnsupportedScriptError)) as caught:
