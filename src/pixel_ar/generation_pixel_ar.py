@@ -128,7 +128,7 @@ class PixelGenerationMixin(GenerationMixin):
         one call, on a prompt that ends three white columns before a patch border: `model.generate(**processor(text,
         add_eos=False, end_gap=3, return_tensors="pt"), max_new_patches=4, stop_at_eos=False)`.
 
-        With a static cache (`cache_implementation="static"`) the decoder's step is compiled on GPUs, as in Transformers;
+        With a static cache (`cache_implementation="static"`) the step is compiled on GPUs, as in Transformers, and
         on CPUs where a `compile_config` is passed. Compiling takes a while, once for each length of the cache.
 
         A model with tokens writes either kind after either kind: `output_modality="pixel"` or `"token"`; by default,
@@ -555,7 +555,7 @@ class PixelGenerationMixin(GenerationMixin):
     def _valid_auto_compile_criteria(
         self, model_kwargs: dict[str, Any], generation_config: GenerationConfig
     ) -> bool:
-        """As in Transformers, and on a CPU too where the caller passes a `compile_config`: it cuts a step by a third."""
+        """As in Transformers, and on a CPU too where a `compile_config` is passed: it cuts a step by a third."""
         if generation_config.compile_config is not None:
             generation_config = copy.copy(generation_config)
             generation_config.compile_config = copy.copy(generation_config.compile_config)
