@@ -59,6 +59,9 @@ class FinetuningArguments:
     train_minutes: float = field(
         default=0, metadata={"help": "Minutes of training, in place of --max_steps; a cosine over them."}
     )
+    train_clock: str = field(
+        default="wall", metadata={"help": "Of --train_minutes: wall, or processor for the time of all cores."}
+    )
     train_noise: float = field(
         default=0, metadata={"help": "Strength of the noise in training, new each time."}
     )
@@ -214,15 +217,18 @@ def strengths(options: FinetuningArguments) -> list[float]:
 
 
 def train(trainer: Trainer, options: FinetuningArguments) -> dict[str, Any]:
-    """Trains, saves, and says what it took: `steps`, `minutes`, `parameters`, `trainable` (a share)."""
+    """Trains, saves, and says what it took: `steps`, wall `minutes`, `parameters`, `trainable` (a share)."""
     if options.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(options.early_stopping_patience))
     if options.train_minutes:
-        TimeBudget(options.train_minutes, int(trainer.args.warmup_steps)).install(trainer)
+        warmup_steps = int(trainer.args.warmup_steps)
+        TimeBudget(options.train_minutes, warmup_steps, options.train_clock).install(trainer)
     output = trainer.train(resume_from_checkpoint=trainer.args.resume_from_checkpoint)
     trainer.save_model()
     trainer.save_state()
+    budget = {"budget": f"{options.train_minutes:g} minutes of the {options.train_clock} clock"}
     return {
+        **(budget if options.train_minutes else {}),
         "steps": trainer.state.global_step,
         "minutes": round(output.metrics["train_runtime"] / 60, 2),
         "parameters": sum(p.numel() for p in trainer.model.parameters()),

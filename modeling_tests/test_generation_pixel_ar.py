@@ -155,7 +155,6 @@ def test_compiled_decoder() -> None:
 
     model, prompt = build_model(), random_strips(2, 3)
     config = CompileConfig(backend="eager", fullgraph=True, mode=None)
-    config._compile_all_devices = True
     strips = model.generate(prompt, max_new_patches=4, cache_implementation="static", compile_config=config)
     assert model._compiled_decoder[0] == config
     assert torch.equal(strips, model.generate(prompt, max_new_patches=4))

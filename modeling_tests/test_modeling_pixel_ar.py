@@ -345,6 +345,11 @@ class TestBadInput:
     def test_width(self) -> None:
         self.check(["30 pixels wide", "20"], pixel_values=torch.ones(1, 1, 8, 30))
 
+    def test_shards_of_a_sequence(self) -> None:
+        labels = torch.zeros(1, 2, dtype=torch.int64)
+        strips = torch.ones(1, 1, 8, 40)
+        self.check(["shift_labels", "FSDP"], pixel_values=strips, labels=labels, shift_labels=labels)
+
     def test_no_patch(self) -> None:
         self.check(["no patch"], pixel_values=torch.ones(1, 1, 8, 0))
 

@@ -56,7 +56,7 @@ def test_our_counterparts_have_the_published_decoder(name: str) -> None:
     for field in BACKBONE_FIELDS:
         assert getattr(ours.config, field) == getattr(theirs.config, field), field
     # The head is a small part of the model.
-    assert 0.02 < count(ours.patch_head) / count(ours) < 0.07
+    assert 0.02 < count(ours.patch_head) / count(ours) < 0.08
 
 
 @pytest.mark.parametrize("name", CONFIG_PRESETS)

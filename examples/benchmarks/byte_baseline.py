@@ -66,8 +66,8 @@ def bits_per_character(model: LlamaForCausalLM, texts: list[bytes], batch_size: 
     return nats / characters / math.log(2)
 
 
-def main() -> None:
-    """Trains and prints the figure."""
+def parse_arguments() -> argparse.Namespace:
+    """Command line; the defaults are the size of pixel-ar-tiny."""
     parser = argparse.ArgumentParser(description="Byte-level decoder of the size of pixel-ar-tiny.")
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--output-dir", required=True)
@@ -79,8 +79,15 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    set_seed(options.seed)
+    parser.add_argument("--model", help="weights of an earlier run, for a second phase")
+    parser.add_argument("--compile", action="store_true", help="torch.compile")
+    return parser.parse_args()
+
+
+def build_model(options: argparse.Namespace) -> LlamaForCausalLM:
+    """A model of the given size, with random weights or those of an earlier run."""
+    if options.model:
+        return LlamaForCausalLM.from_pretrained(options.model, dtype=torch.float32)
     config = LlamaConfig(
         vocab_size=256,
         hidden_size=256,
@@ -93,8 +100,15 @@ def main() -> None:
         eos_token_id=BOUNDARY,
     )
     config._attn_implementation = "sdpa"  # faster than eager at 1024 positions
+    return LlamaForCausalLM(config)
+
+
+def main() -> None:
+    """Trains and prints the figure."""
+    options = parse_arguments()
+    set_seed(options.seed)
     trainer = Trainer(
-        model=LlamaForCausalLM(config),
+        model=build_model(options),
         args=TrainingArguments(
             output_dir=options.output_dir,
             max_steps=10_000_000,
@@ -106,7 +120,9 @@ def main() -> None:
             bf16=True,
             use_cpu=not torch.accelerator.is_available(),
             logging_steps=50,
-            save_strategy="no",
+            torch_compile=options.compile,
+            save_steps=500,  # a long run that is interrupted leaves its weights
+            save_total_limit=1,
             report_to="none",
             disable_tqdm=True,
             seed=options.seed,

@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification, Trainer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from finetuning import load_processor, noise, parse, strengths, train, write_results
+from finetuning import load_processor, noise, parse, strengths, train, with_lengths, write_results
 from run_classification import ERAS, load_era
 
 from pixel_ar.metrics import accuracy, f1
@@ -53,6 +53,10 @@ class ByteCollator:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.truncation = TruncationCounter()
+
+    def length(self, row: dict[str, Any]) -> int:
+        """Bytes of a row, uncut."""
+        return len(row["text"].encode())
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Rows with `text` and `label` to `input_ids`, `attention_mask` `[B, L]` and `labels` `[B]`."""
@@ -101,10 +105,11 @@ def main(words: list[str] | None = None) -> None:
         classes = found.predictions.argmax(-1)
         return accuracy(classes, found.label_ids) | f1(classes, found.label_ids, average="macro")
 
+    rows = with_lengths(data.train, collator, training, max_bytes)
     trainer = Trainer(
         model=build(arguments, max_bytes, options.attention),
         args=training,
-        train_dataset=noise(options, processor, ("text",), options.train_noise, training=True)(data.train),
+        train_dataset=noise(options, processor, ("text",), options.train_noise, training=True)(rows),
         eval_dataset=data.validation[""],
         data_collator=collator,
         compute_metrics=compute,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -213,6 +214,26 @@ def test_activation_checkpointing_changes_nothing(task: str, tiny_checkpoint: Pa
     difference = deviation(weights(plain), weights(saving))
     print(f"\n{task}: activation checkpointing: weights {difference:.1e}")
     assert difference < 1e-6
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_compiled_model_trains_alike(task: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    plain = build(task, tiny_checkpoint, tmp_path)
+    plain.train()
+    assert not torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    with patch.dict(os.environ):  # TrainingArguments leaves its choice there for all that follow
+        # The graph is captured as for any backend; what inductor makes of it is PyTorch's business.
+        options = {"torch_compile": True, "torch_compile_backend": "aot_eager"}
+        compiled = build(task, tiny_checkpoint, tmp_path, **options)
+        compiled.train()
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    difference = deviation(weights(plain), weights(compiled))
+    print(f"\n{task}: compiled ({graphs} graphs) against not: weights {difference:.1e}")
+    assert graphs > 0
+    assert difference < 1e-5
+    assert compiled.evaluate()["eval_loss"] == pytest.approx(plain.evaluate()["eval_loss"], abs=1e-4)
 
 
 @pytest.mark.parametrize("task", TASKS)

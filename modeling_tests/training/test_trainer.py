@@ -164,11 +164,12 @@ def test_sample_strips_are_written_and_leave_training_alone(
 class TestTimeBudget:
     """Training by the clock."""
 
+    @pytest.mark.parametrize("clock", ["wall", "processor"])
     def test_stops_and_lowers_the_learning_rate(
-        self, tiny_checkpoint: Path, processor: PixelProcessor, tmp_path: Path
+        self, clock: str, tiny_checkpoint: Path, processor: PixelProcessor, tmp_path: Path
     ) -> None:
         trainer = build_trainer(tiny_checkpoint, processor, tmp_path, max_steps=100_000)
-        budget = TimeBudget(minutes=2 / 60, warmup_steps=2)
+        budget = TimeBudget(minutes=2 / 60, warmup_steps=2, clock=clock)
         budget.install(trainer)
         trainer.train()
         assert 2 <= budget.seconds_used < 30
@@ -196,3 +197,5 @@ class TestTimeBudget:
     def test_needs_time(self) -> None:
         with pytest.raises(ValueError, match="positive, got 0"):
             TimeBudget(0)
+        with pytest.raises(ValueError, match="one of wall, processor, got 'sun'"):
+            TimeBudget(1, clock="sun")

@@ -383,7 +383,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         hidden_states = outputs.last_hidden_state
         loss = patch_loss = token_loss = None
         if labels is not None:
-            check_labels(labels, hidden_states.shape[:2])
+            check_labels(labels, hidden_states.shape[:2], kwargs.get("shift_labels"))
             modalities = self._modalities(hidden_states, pixel_values, input_ids, modality_ids)
             is_target = target_mask(labels, attention_mask, modalities, self.config.predict_across_modalities)
             if pixel_values is not None:

@@ -63,7 +63,8 @@ _PIXELGPT: dict[str, Any] = {
 }
 
 # Ours: the same decoders, with patches in through one hidden layer and out through the exact head. A patch of 20
-# columns holds four whole characters of the 5x8 atlas; see examples/benchmarks for what that is worth.
+# columns holds four whole characters of the 5x8 atlas, and the head is the masked MLP, the default; see
+# examples/benchmarks for what both are worth.
 _AUTOREGRESSIVE: dict[str, Any] = {
     "max_position_embeddings": 1024,
     "num_channels": 1,
@@ -71,18 +72,12 @@ _AUTOREGRESSIVE: dict[str, Any] = {
     "pixel_std": 0.5,
     "patch_embedding_bias": True,
     "patch_head": "autoregressive",
-    "head_num_layers": 2,
-    "head_byte_embedding_size": 32,
-    "head_byte_hidden_size": 128,
 }
 _AUTOREGRESSIVE_BASE: dict[str, Any] = {
     **_BASE,
     **_AUTOREGRESSIVE,
     "patch_size": (8, 20),
     "patch_embedding_hidden_size": 768,
-    "head_hidden_size": 384,
-    "head_num_attention_heads": 6,
-    "head_group_columns": 5,
 }
 
 CONFIG_PRESETS: dict[str, dict[str, Any]] = {
@@ -98,9 +93,6 @@ CONFIG_PRESETS: dict[str, dict[str, Any]] = {
         **_AUTOREGRESSIVE,
         "patch_size": (16, 16),
         "patch_embedding_hidden_size": 1024,
-        "head_hidden_size": 512,
-        "head_num_attention_heads": 8,
-        "head_group_columns": 4,
     },
 }
 
