@@ -21,7 +21,12 @@ from .rendering_pixel_ar import GlyphAtlas
 # Classes with at most this prior are frequent: a reader looks for them more closely.
 FREQUENT = 3.0
 _WORD = re.compile(r"[^\W_]+")
-_SCRIPTS = {"Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"), "Cyrillic": re.compile("[\u0400-\u052f]")}
+_SCRIPTS = {
+    "Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
+    "Cyrillic": re.compile("[\u0400-\u052f]"),
+    "Armenian": re.compile("[\u0530-\u058f]"),
+    "Cherokee": re.compile("[\u13a0-\u13ff\uab70-\uabbf]"),
+}
 
 
 class GlyphClasses:
