@@ -25,7 +25,7 @@ from .shaping_pixel_ar import SURROUNDING
 from .unicode_data_pixel_ar import CONSONANT, GRAPHEME_CLASSES, property_table
 
 _MAX_MARKS = 4
-_MAX_TRIES = 500
+_MAX_TRIES = 2000
 # Marks of general use, laid over letters of any script.
 _ANY_SCRIPT = "combining mark"
 _ASPIRATES = frozenset(["KHA", "GHA", "CHA", "JHA", "TTHA", "DDHA", "THA", "DHA", "PHA", "BHA"])
@@ -109,11 +109,8 @@ class CellParts:
         key = (script, width, is_mark)
         if key not in self._parts:
             length = width * self.size
-            raw = list(self._raw.get((script, is_mark), []))
-            if is_mark and script != _ANY_SCRIPT:
-                raw += self._raw.get((_ANY_SCRIPT, True), [])
             parts, rows = [], []
-            for text, shape, cell in raw:
+            for text, shape, cell in self._raw.get((script, is_mark), []):
                 if len(cell) <= length and any(cell):
                     columns = len(cell) // self.size
                     before = (width - columns) // 2 * self.size
@@ -136,10 +133,12 @@ class CellParts:
         data = np.frombuffer(cell, np.uint8)
         wanted = int.from_bytes(cell, "big")
         for script in scripts:
-            bases, marks = (self._inside(script, width, is_mark, data) for is_mark in (False, True))
-            if not bases or not marks:
-                continue
-            found = [way for base in bases for way in self._cover(base, marks, wanted, width)]
+            bases = self._inside(script, width, False, data)
+            own = self._inside(script, width, True, data) if bases else []
+            found = [way for base in bases for way in self._cover(base, own, wanted, width)]
+            if bases and not found and script != _ANY_SCRIPT:
+                marks = own + self._inside(_ANY_SCRIPT, width, True, data)
+                found = [way for base in bases for way in self._cover(base, marks, wanted, width)]
             if found:
                 _, base, added = min(found, key=lambda way: way[0])
                 ordered = "".join(sorted((mark.text for mark in added), key=reading_key))
@@ -181,8 +180,6 @@ class CellParts:
         foreign = sum(char not in self.alphabet for char in letters) if self.alphabet else 0
         ink = base.bits.bit_count() + sum(mark.bits.bit_count() for mark in marks)
         odd = sum(not _suits(base.text, mark.text) for mark in marks)
-        if script_of(base.text[0]):
-            foreign += sum(script_of(mark.text) == _ANY_SCRIPT for mark in marks)
         overlap = ink - wanted.bit_count()
         return foreign, len(marks) + odd, self._rarity(letters), overlap, [ord(char) for char in letters]
 

@@ -23,7 +23,7 @@ _TONES = frozenset(
 )
 _BINDUS = frozenset("\u0a70\u0a71\u0f7e\u1036\u17c6\u0e4c\u0e4e\u0ecc")
 _VISARGAS = frozenset("\u0f7f\u1038\u17c7\u17c8")
-_RANGES = ((0x900, 0xF00), (0xF18, 0xFC7), (0x102B, 0x10A0), (0x17B6, 0x17DE))
+_RANGES = ((0x7A6, 0x7B1), (0x900, 0xF00), (0xF18, 0xFC7), (0x102B, 0x10A0), (0x17B6, 0x17DE))
 
 
 @cache
@@ -48,7 +48,7 @@ def mark_rank(char: str) -> int | None:
         return _ACCENT
     if char in _TONES:
         return _TONE
-    is_indic = code < 0xE00
+    is_indic = 0x900 <= code < 0xE00
     if char in _BINDUS or (is_indic and code & 0x7F in (0, 1, 2)):
         return _BINDU
     if char in _VISARGAS or (is_indic and code & 0x7F == 3):

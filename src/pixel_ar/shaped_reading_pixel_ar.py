@@ -8,9 +8,11 @@ visual order; the Bidirectional Algorithm has no inverse in general, so the like
 if that gives the same order.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,6 +36,8 @@ _DANDAS = frozenset("\u0964\u0965")
 _WITH_DANDAS = frozenset(
     ["Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala"]
 )
+# A letter and what follows up to the next strong character, in letters of `bidi_classes`.
+_AFTER_LETTER = re.compile("L[^LRA9]*1[^LRA9]*")
 # A line may mix scripts: those of this share of its cells.
 _SHARE = 0.1
 
@@ -379,17 +383,26 @@ def _best_guess(units: Sequence[str]) -> tuple[list[int], list[str]]:
     classes = bidi_classes("".join(unit[0] for unit in units))
     if not set(classes) & set("RA9"):
         return list(range(len(units))), list(units)
-    # Where both directions give the same picture, the one of most letters.
+    # Where several texts give the same picture, one in the direction of most letters, of these the one with the
+    # fewest turns.
     num_left = classes.count("L")
     bases = (
         (0, 1) if 2 * num_left > num_left + len([letter for letter in classes if letter in "RA"]) else (1, 0)
     )
-    guesses = [_invert(units, classes, base) for base in bases]
-    for base, (order, texts) in zip(bases, guesses, strict=True):
-        levels, found = embedding_levels("".join(text[0] for text in texts))
-        if found == base and [order[i] for i in visual_order(levels)] == list(range(len(units))):
-            return order, texts
-    return guesses[0]
+    ways = [(base, kinds) for base in bases for kinds in (_numbers_after_letters(classes), classes)]
+    found: list[tuple[int, int, list[int], list[str]]] = []
+    for base, kinds in ways:
+        order, texts = _invert(units, kinds, base)
+        levels, its_base = embedding_levels("".join(text[0] for text in texts))
+        if its_base == base and [order[i] for i in visual_order(levels)] == list(range(len(units))):
+            turns = sum(first != second for first, second in pairwise(levels))
+            found.append((bases.index(base), turns, order, texts))
+    return min(found)[2:] if found else _invert(units, classes, bases[0])
+
+
+def _numbers_after_letters(classes: str) -> str:
+    """Take numbers that stand to the right of left-to-right letters for part of their run, as in `PDF 2.0`."""
+    return _AFTER_LETTER.sub(lambda match: match[0].replace("1", "L"), classes)
 
 
 def _invert(units: Sequence[str], classes: str, base: int) -> tuple[list[int], list[str]]:
