@@ -135,6 +135,20 @@ EXCEPTIONS = (
         {"\u06c0": "\u0647\u0654"},
     ),
     Undetermined(
+        ("chr_cased",),
+        "U+13A5 letter v standing alone",
+        "drawn like U+00A1 inverted exclamation mark, which is read; in a word its letters tell",
+        "`alphabet=` with the Cherokee letters",
+        {"\u13a5": "\u00a1"},
+    ),
+    Undetermined(
+        ("iii",),
+        "U+A150 syllable gga",
+        "drawn like U+27D2 element of opening upwards, which is read",
+        "`alphabet=` with the Yi syllables",
+        {"\ua150": "\u27d2"},
+    ),
+    Undetermined(
         ("bod",),
         "U+0F0C tsheg bstar",
         "drawn like U+0F0B tsheg, of which it is the no-break form",
@@ -200,7 +214,10 @@ def articles(path: Path, numbers: tuple[int, ...]) -> list[str]:
 
 
 def read_back(code: str, texts: list[str], fonts: list[Path]) -> tuple[int, int, list[tuple[str, str]]]:
-    """(characters, paragraphs that differ as `EXCEPTIONS` says, pairs of text and reading that differ otherwise)."""
+    """(characters, paragraphs that differ as they may, pairs of text and reading that differ otherwise).
+
+    They may differ as `EXCEPTIONS` says and, with a font, where it draws both texts with the very same pixels.
+    """
     chain = ["unifont-16", *map(str, fonts)]
     settings = {"missing": "hexbox", "unsupported": "shape" if fonts else "cells"}
     drawer = StripRenderer(chain, **settings)
@@ -212,7 +229,8 @@ def read_back(code: str, texts: list[str], fonts: list[Path]) -> tuple[int, int,
         expected = drawer.normalise(text).rstrip(" ")
         count += len(expected)
         found = reader.read(drawer.render_bytes(text)).text
-        if fold(found, code, bool(fonts)) != fold(expected, code, bool(fonts)):
+        is_same = fold(found, code, bool(fonts)) == fold(expected, code, bool(fonts))
+        if not is_same and not (fonts and drawer.render_bytes(found) == drawer.render_bytes(text)):
             wrong.append((expected, found))
         excused += found != expected
     return count, excused - len(wrong), wrong

@@ -78,7 +78,8 @@ class CellParts:
         self.size = sources[0].height // 8
         self._raw: dict[tuple[str, bool], list[tuple[str, str, bytes]]] = {}
         for text, shape, cell, is_mark in self._find():
-            self._raw.setdefault((script_of(text[0]), is_mark), []).append((text, shape, cell))
+            script = _JAMO if "\uac00" <= text <= "\ud7a3" else script_of(text[0])
+            self._raw.setdefault((script, is_mark), []).append((text, shape, cell))
         self._parts: dict[tuple[str, int, bool], tuple[list[_Part], np.ndarray]] = {}
         widths = {len(cell) // self.size for pairs in self._raw.values() for _, _, cell in pairs}
         self.widths = tuple(sorted(width for width in widths if width <= 16))
@@ -94,7 +95,7 @@ class CellParts:
         seen: set[int] = set()
         for atlas in self.atlases:
             for index, code in enumerate(atlas.code_points.tolist()):
-                if code in seen or code >= 0x11000 or 0x2E80 <= code < 0xA640 or 0xAC00 <= code < 0xD7B0:
+                if code in seen or not _takes_marks(code):
                     continue
                 seen.add(code)
                 char = chr(code)
@@ -185,13 +186,24 @@ class CellParts:
 
     def _rarity(self, letters: str) -> float:
         if self.prior is None:
-            return float(sum(map(_is_aspirate, letters)))
+            return float(sum(map(_is_rare, letters)))
         return -sum(self.prior.log_probability(char, "") for char in letters)
 
 
+def _takes_marks(code: int) -> bool:
+    """Tell whether a character may be part of a cell: ideographs and full syllables are not."""
+    if 0xAC00 <= code < 0xD7B0:
+        return (code - 0xAC00) % 28 == 0  # a syllable without a final consonant, before an old one
+    return code < 0x2E80 or 0x3040 <= code < 0x3100 or 0xA640 <= code < 0x11000
+
+
 @cache
-def _is_aspirate(char: str) -> bool:
-    return unicodedata.name(char, "").rpartition(" ")[2] in _ASPIRATES
+def _is_rare(char: str) -> bool:
+    """Tell whether a letter is rarer than one drawn with nearly the same pixels."""
+    is_aspirate = unicodedata.name(char, "").rpartition(" ")[2] in _ASPIRATES
+    return (
+        is_aspirate or 0x1050 <= ord(char) < 0x10A0
+    )  # letters of Mon, Karen, Shan and others beside Burmese ones
 
 
 def _suits(base: str, mark: str) -> bool:

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from functools import cache
 
-from .unicode_data_pixel_ar import CONSONANT, property_table
+from .unicode_data_pixel_ar import CONSONANT, LEFT_VOWEL, property_table
 
 # Ranks. Marks of one rank stay in the order of their code points, but those beside the letter and those below each
 # other (subjoined letters) as they are, since their order can be seen.
@@ -105,6 +105,10 @@ def ordered_places(text: str) -> list[int]:
     return [*places, *range(position, len(text))]
 
 
+def _stands_right(mark: str) -> bool:
+    return unicodedata.category(mark) == "Mc" and property_table("indic")[ord(mark)] != LEFT_VOWEL
+
+
 def _ordered(marks: str, following: str) -> list[str]:
     return [marks[place] for place in _order_of(marks, following)]
 
@@ -115,9 +119,9 @@ def _order_of(marks: str, following: str) -> list[int]:
     if following and unicodedata.combining(marks[-1]) == 9 and marks[-1] != "\u103a":
         count -= following in "\u200c\u200d" or property_table("indic")[ord(following)] == CONSONANT
     order = sorted(range(count), key=lambda place: mark_key(marks[place]))
-    # Marks beside the letter stay as they follow each other: that can be seen.
-    beside = iter([place for place in range(count) if unicodedata.category(marks[place]) == "Mc"])
-    order = [next(beside) if unicodedata.category(marks[place]) == "Mc" else place for place in order]
+    # Marks to the right of the letter stay as they follow each other: that can be seen.
+    beside = iter([place for place in range(count) if _stands_right(marks[place])])
+    order = [next(beside) if _stands_right(marks[place]) else place for place in order]
     return [*order, *range(count, len(marks))]
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -91,9 +92,9 @@ class UnitClasses(GlyphClasses):
                 if len(text) == 1 and not unicodedata.is_normalized("NFC", text):
                     continue
                 cell = source.glyph(source.index(char))
+                if len(text) == 1 and kind == "Mc":
+                    cell = self._beside(char, source) or cell
                 pairs.append((text, cell, char))
-                if len(text) == 1 and unicodedata.category(char) == "Mc":
-                    pairs.append((text, self.shaper._compose(" " + char, False, (source,)) or cell, ""))
         pairs += [(letters, cell, "") for letters, cell in self._trimmed()]
         # Letters before marks and forms: of cells drawn alike, the first is read.
         preferred = set(self.alphabet)
@@ -105,6 +106,13 @@ class UnitClasses(GlyphClasses):
                 pair[0],
             ),
         )
+
+    def _beside(self, char: str, source: Any) -> bytes | None:
+        """Draw a spacing vowel as it stands beside a letter, without the blank columns it has alone."""
+        if property_table("indic")[ord(char)] != LEFT_VOWEL:
+            return self.shaper._compose(char, False, (source,))
+        drawn = self.shaper._compose(" " + char, False, (source,))
+        return drawn[: -len(self.space)] if drawn else None
 
     def _trimmed(self) -> Iterable[tuple[str, bytes]]:
         """Spacing vowels as they stand beside a consonant."""
@@ -127,7 +135,7 @@ class UnitClasses(GlyphClasses):
         """
         known = len(self.units)
         for text, cell, shape in pairs:
-            if not cell or not any(cell):
+            if not cell or (not any(cell) and not self._is_narrow_gap(text, cell)):
                 continue
             index = self.table.get(cell, -1)
             if index < 0 and len(self.units) < _MAX_UNITS:
@@ -141,6 +149,10 @@ class UnitClasses(GlyphClasses):
             if mask and index >= 0 and self.text_of(chr(code)) == text:
                 self.forms[code] = self.forms.get(code, 0) | mask
         return len(self.units) > known
+
+    def _is_narrow_gap(self, text: str, cell: bytes) -> bool:
+        """Tell whether a blank cell is a sign that is no space, such as the Mongolian vowel separator."""
+        return bool(self.space) and not text.isspace() and len(cell) % len(self.space) != 0
 
     def _append(self, text: str, cell: bytes, prior: float) -> int:
         """Make a new class of a cell, and return its number."""
@@ -203,6 +215,10 @@ class UnitClasses(GlyphClasses):
         A mark is never chosen for what may be a character of its own: it would have nothing to stand on.
         """
         texts = [self.text_of(char) for char in chars]
+        for index, text in enumerate(texts):
+            if index and len(text) == 1 and unicodedata.category(text) in ("Mn", "Me"):
+                # A mark after something else and with nothing below it stands on a space.
+                texts[index] = " " + text
         if not any(ord(char) in self.twins for char in chars):
             return texts
         counts = Counter(script_of(text[0]) for text in texts if text[0].isalpha() and ord(text[0]) > 0x7F)
@@ -436,14 +452,16 @@ def unit_pairs(shaper: TextShaper, texts: Iterable[str]) -> list[tuple[str, byte
         shaper: Of the renderer.
         texts: Normalised texts; those that cannot be drawn are passed over.
     """
-    pairs: dict[bytes, str] = {}
+    counts: dict[bytes, Counter[str]] = {}
     for text in texts:
         try:
             units = shaper.units(text)
         except NeedsFontError:
             continue
         for unit in units:
-            pairs.setdefault(unit.cell, text[unit.start : unit.stop])
+            counts.setdefault(unit.cell, Counter())[text[unit.start : unit.stop]] += 1
+    # Of units drawn alike, the most frequent one.
+    pairs = {cell: texts.most_common(1)[0][0] for cell, texts in counts.items()}
     return [(text, cell, "") for cell, text in pairs.items()]
 
 

@@ -42,6 +42,8 @@ _CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _IGNORABLE = re.compile(
     f"[\u034f\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f{_CONTROLS}\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
 )
+# Without a font, one form of a character is as good as another.
+_SELECTOR = re.compile("[\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]")
 _JOINER = re.compile("[\u200c\u200d]+")
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _MARK_AFTER_SPACE = re.compile(" [^ -\u02ff]")
@@ -217,6 +219,8 @@ class TextShaper:
         meaning for the characters around them stay.
         """
         text = self.policy.normalise(text, keep_joiners=True)
+        if not self.has_fonts:
+            text = _SELECTOR.sub("", text)
         bare = _CONTROL.sub("", text)
         if bare != text and not re.search("[RA9]", bidi_classes(bare)):
             text = bare
