@@ -149,6 +149,14 @@ EXCEPTIONS = (
         {"\ua150": "\u27d2"},
     ),
     Undetermined(
+        ("mya", "pan"),
+        "U+1018 U+1030, bha with uu; U+0A20 U+0A42, ttha with uu",
+        "laid over each other, they give the cell of U+1010 U+1030 and of U+0A28 U+0A42, which are more frequent",
+        "`alphabet=`, `prior=` or a font in the chain",
+        {"\u1018\u1030": "\u1010\u1030", "\u0a20\u0a42": "\u0a28\u0a42"},
+        with_fonts=False,
+    ),
+    Undetermined(
         ("bod",),
         "U+0F0C tsheg bstar",
         "drawn like U+0F0B tsheg, of which it is the no-break form",
@@ -180,7 +188,8 @@ def fold(text: str, code: str, has_fonts: bool = False) -> str:
     """A text as far as pixels tell it in this language."""
     for each in EXCEPTIONS:
         if (not each.languages or code in each.languages) and (each.with_fonts or not has_fonts):
-            text = text.translate(str.maketrans(each.folds))
+            for seen, read in each.folds.items():
+                text = text.replace(seen, read)
             if not each.folds:
                 text = "".join(
                     char

@@ -54,12 +54,12 @@ class Explanation:
 
     Attributes:
         text: Letter and marks, in normal form.
-        shape: The character of the atlas that drew the letter, a presentation form perhaps.
+        shapes: The characters of the atlas that may have drawn the letter, presentation forms among them.
         num_marks: How many marks there are.
     """
 
     text: str
-    shape: str
+    shapes: str
     num_marks: int
 
 
@@ -101,7 +101,7 @@ class CellParts:
                 char = chr(code)
                 kind = unicodedata.category(char)
                 is_end = GRAPHEME_CLASSES[grapheme[code] & 127] in ("V", "T")
-                if kind[0] in "LMNS":
+                if kind[0] in "LMN" or char in "\u25cc#*":
                     is_mark = kind in ("Mn", "Me") or char in SURROUNDING or is_end
                     yield forms.get(char, char), char, atlas.glyph(index), is_mark
 
@@ -136,15 +136,15 @@ class CellParts:
         for script in scripts:
             bases = self._inside(script, width, False, data)
             own = self._inside(script, width, True, data) if bases else []
-            found = [way for base in bases for way in self._cover(base, own, wanted, width)]
+            found = self._ways(bases, own, wanted, width)
             if bases and not found and script != _ANY_SCRIPT:
-                marks = own + self._inside(_ANY_SCRIPT, width, True, data)
-                found = [way for base in bases for way in self._cover(base, marks, wanted, width)]
+                found = self._ways(bases, own + self._inside(_ANY_SCRIPT, width, True, data), wanted, width)
             if found:
                 _, base, added = min(found, key=lambda way: way[0])
+                shapes = {way[1].shape for way in found if (way[1].text, way[2]) == (base.text, added)}
                 ordered = "".join(sorted((mark.text for mark in added), key=reading_key))
                 text = unicodedata.normalize("NFC", base.text + ordered)
-                return Explanation(text, base.shape, len(added))
+                return Explanation(text, "".join(sorted(shapes)), len(added))
         return None
 
     def _inside(self, script: str, width: int, is_mark: bool, data: np.ndarray) -> list[_Part]:
@@ -154,10 +154,20 @@ class CellParts:
             return []
         return [parts[index] for index in np.flatnonzero(~(bits & ~data).any(axis=1)).tolist()]
 
+    def _ways(
+        self, bases: list[_Part], marks: list[_Part], wanted: int, width: int
+    ) -> list[tuple[tuple, _Part, tuple[_Part, ...]]]:
+        """All ways to make the cell: (cost, letter, marks)."""
+        together = 0
+        for mark in marks:
+            together |= mark.bits
+        enough = [base for base in bases if base.bits | together == wanted]
+        return [way for base in enough for way in self._cover(base, marks, wanted, width)]
+
     def _cover(
         self, base: _Part, marks: list[_Part], wanted: int, width: int
     ) -> list[tuple[tuple, _Part, tuple[_Part, ...]]]:
-        """All ways to make the cell of a letter and up to four marks: (cost, letter, marks)."""
+        """The ways that begin with one letter, with up to four marks."""
         found: list[tuple[tuple, _Part, tuple[_Part, ...]]] = []
         todo: list[tuple[int, tuple[_Part, ...]]] = [(wanted & ~base.bits, ())]
         tries = 0
@@ -201,9 +211,12 @@ def _takes_marks(code: int) -> bool:
 def _is_rare(char: str) -> bool:
     """Tell whether a letter is rarer than one drawn with nearly the same pixels."""
     is_aspirate = unicodedata.name(char, "").rpartition(" ")[2] in _ASPIRATES
-    return (
-        is_aspirate or 0x1050 <= ord(char) < 0x10A0
-    )  # letters of Mon, Karen, Shan and others beside Burmese ones
+    if 0x591 <= ord(char) < 0x5B0 or char == "\u05bd":  # accents, beside the points
+        return True
+    # Letters of Mon, Karen, Shan and others beside the Burmese ones; what was encoded late, but for Burmese medials.
+    is_other = 0x1050 <= ord(char) < 0x10A0
+    is_late = unicodedata.ucd_3_2_0.category(char) == "Cn" and not 0x103A <= ord(char) <= 0x103F
+    return is_aspirate or is_other or is_late
 
 
 def _suits(base: str, mark: str) -> bool:

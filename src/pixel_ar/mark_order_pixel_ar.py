@@ -23,7 +23,14 @@ _TONES = frozenset(
 )
 _BINDUS = frozenset("\u0a70\u0a71\u0f7e\u1036\u17c6\u0e4c\u0e4e\u0ecc")
 _VISARGAS = frozenset("\u0f7f\u1038\u17c7\u17c8")
-_RANGES = ((0x7A6, 0x7B1), (0x900, 0xF00), (0xF18, 0xFC7), (0x102B, 0x10A0), (0x17B6, 0x17DE))
+# One range a script: marks of different scripts on one letter are left to normalisation.
+_RANGES = (
+    (0x7A6, 0x7B1),
+    *((first, first + 0x80) for first in range(0x900, 0xF00, 0x80)),
+    (0xF18, 0xFC7),
+    (0x102B, 0x10A0),
+    (0x17B6, 0x17DE),
+)
 
 
 @cache
@@ -61,8 +68,10 @@ def mark_key(char: str) -> tuple[int, int, int]:
     rank = mark_rank(char)
     if rank is None:
         return _ACCENT, unicodedata.combining(char), ord(char)
-    is_visible = rank in (_SPACING_VOWEL, _VISARGA) or 0xF8D <= ord(char) <= 0xFBC
-    return rank, unicodedata.combining(char), 0 if is_visible else ord(char)
+    if rank in (_SPACING_VOWEL, _VISARGA) or 0xF8D <= ord(char) <= 0xFBC:
+        # Their order can be seen, but not that of one on the left and one on the right.
+        return rank, unicodedata.combining(char), int(_stands_right(char))
+    return rank, unicodedata.combining(char), ord(char)
 
 
 def reading_key(char: str) -> tuple[int, int, int]:
@@ -75,14 +84,11 @@ def reading_key(char: str) -> tuple[int, int, int]:
 
 @cache
 def _runs() -> "re.Pattern[str]":
-    """Two or more sorted marks in a row."""
-    ranked = [
-        chr(code)
-        for first, last in _RANGES
-        for code in range(first, last)
-        if mark_rank(chr(code)) is not None
+    """Two or more sorted marks of one script in a row."""
+    scripts = [
+        "".join(char for char in map(chr, range(*span)) if mark_rank(char) is not None) for span in _RANGES
     ]
-    return re.compile(f"[{''.join(ranked)}]{{2,}}")
+    return re.compile("|".join(f"[{marks}]{{2,}}" for marks in scripts if marks))
 
 
 def order_marks(text: str) -> str:

@@ -282,11 +282,11 @@ class StripReader:
     ) -> ReadResult:
         """Put units into logical order; their characters share place and confidence."""
         text, origins = logical_text(units)
-        if not self._settings["alphabet"]:
-            text = likelier_letters(text, self._draw, self._prior)
         classes = self._reader.classes
         assert isinstance(classes, UnitClasses)
         text, origins = restore_joiners(text, origins, classes.masks_of(reading.text))
+        if not self._settings["alphabet"]:
+            text = likelier_letters(text, self._draw, self._prior)
         text = self._reader.classes.resolve_scripts(text)
         starts = reading.starts[origins]
         stop = reading.stops[max(origins)] if origins else 0

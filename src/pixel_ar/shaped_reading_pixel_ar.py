@@ -12,7 +12,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -127,14 +129,14 @@ class UnitClasses(GlyphClasses):
         """Add units; of cells drawn alike, the first stays.
 
         Args:
-            pairs: Characters and packed columns of each unit, and the form of its letter or "".
+            pairs: Characters and packed columns of each unit, and the forms that its letter may have or "".
             prior: Nats that a unit costs before any pixel is seen.
 
         Returns:
             Whether there was a new one.
         """
         known = len(self.units)
-        for text, cell, shape in pairs:
+        for text, cell, shapes in pairs:
             if not cell or (not any(cell) and not self._is_narrow_gap(text, cell)):
                 continue
             index = self.table.get(cell, -1)
@@ -145,7 +147,7 @@ class UnitClasses(GlyphClasses):
                 if text not in alike and text != self.text_of(self.chars[index]):
                     alike.append(text)
             code = int(self.codes[index])
-            mask = form_mask(shape) if shape else 0
+            mask = reduce(or_, map(form_mask, shapes), 0)
             if mask and index >= 0 and self.text_of(chr(code)) == text:
                 self.forms[code] = self.forms.get(code, 0) | mask
         return len(self.units) > known
@@ -226,7 +228,9 @@ class UnitClasses(GlyphClasses):
         if not script:
             return texts
         for index, char in enumerate(chars):
-            if script_of(texts[index][0]) != script:
+            neighbours = chars[max(index - 1, 0) : index] + chars[index + 1 : index + 2]
+            is_latin = char.isascii() and char.isalnum() and any(_is_latin(other) for other in neighbours)
+            if script_of(texts[index][0]) != script and not is_latin:
                 is_mark = unicodedata.category(texts[index][0])[0] == "M"
                 alike = [text for text in self.twins.get(ord(char), []) if _belongs_to(text, script, is_mark)]
                 texts[index] = alike[0] if alike else texts[index]
@@ -319,7 +323,7 @@ class UnitClasses(GlyphClasses):
             return False
         del self._unexplained[cell]
         prior = _UNIT_PRIOR + _MARK_PRIOR * found.num_marks
-        return self.add([(found.text, cell, found.shape)], prior)
+        return self.add([(found.text, cell, found.shapes)], prior)
 
 
 def _belongs_to(text: str, script: str, is_mark: bool) -> bool:
@@ -327,6 +331,10 @@ def _belongs_to(text: str, script: str, is_mark: bool) -> bool:
     if (unicodedata.category(text[0])[0] == "M") != is_mark:
         return False
     return script_of(text[0]) == script or (text in _DANDAS and script in _WITH_DANDAS)
+
+
+def _is_latin(char: str) -> bool:
+    return char.isascii() and char.isalpha()
 
 
 def _are_alike(first: str, other: str) -> bool:
