@@ -21,7 +21,12 @@ from .rendering_pixel_ar import GlyphAtlas
 # Classes with at most this prior are frequent: a reader looks for them more closely.
 FREQUENT = 3.0
 _WORD = re.compile(r"[^\W_]+")
-_SCRIPTS = {"Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"), "Cyrillic": re.compile("[\u0400-\u052f]")}
+_SCRIPTS = {
+    "Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
+    "Cyrillic": re.compile("[\u0400-\u052f]"),
+    "Armenian": re.compile("[\u0530-\u058f]"),
+    "Cherokee": re.compile("[\u13a0-\u13ff\uab70-\uabbf]"),
+}
 
 
 class GlyphClasses:
@@ -48,7 +53,7 @@ class GlyphClasses:
         for atlas in reversed(atlases):
             drawable = np.flatnonzero(drawable_mask(atlas.code_points)).tolist()
             if not isinstance(atlas, GlyphAtlas):  # a font, which draws on demand
-                codes = atlas.code_points[drawable].tolist()
+                codes = [code for code in atlas.code_points[drawable].tolist() if chr(code).isprintable()]
                 glyphs.update((code, atlas.glyph(code)) for code in codes)
                 continue
             raw, size = atlas.columns.tobytes(), self.height // 8

@@ -20,9 +20,10 @@ import numpy as np
 from .character_prior_pixel_ar import CharacterPrior
 from .glyph_classes_pixel_ar import glyph_classes
 from .hexbox_pixel_ar import find_hex_boxes
+from .joined_reading_pixel_ar import likelier_letters, restore_joiners
 from .noisy_reading_pixel_ar import ExactRun, NoisyReader, Reading, parse_exactly
 from .rendering_pixel_ar import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer, cell_width, load_atlases
-from .shaped_reading_pixel_ar import UnitClasses, as_persian, logical_text, unit_pairs
+from .shaped_reading_pixel_ar import UnitClasses, logical_text, unit_pairs
 from .shaping_pixel_ar import needs_shaping
 
 # Where a parse is stuck, the unit it does not know may begin some units earlier.
@@ -108,7 +109,7 @@ class StripReader:
     def _reader(self) -> NoisyReader:
         shaper = self._renderer.shaper if self._renderer is not None else None
         if shaper is not None and self._units is None:
-            self._units = UnitClasses(self._atlases, self._settings["alphabet"], shaper)
+            self._units = UnitClasses(self._atlases, self._settings["alphabet"], shaper, self._prior)
         classes = self._units or glyph_classes(self._atlases, self._settings["alphabet"])
         # Units are added as they are met.
         if self._noisy is None or self._noisy.num_classes != len(classes.codes):
@@ -281,9 +282,11 @@ class StripReader:
     ) -> ReadResult:
         """Put units into logical order; their characters share place and confidence."""
         text, origins = logical_text(units)
-        if as_persian(text) != text and not self._settings["alphabet"]:
-            words = zip(text.split(" "), as_persian(text).split(" "), strict=True)
-            text = " ".join(other if self._draw(other) == self._draw(word) else word for word, other in words)
+        classes = self._reader.classes
+        assert isinstance(classes, UnitClasses)
+        text, origins = restore_joiners(text, origins, classes.masks_of(reading.text))
+        if not self._settings["alphabet"]:
+            text = likelier_letters(text, self._draw, self._prior)
         text = self._reader.classes.resolve_scripts(text)
         starts = reading.starts[origins]
         stop = reading.stops[max(origins)] if origins else 0
@@ -346,11 +349,21 @@ class StripReader:
         # At the start of a strip a text may begin at any column.
         for start in range(min(blank, classes.space_width - 1) + 1 if is_first else 1):
             run = parse_exactly(classes, padded, start, stop)
+            if self._take_apart(padded, run, stop):
+                run = parse_exactly(classes, padded, start, stop)
             while run.bounds[-1] < stop and self._find_units(padded, run):
                 run = parse_exactly(classes, padded, start, stop)
             if run.bounds[-1] == stop or (is_last and run.bounds[-1] > stop):
                 return self._reader.exact_reading(run)
         return None
+
+    def _take_apart(self, data: bytes, run: ExactRun, stop: int) -> bool:
+        """Look for letters with marks in a line that is shaped or does not parse; return whether there is a new one."""
+        classes = self._reader.classes
+        if not isinstance(classes, UnitClasses):
+            return False
+        is_plain = run.bounds[-1] >= stop and not classes.has_units(run.classes)
+        return not is_plain and classes.prepare(data, run.bounds[0], stop)
 
     def _find_units(self, data: bytes, run: ExactRun) -> bool:
         """Look for units not known yet where an exact parse got stuck; return whether there is a new one."""
@@ -360,10 +373,8 @@ class StripReader:
         if classes.add_drawn():
             return True
         texts = [classes.text_of(classes.chars[index]) for index in run.classes[-32:]]
-        blocks = [ord(text[0]) >> 7 for text in texts if ord(text[0]) > 0x7F]
-        block = max(set(blocks), key=blocks.count) if blocks else 0
         # Narrow units may have led it astray before.
-        return any(classes.explain(data, bound, block) for bound in run.bounds[: -_REACH_BACK - 1 : -1])
+        return classes.explain(data, run.bounds[: -_REACH_BACK - 1 : -1], texts)
 
     def _unreadable(self, data: bytes, reading: Reading) -> float:
         """Return the share of the columns with ink that lie in no exactly drawn glyph."""

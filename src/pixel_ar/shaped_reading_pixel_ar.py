@@ -8,28 +8,41 @@ visual order; the Bidirectional Algorithm has no inverse in general, so the like
 if that gives the same order.
 """
 
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import pairwise
+from operator import or_
+from typing import Any
 
 import numpy as np
 
 from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
+from .cell_reading_pixel_ar import CellParts, script_of
 from .glyph_classes_pixel_ar import GlyphClasses
-from .joining_pixel_ar import letters_of_forms
+from .joined_reading_pixel_ar import Prior, form_mask
+from .joining_pixel_ar import joining_types, letters_of_forms
+from .mark_order_pixel_ar import ordered_places
 from .shaped_fonts_pixel_ar import ShapedFont
-from .shaping_pixel_ar import SURROUNDING, NeedsFontError, TextShaper, needs_shaping
+from .shaping_pixel_ar import NeedsFontError, TextShaper, needs_shaping
 from .unicode_data_pixel_ar import LEFT_VOWEL, mirror_map, property_table
 
 # Units stand in a reading as characters of the private planes 15 and 16.
 _FIRST_UNIT = 0xF0000
 _MAX_UNITS = 0x20000
-_UNIT_PRIOR = 6.0
-_MAX_MARKS = 3
-# Pe, che, zhe, gaf, tteh, ddal, rreh, noon ghunna, heh goal and doachashmee, yeh barree; Persian digits.
-_ONLY_PERSIAN = frozenset("\u067e\u0686\u0698\u06af\u0679\u0688\u0691\u06ba\u06c1\u06be\u06d2") | frozenset(
-    map(chr, range(0x6F0, 0x6FA))
+# Nats for a unit; more for scripts of the upper planes and for marks with nothing below them, and for each mark of a
+# cell that was taken apart, so that two plain letters are likelier than a wide one with two marks.
+_UNIT_PRIOR, _RARE_PRIOR, _MARK_PRIOR = 6.0, 12.0, 5.0
+_DANDAS = frozenset("\u0964\u0965")
+_WITH_DANDAS = frozenset(
+    ["Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala"]
 )
-_PERSIAN_TWINS = {0x643: 0x6A9, 0x649: 0x6CC, 0x64A: 0x6CC}
+# A letter and what follows up to the next strong character, in letters of `bidi_classes`.
+_AFTER_LETTER = re.compile("L[^LRA9]*1[^LRA9]*")
+# A line may mix scripts: those of this share of its cells.
+_SHARE = 0.1
 
 
 class UnitClasses(GlyphClasses):
@@ -39,22 +52,31 @@ class UnitClasses(GlyphClasses):
         atlases: The chain.
         alphabet: Characters to prefer.
         shaper: Draws the units.
+        prior: Tells which of several letters is the likeliest, where a cell leaves that open.
 
     Attributes:
         units: Characters of each unit, in the order of their private code points.
-        twins: Private code point -> other characters drawn alike.
+        twins: Code point -> other characters drawn alike.
+        forms: Private code point -> the forms of a joined letter that its cell may be; see [`form_mask`].
     """
 
-    def __init__(self, atlases: Sequence, alphabet: str, shaper: TextShaper) -> None:
+    def __init__(
+        self, atlases: Sequence, alphabet: str, shaper: TextShaper, prior: Prior | None = None
+    ) -> None:
         super().__init__(atlases, alphabet)
         self.shaper = shaper
         self.units: list[str] = []
         self.twins: dict[int, list[str]] = {}
-        self._num_drawn = 0
-        self._parts: dict[int, tuple[list[str], np.ndarray]] = {}
+        self.forms: dict[int, int] = {}
+        self._num_drawn, self._num_glyphs = 0, len(self.cells)
+        self._parts = CellParts(shaper.sources, alphabet, prior)
+        self._unexplained: dict[bytes, set[str]] = {}
+        self._same: dict[int, str] = {}
+        # Arrays with room to grow; the public ones are views of what is filled.
+        self._room = {name: getattr(self, name) for name in ("codes", "widths", "priors")}
         self.add(self._single_units())
 
-    def _single_units(self) -> list[tuple[str, bytes]]:
+    def _single_units(self) -> list[tuple[str, bytes, str]]:
         """Every character that is shaped, drawn alone, and the presentation forms of joined letters."""
         pairs = []
         forms = letters_of_forms()
@@ -72,10 +94,10 @@ class UnitClasses(GlyphClasses):
                 if len(text) == 1 and not unicodedata.is_normalized("NFC", text):
                     continue
                 cell = source.glyph(source.index(char))
-                pairs.append((text, cell))
-                if len(text) == 1 and unicodedata.category(char) == "Mc":
-                    pairs.append((text, self.shaper._compose(" " + char, False, (source,)) or cell))
-        pairs += [(letters, cell) for letters, cell in self._trimmed()]
+                if len(text) == 1 and kind == "Mc":
+                    cell = self._beside(char, source) or cell
+                pairs.append((text, cell, char))
+        pairs += [(letters, cell, "") for letters, cell in self._trimmed()]
         # Letters before marks and forms: of cells drawn alike, the first is read.
         preferred = set(self.alphabet)
         return sorted(
@@ -87,6 +109,13 @@ class UnitClasses(GlyphClasses):
             ),
         )
 
+    def _beside(self, char: str, source: Any) -> bytes | None:
+        """Draw a spacing vowel as it stands beside a letter, without the blank columns it has alone."""
+        if property_table("indic")[ord(char)] != LEFT_VOWEL:
+            return self.shaper._compose(char, False, (source,))
+        drawn = self.shaper._compose(" " + char, False, (source,))
+        return drawn[: -len(self.space)] if drawn else None
+
     def _trimmed(self) -> Iterable[tuple[str, bytes]]:
         """Spacing vowels as they stand beside a consonant."""
         kinds = property_table("indic")
@@ -96,38 +125,75 @@ class UnitClasses(GlyphClasses):
                 if cell is not None:
                     yield chr(code), cell
 
-    def add(self, pairs: Iterable[tuple[str, bytes]]) -> bool:
+    def add(self, pairs: Iterable[tuple[str, bytes, str]], prior: float = _UNIT_PRIOR) -> bool:
         """Add units; of cells drawn alike, the first stays.
 
         Args:
-            pairs: Characters and packed columns of each unit.
+            pairs: Characters and packed columns of each unit, and the forms that its letter may have or "".
+            prior: Nats that a unit costs before any pixel is seen.
 
         Returns:
             Whether there was a new one.
         """
-        codes, known = self.codes.tolist(), len(self.units)
-        for text, cell in pairs:
-            is_new = cell and any(cell) and cell not in self.table
-            if cell in self.table:
-                self.twins.setdefault(int(codes[self.table[cell]]), []).append(text)
-            if is_new and len(self.units) < _MAX_UNITS:
-                code = _FIRST_UNIT + len(self.units)
-                self.table[cell] = len(codes)
-                self.members[code] = len(codes)
-                codes.append(code)
-                self.units.append(text)
-        if len(self.units) == known:
-            return False
-        self.cells = list(self.table)
-        self.codes = np.array(codes, np.uint32)
-        self.chars = [*self.chars, *map(chr, codes[len(self.chars) :])]
-        self.widths = np.array([len(cell) for cell in self.cells], np.int32) // (self.height // 8)
-        added = np.full(len(codes) - len(self.priors), _UNIT_PRIOR, np.float32)
-        self.priors = np.concatenate([self.priors, added])
-        self.prior_list = self.priors.tolist()
-        for name in ("byte_lengths", "prefixes", "uniform_keys", "common", "_twins"):
-            self.__dict__.pop(name, None)
-        return True
+        known = len(self.units)
+        for text, cell, shapes in pairs:
+            if not cell or (not any(cell) and not self._is_narrow_gap(text, cell)):
+                continue
+            index = self.table.get(cell, -1)
+            if index < 0 and len(self.units) < _MAX_UNITS:
+                index = self._append(text, cell, prior)
+            elif index >= 0:
+                alike = self.twins.setdefault(int(self.codes[index]), [])
+                if text not in alike and text != self.text_of(self.chars[index]):
+                    alike.append(text)
+            code = int(self.codes[index])
+            mask = reduce(or_, map(form_mask, shapes), 0)
+            if mask and index >= 0 and self.text_of(chr(code)) == text:
+                self.forms[code] = self.forms.get(code, 0) | mask
+        return len(self.units) > known
+
+    def _is_narrow_gap(self, text: str, cell: bytes) -> bool:
+        """Tell whether a blank cell is a sign that is no space, such as the Mongolian vowel separator."""
+        return bool(self.space) and not text.isspace() and len(cell) % len(self.space) != 0
+
+    def _append(self, text: str, cell: bytes, prior: float) -> int:
+        """Make a new class of a cell, and return its number."""
+        index, code = len(self.cells), _FIRST_UNIT + len(self.units)
+        lone_mark = unicodedata.category(text[0])[0] == "M" and unicodedata.category(text[0]) != "Mc"
+        if lone_mark or ord(text[0]) >= 0x10000:
+            prior += _RARE_PRIOR - _UNIT_PRIOR
+        width = len(cell) // (self.height // 8)
+        for name, value in (("codes", code), ("widths", width), ("priors", prior)):
+            room = self._room[name]
+            if index >= len(room):
+                room = self._room[name] = np.concatenate([room, np.zeros(1024 + len(room) // 4, room.dtype)])
+            room[index] = value
+            setattr(self, name, room[: index + 1])
+        self.units.append(text)
+        self.cells.append(cell)
+        self.chars.append(chr(code))
+        self.prior_list.append(float(prior))
+        self.table[cell] = self.members[code] = index
+        self._index(cell, index)
+        return index
+
+    def _index(self, cell: bytes, index: int) -> None:
+        """Keep what is derived from the cells up to date, rather than derive it anew."""
+        known = self.__dict__
+        lengths = known.get("byte_lengths", ())
+        if len(cell) not in lengths:
+            known.pop("byte_lengths", None)
+            known.pop("uniform_keys", None)
+            if not lengths or len(cell) < lengths[0]:
+                known.pop("prefixes", None)
+        if "prefixes" in known:
+            shortest = self.byte_lengths[0]
+            exact, longer = self.prefixes.get(cell[:shortest], (-1, ()))
+            if len(cell) > shortest:
+                longer = tuple(sorted({*longer, len(cell)}))
+            self.prefixes[cell[:shortest]] = (index if len(cell) == shortest else exact, longer)
+        for name in ("uniform_keys", "common"):
+            known.pop(name, None)
 
     def add_drawn(self) -> bool:
         """Add what the shaper has drawn since; return whether there was a new unit."""
@@ -138,7 +204,7 @@ class UnitClasses(GlyphClasses):
             (texts if isinstance(texts, str) else texts[0], cell) for (texts, _, _), (cell, _, _) in drawn
         ]
         self._num_drawn = len(drawn)
-        return self.add((text, cell) for text, cell in pairs if needs_shaping(text))
+        return self.add((text, cell, "") for text, cell in pairs if needs_shaping(text))
 
     def text_of(self, char: str) -> str:
         """Return the characters that a character of a reading stands for."""
@@ -146,127 +212,137 @@ class UnitClasses(GlyphClasses):
         return self.units[number] if 0 <= number < len(self.units) else char
 
     def texts_of(self, chars: str) -> list[str]:
-        """Return what the characters of a reading stand for; of those drawn alike, one of the line's script."""
+        """Return what the characters of a reading stand for; of those drawn alike, one of the line's script.
+
+        A mark is never chosen for what may be a character of its own: it would have nothing to stand on.
+        """
         texts = [self.text_of(char) for char in chars]
-        blocks = [ord(text[0]) >> 7 for text in texts if ord(text[0]) > 0x7F]
-        if not blocks or not any(ord(char) in self.twins for char in chars):
+        for index, text in enumerate(texts):
+            if index and len(text) == 1 and unicodedata.category(text) in ("Mn", "Me"):
+                # A mark after something else and with nothing below it stands on a space.
+                texts[index] = " " + text
+        if not any(ord(char) in self.twins for char in chars):
             return texts
-        block = max(set(blocks), key=blocks.count)
+        counts = Counter(script_of(text[0]) for text in texts if text[0].isalpha() and ord(text[0]) > 0x7F)
+        script = counts.most_common(1)[0][0] if counts else ""
+        if not script:
+            return texts
         for index, char in enumerate(chars):
-            if ord(texts[index][0]) >> 7 != block:
-                alike = [text for text in self.twins.get(ord(char), []) if _belongs_to(text, block)]
+            neighbours = chars[max(index - 1, 0) : index] + chars[index + 1 : index + 2]
+            is_latin = char.isascii() and char.isalnum() and any(_is_latin(other) for other in neighbours)
+            if script_of(texts[index][0]) != script and not is_latin:
+                is_mark = unicodedata.category(texts[index][0])[0] == "M"
+                alike = [text for text in self.twins.get(ord(char), []) if _belongs_to(text, script, is_mark)]
                 texts[index] = alike[0] if alike else texts[index]
         return texts
 
+    def has_units(self, indices: Iterable[int]) -> bool:
+        """Tell whether some of the classes of a reading are units."""
+        return any(index >= self._num_glyphs for index in indices)
+
+    def masks_of(self, chars: str) -> list[int]:
+        """Return for each character of a reading the forms of a joined letter that it may be; see [`form_mask`]."""
+        return [self.forms.get(ord(char), 0) for char in chars]
+
+    def canonical(self, text: str) -> str:
+        """As of all classes; of shaped characters drawn alike, the one that is read for them."""
+        if not self._same:
+            for code, alike in self.twins.items():
+                first = self.text_of(chr(code))
+                same = [other for other in alike if _are_alike(first, other)]
+                self._same.update((ord(other), first) for other in same)
+        return super().canonical(text).translate(self._same)
+
     # ---- cells never seen before ----
 
-    def explain(self, data: bytes, start: int, block: int = 0) -> bool:
-        """Take the cell that begins at a column apart into a base and marks, and add it.
+    def prepare(self, data: bytes, start: int, stop: int) -> bool:
+        """Take apart the cells of a line that are not known yet, and add them.
 
         Args:
             data: Packed columns.
-            start: A column.
-            block: Number of the 128 characters that are the likeliest.
+            start: Column of the first cell. The others begin at multiples of the narrowest cell's width from there.
+            stop: Where the line ends.
+
+        Returns:
+            Whether a new unit was found.
+        """
+        size, widths = self.height // 8, self._parts.widths
+        if not widths:
+            return False
+        cells = dict.fromkeys(
+            data[column * size : (column + width) * size]
+            for column in range(start, stop, widths[0])
+            for width in widths
+        )
+        scripts = self._scripts_of(cells)
+        found = [cell for cell in cells if self._explain(cell, scripts)]
+        return len(found) > 0
+
+    def _scripts_of(self, cells: Iterable[bytes]) -> list[str]:
+        """The scripts that have some share of known cells, the most frequent first; all if there is none."""
+        counts: Counter[str] = Counter()
+        for cell in cells:
+            index = self.table.get(cell, -1)
+            if index >= 0:
+                char = self.text_of(self.chars[index])[0]
+                if ord(char) > 0x7F and unicodedata.category(char)[0] == "L":
+                    counts[script_of(char)] += 1
+        least = _SHARE * counts.total()
+        return [script for script, count in counts.most_common() if count >= least] or self._parts.scripts
+
+    def explain(self, data: bytes, starts: Sequence[int], texts: Sequence[str]) -> bool:
+        """Take one of the cells apart that begin at some columns, and add it.
+
+        Args:
+            data: Packed columns.
+            starts: Columns, the likeliest first.
+            texts: What was read just before, to tell the script.
 
         Returns:
             Whether a new unit was found.
         """
         size = self.height // 8
-        for width in (8, 16):
-            cell = data[start * size : (start + width) * size]
-            if len(cell) == width * size and cell not in self.table:
-                text = self._take_apart(cell, width, block)
-                if text is not None and self.add([(text, cell)]):
-                    return True
+        counts = Counter(script_of(text[0]) for text in texts if ord(text[0]) > 0x7F)
+        scripts = [script for script, _ in counts.most_common(1)]
+        for tried in (scripts, self._parts.scripts):
+            for start in starts:
+                for width in self._parts.widths:
+                    cell = data[start * size : (start + width) * size]
+                    if len(cell) == width * size and self._explain(cell, tried):
+                        return True
         return False
 
-    def _take_apart(self, cell: bytes, width: int, block: int) -> str | None:
-        bases, base_bits = self._candidates(width, False)
-        marks, mark_bits = self._candidates(width, True)
-        wanted = np.frombuffer(cell, np.uint8)
-        inside = np.flatnonzero(~(mark_bits & ~wanted).any(axis=1))
-        found = np.flatnonzero(~(base_bits & ~wanted).any(axis=1))
-        # The base with most ink first: a small one with many marks explains almost anything.
-        ink = np.unpackbits(base_bits[found], axis=1).sum(axis=1)
-        foreign = np.array([ord(bases[index][0]) >> 7 != block for index in found.tolist()], bool)
-        for index in found[np.lexsort((-ink.astype(int), foreign))].tolist():
-            chosen = self._cover(wanted, base_bits[index], inside.tolist(), mark_bits, bases[index], marks)
-            if chosen is not None:
-                return chosen
-        return None
-
-    def _cover(
-        self,
-        wanted: np.ndarray,
-        base: np.ndarray,
-        inside: list[int],
-        bits: np.ndarray,
-        text: str,
-        marks: list[str],
-    ) -> str | None:
-        """Find up to three marks of the base's script that together with it give the cell."""
-        block = ord(text[0]) >> 8
-        nearby = [i for i in inside if ord(marks[i]) >> 8 == block or 0x300 <= ord(marks[i]) < 0x370]
-        nearby.sort(key=lambda i: ord(marks[i]) >> 7 != ord(text[0]) >> 7)
-        layers: list[tuple[np.ndarray, str]] = [(base, "")]
-        for _ in range(_MAX_MARKS):
-            following = []
-            for drawn, added in layers:
-                for i in nearby:
-                    if marks[i] in added or not (bits[i] & ~drawn).any():
-                        continue
-                    union = drawn | bits[i]
-                    if (union == wanted).all():
-                        ordered = "".join(sorted(added + marks[i], key=_typing_order))
-                        return unicodedata.normalize("NFC", text + ordered)
-                    following.append((union, added + marks[i]))
-            layers = following[:256]
-        return None
-
-    def _candidates(self, width: int, is_mark: bool) -> tuple[list[str], np.ndarray]:
-        """Characters drawn in cells of this width, and their bits uint8 `[n, width * height // 8]`."""
-        key = width * 2 + is_mark
-        if key not in self._parts:
-            texts, rows = [], []
-            size = self.height // 8
-            pairs = list(self._parts_of(is_mark))
-            for text, cell in pairs:
-                if len(cell) > width * size:
-                    continue
-                before = (width - len(cell) // size) // 2 * size
-                rows.append((bytes(before) + cell).ljust(width * size, b"\0"))
-                texts.append(text)
-            bits = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), width * size)
-            self._parts[key] = (texts, bits)
-        return self._parts[key]
-
-    def _parts_of(self, is_mark: bool) -> Iterable[tuple[str, bytes]]:
-        forms = letters_of_forms()
-        seen: set[int] = set()
-        for source in self.shaper.sources:
-            for code in source.code_points.tolist():
-                if code in seen or code >= 0x11000 or 0x2E80 <= code < 0xA640 or 0xAC00 <= code < 0xD7B0:
-                    continue
-                char = chr(code)
-                seen.add(code)
-                kind = unicodedata.category(char)
-                lies_over = kind in ("Mn", "Me") or char in SURROUNDING
-                if is_mark == lies_over and kind[0] in "LMNS":
-                    yield forms.get(char, char), source.glyph(source.index(char))
+    def _explain(self, cell: bytes, scripts: Sequence[str]) -> bool:
+        if cell in self.table or not any(cell):
+            return False
+        tried = self._unexplained.setdefault(cell, set())
+        left = [script for script in scripts if script not in tried]
+        found = self._parts.explain(cell, left) if left else None
+        if found is None:
+            tried.update(left)
+            return False
+        del self._unexplained[cell]
+        prior = _UNIT_PRIOR + _MARK_PRIOR * found.num_marks
+        return self.add([(found.text, cell, found.shapes)], prior)
 
 
-def _belongs_to(text: str, block: int) -> bool:
-    """Tell whether characters are of a block of 128, or dandas, which all Indic scripts share."""
-    return ord(text[0]) >> 7 == block or (text in ("\u0964", "\u0965") and 0x12 <= block <= 0x1B)
+def _belongs_to(text: str, script: str, is_mark: bool) -> bool:
+    """Tell whether characters are of a script (or dandas, which all Indic scripts share), and marks or not."""
+    if (unicodedata.category(text[0])[0] == "M") != is_mark:
+        return False
+    return script_of(text[0]) == script or (text in _DANDAS and script in _WITH_DANDAS)
 
 
-def _typing_order(mark: str) -> tuple[int, int]:
-    """Where a mark stands among those of a letter: nukta, medials, subjoined letters; vowel signs; bindus, visarga."""
-    code = ord(mark)
-    if unicodedata.combining(mark) == 7 or 0x103B <= code <= 0x103E or 0xF90 <= code <= 0xFBC:
-        return 0, code
-    is_bindu = (0x900 <= code < 0xE00 and code & 0x7F in (0, 1, 2, 3)) or code in (0x1036, 0x1037, 0x17C6)
-    return 2 if is_bindu else 1, code
+def _is_latin(char: str) -> bool:
+    return char.isascii() and char.isalpha()
+
+
+def _are_alike(first: str, other: str) -> bool:
+    """Tell whether characters that have one cell are drawn alike wherever they stand: joined letters may not be."""
+    if len(first) != 1 or len(other) != 1 or script_of(first) != script_of(other):
+        return False
+    are_marks = [unicodedata.category(char)[0] == "M" for char in (first, other)]
+    return are_marks[0] == are_marks[1] and not set(joining_types(first + other)) & set("DRLC")
 
 
 # ---- visual to logical order ----
@@ -283,19 +359,13 @@ def logical_text(units: Sequence[str]) -> tuple[str, list[int]]:
     for position, piece in zip(order, texts, strict=True):
         text += piece
         origins += [position] * len(piece)
+    places = ordered_places(text)
+    text, origins = "".join([text[place] for place in places]), [origins[place] for place in places]
     composed = unicodedata.normalize("NFC", text)
     if composed != text:
         origins = _realign(text, composed, origins)
     length = len(composed.rstrip(" "))
     return composed[:length], origins[:length]
-
-
-def as_persian(text: str) -> str:
-    """Return a text with the letters that Persian, Urdu and their relatives use where Arabic has others like them.
-
-    Most forms of these letters are drawn alike. Text without a letter that only those languages have stays as it is.
-    """
-    return text.translate(_PERSIAN_TWINS) if any(char in _ONLY_PERSIAN for char in text) else text
 
 
 def _realign(text: str, composed: str, origins: list[int]) -> list[int]:
@@ -327,16 +397,6 @@ def _move_left_vowels(order: list[int], texts: list[str]) -> tuple[list[int], li
             texts[index : index + 2] = texts[index + 1], texts[index]
             index += 1
         index += 1
-    for index in range(1, len(texts)):
-        # A bindu is drawn over the consonant, and typed after the vowel sign beside it.
-        before, piece = texts[index - 1], texts[index]
-        if (
-            len(piece) == 1
-            and len(before) > 1
-            and unicodedata.category(piece) == "Mc"
-            and _typing_order(before[-1])[0] == 2
-        ):
-            texts[index - 1 : index + 1] = before[:-1], piece + before[-1]
     return order, texts
 
 
@@ -347,17 +407,26 @@ def _best_guess(units: Sequence[str]) -> tuple[list[int], list[str]]:
     classes = bidi_classes("".join(unit[0] for unit in units))
     if not set(classes) & set("RA9"):
         return list(range(len(units))), list(units)
-    # Where both directions give the same picture, the one of most letters.
+    # Where several texts give the same picture, one in the direction of most letters, of these the one with the
+    # fewest turns.
     num_left = classes.count("L")
     bases = (
         (0, 1) if 2 * num_left > num_left + len([letter for letter in classes if letter in "RA"]) else (1, 0)
     )
-    guesses = [_invert(units, classes, base) for base in bases]
-    for base, (order, texts) in zip(bases, guesses, strict=True):
-        levels, found = embedding_levels("".join(text[0] for text in texts))
-        if found == base and [order[i] for i in visual_order(levels)] == list(range(len(units))):
-            return order, texts
-    return guesses[0]
+    ways = [(base, kinds) for base in bases for kinds in (_numbers_after_letters(classes), classes)]
+    found: list[tuple[int, int, list[int], list[str]]] = []
+    for base, kinds in ways:
+        order, texts = _invert(units, kinds, base)
+        levels, its_base = embedding_levels("".join(text[0] for text in texts))
+        if its_base == base and [order[i] for i in visual_order(levels)] == list(range(len(units))):
+            turns = sum(first != second for first, second in pairwise(levels))
+            found.append((bases.index(base), turns, order, texts))
+    return min(found)[2:] if found else _invert(units, classes, bases[0])
+
+
+def _numbers_after_letters(classes: str) -> str:
+    """Take numbers that stand to the right of left-to-right letters for part of their run, as in `PDF 2.0`."""
+    return _AFTER_LETTER.sub(lambda match: match[0].replace("1", "L"), classes)
 
 
 def _invert(units: Sequence[str], classes: str, base: int) -> tuple[list[int], list[str]]:
@@ -384,22 +453,24 @@ def _invert(units: Sequence[str], classes: str, base: int) -> tuple[list[int], l
     return order, texts
 
 
-def unit_pairs(shaper: TextShaper, texts: Iterable[str]) -> list[tuple[str, bytes]]:
+def unit_pairs(shaper: TextShaper, texts: Iterable[str]) -> list[tuple[str, bytes, str]]:
     """Draw texts and return their units: what a reader is to know.
 
     Args:
         shaper: Of the renderer.
         texts: Normalised texts; those that cannot be drawn are passed over.
     """
-    pairs: dict[bytes, str] = {}
+    counts: dict[bytes, Counter[str]] = {}
     for text in texts:
         try:
             units = shaper.units(text)
         except NeedsFontError:
             continue
         for unit in units:
-            pairs.setdefault(unit.cell, text[unit.start : unit.stop])
-    return [(text, cell) for cell, text in pairs.items()]
+            counts.setdefault(unit.cell, Counter())[text[unit.start : unit.stop]] += 1
+    # Of units drawn alike, the most frequent one.
+    pairs = {cell: texts.most_common(1)[0][0] for cell, texts in counts.items()}
+    return [(text, cell, "") for cell, text in pairs.items()]
 
 
-__all__ = ["UnitClasses", "as_persian", "logical_text", "unit_pairs"]
+__all__ = ["UnitClasses", "logical_text", "unit_pairs"]

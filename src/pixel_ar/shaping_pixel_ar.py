@@ -25,6 +25,7 @@ from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
 from .characters_pixel_ar import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
 from .graphemes_pixel_ar import drawn_bounds
 from .joining_pixel_ar import join_letters, joining_types, joins
+from .mark_order_pixel_ar import order_marks
 from .shaped_fonts_pixel_ar import ShapedFont
 from .unicode_data_pixel_ar import (
     BIDI_CLASSES,
@@ -41,6 +42,8 @@ _CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _IGNORABLE = re.compile(
     f"[\u034f\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f{_CONTROLS}\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
 )
+# Without a font, one form of a character is as good as another.
+_SELECTOR = re.compile("[\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]")
 _JOINER = re.compile("[\u200c\u200d]+")
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _MARK_AFTER_SPACE = re.compile(" [^ -\u02ff]")
@@ -216,6 +219,8 @@ class TextShaper:
         meaning for the characters around them stay.
         """
         text = self.policy.normalise(text, keep_joiners=True)
+        if not self.has_fonts:
+            text = _SELECTOR.sub("", text)
         bare = _CONTROL.sub("", text)
         if bare != text and not re.search("[RA9]", bidi_classes(bare)):
             text = bare
@@ -224,16 +229,23 @@ class TextShaper:
         if self.policy.normalize is not None:
             # What stood between a letter and its mark may be gone.
             text = unicodedata.normalize(self.policy.normalize, text)
+            # A mark that moved may stand beside another that it joins, or is sorted with.
+            for _ in range(3):
+                ordered = order_marks(text)
+                if ordered == text:
+                    break
+                text = unicodedata.normalize(self.policy.normalize, ordered)
         return text
 
     def _keeps_joiner(self, text: str, match: "re.Match[str]") -> bool:
-        if match.start() == 0 or match.end() == len(text):
+        """Tell whether a joiner changes the shape of what stands around it."""
+        if match.start() == 0:
             return False
-        before = text[match.start() - 1]
+        before, after, joiner = text[match.start() - 1], text[match.end() : match.end() + 1], match[0][0]
         if _complex_table()[ord(before)] == 1 and not 0x300 <= ord(before) < 0x370:
-            return ord(before) < 0x1100 or ord(before) > 0x11FF
+            return not 0x1100 <= ord(before) <= 0x11FF and _shapes_differ(before, after, joiner)
         is_pictograph = property_table("grapheme")[ord(before)] >= 128 or before == "\ufe0f"
-        return self.has_fonts and is_pictograph and match[0] == "\u200d"
+        return self.has_fonts and bool(after) and is_pictograph and joiner == "\u200d"
 
     # ---- lines ----
 
@@ -424,6 +436,24 @@ class TextShaper:
         return sorted(
             {char for char in text if not _IGNORABLE.match(char) and _find(char, self.sources) is None}
         )
+
+
+def _shapes_differ(before: str, after: str, joiner: str) -> bool:
+    """Tell whether a joiner between two characters of a shaped script asks for something they would not do without.
+
+    After a virama, ZWNJ keeps it visible before a consonant and ZWJ asks for a half form or a chillu. Between letters
+    that join, ZWNJ keeps them apart; beside one that has nothing to join, ZWJ makes it join. Before a vowel sign or
+    virama, both keep a ligature from forming.
+    """
+    indic = property_table("indic")
+    if indic[ord(before)] == LINKER or before == "\u0dca":
+        return joiner == "\u200d" or (bool(after) and bool(indic[ord(after)] == CONSONANT))
+    kinds = joining_types(before + (after or " "))
+    if set(kinds) - set("UT"):
+        # Marks between the letters are rare: what they stand on is taken to join.
+        reaches, meets = kinds[0] in "DLCT", kinds[1] in "DRC"
+        return bool(after) and (reaches and meets if joiner == "\u200c" else reaches != meets)
+    return bool(after) and unicodedata.category(after)[0] == "M" and 0x900 <= ord(before) < 0x1900
 
 
 def _find(char: str, sources: Sequence[Any]) -> bytes | None:
