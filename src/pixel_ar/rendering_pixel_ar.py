@@ -324,7 +324,17 @@ class StripRenderer:
             if len(cells):
                 return cells.take(np.frombuffer(text.encode(), np.uint8)).tobytes()
             return self._join(text)
-        return self._draw(self._normalise(text))
+        columns = self._draw_line(text)
+        return self._draw(self._normalise(text)) if columns is None else columns
+
+    def _draw_line(self, text: str) -> bytes | None:
+        """Draw a text that needs shaping and nothing else, word by word; None for any other."""
+        if self._shaper is None:
+            return None
+        try:
+            return self._shaper.lines.draw(text)
+        except MissingGlyphError:
+            raise MissingGlyphError(self.coverage(text), [atlas.name for atlas in self._atlases]) from None
 
     def render(self, text: str) -> PackedStrip:
         """Draw a text, with the column of every character; see [`render_bytes`]."""

@@ -1,0 +1,418 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Whole lines of shaped text, drawn from words that are remembered.
+
+What a unit looks like depends on nothing but its characters, the direction it runs in and whether its neighbours join
+it. None of these reaches over a space, so a line is cut into runs of one direction, a run into words, and a word is
+looked up. A word that is new is cut into clusters by one regular expression, and these are looked up.
+
+The bytes are those of [`TextShaper.units`], which is asked wherever a word or a line is out of the ordinary. Which
+words are remembered changes how long a line takes, never what it looks like.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from .bidi_pixel_ar import base_level, bidi_classes, plain_levels, visual_order
+from .joining_pixel_ar import join_letters
+from .unicode_data_pixel_ar import (
+    BIDI_CLASSES,
+    CONSONANT,
+    GRAPHEME_CLASSES,
+    JOINING_TYPES,
+    LINKER,
+    SPACING_MARK,
+    property_table,
+)
+
+# What a line holds, one bit each: see `line_flags`.
+NORMALISED, COMPLEX, EUROPEAN_NUMBER, ARABIC_LETTER, RIGHT, ARABIC_NUMBER, LEFT, HARD = (
+    1 << i for i in range(8)
+)
+MOVED = ARABIC_LETTER | RIGHT | ARABIC_NUMBER
+# Bytes that a cache may hold in each of its two generations, and the longest word it keeps. A word of an unspaced
+# script is a whole phrase, which hardly comes again.
+CACHE_BYTES = 8 << 20
+_LONGEST_WORD = 40
+# What an entry takes beside its text and its columns: two object headers and a place in a dictionary.
+_ENTRY_BYTES = 200
+# Stands before the first word of a line if that begins with a mark; no word holds it.
+_BEGINNING = "\0"
+_TATWEEL = "\u0640"
+_LAM_ALEF = "\u0644[\u0622\u0623\u0625\u0627]"
+_JOINERS = "\u200c\u200d"
+_FORMS = ((0, 0), (1, 0), (0, 1), (1, 1))  # (joined before, joined after): isolated, final, initial, medial
+
+
+class _NotAloneError(Exception):
+    """A word cannot be drawn apart from what stands beside it."""
+
+
+class BoundedCache(dict[Any, Any]):
+    """Remembers what a function returned, in at most twice `CACHE_BYTES` bytes.
+
+    When one generation is full it becomes the old one, and the one before is forgotten; what is asked for again moves
+    to the new one. A hit costs no more than that of a dictionary.
+
+    Args:
+        make: Returns the value of a key; one that is bytes, or a tuple that begins with bytes.
+    """
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.make = make
+        self.old: dict[Any, Any] = {}
+        self.num_bytes = 0
+
+    def __missing__(self, key: Any) -> Any:
+        value = self.old.get(key)
+        if value is None:
+            value = self.make(key)
+        columns = value if isinstance(value, bytes) else value[0]
+        if isinstance(key, str) and len(key) > _LONGEST_WORD:
+            return value
+        # Characters above the BMP take four bytes.
+        self.num_bytes += _ENTRY_BYTES + len(columns) + 4 * len(key)
+        if self.num_bytes > CACHE_BYTES:
+            self.old = dict(self)
+            self.clear()
+            self.num_bytes = _ENTRY_BYTES + len(columns)
+        self[key] = value
+        return value
+
+
+class Shaper(Protocol):
+    """What lines are drawn with; [`TextShaper`] is one."""
+
+    drawn: Any
+    has_fonts: bool
+
+    def units(self, text: str, base: int | None = None) -> list[Any]:
+        """Draw a line as units from left to right."""
+
+    def piece(self, text: str, level: int) -> bytes:
+        """Draw text that runs in one direction."""
+
+
+@cache
+def flag_table(complex_table: Callable[[], np.ndarray]) -> np.ndarray:
+    """Return what each code point adds to the flags of a line.
+
+    Args:
+        complex_table: Returns integers `[0x110000]`, 1 for characters that are not simply one glyph after another.
+
+    Returns:
+        uint8 `[0x110000]`.
+    """
+    bidi, grapheme = property_table("bidi"), property_table("grapheme") & 127
+    table = np.zeros(len(bidi), np.uint8)
+
+    def mark(flag: int, *names: str) -> None:
+        table[np.isin(bidi, [BIDI_CLASSES.index(name) for name in names])] |= flag
+
+    mark(LEFT, "L")
+    mark(RIGHT, "R")
+    mark(ARABIC_LETTER, "AL")
+    mark(EUROPEAN_NUMBER, "EN")
+    mark(ARABIC_NUMBER, "AN")
+    mark(HARD, "BN", "B", "S", "LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    hard = [GRAPHEME_CLASSES.index(name) for name in ("CR", "LF", "Control")]
+    table[np.isin(grapheme, hard)] |= HARD
+    table[0xD800:0xE000] |= HARD
+    table[[ord(char) for char in _JOINERS]] &= 0xFF ^ HARD
+    table[complex_table() == 1] |= COMPLEX
+    for first, last in _NORMALISED_RANGES:
+        table[first : last + 1] |= NORMALISED
+    return table
+
+
+# Characters that normalisation treats by more than NFC: those of `_SPECIAL` in characters_pixel_ar.
+_NORMALISED_RANGES = (
+    *((0x00, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160)),
+    *((0x180B, 0x180F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+    *((0xD800, 0xDFFF), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0x1D173, 0x1D17A)),
+    (0xE0000, 0xE0FFF),
+)
+
+
+# ---- regular expressions over the characters themselves, built from the tables at first use ----
+
+
+def _ranges(mask: np.ndarray) -> str:
+    """The characters where `mask` holds, as the inside of a character class."""
+    codes = np.flatnonzero(mask)
+    starts = codes[np.append(True, np.diff(codes) > 1)]
+    stops = codes[np.append(np.diff(codes) > 1, True)]
+    spans = zip(starts.tolist(), stops.tolist(), strict=True)
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in spans)
+
+
+@cache
+def _masks() -> dict[str, np.ndarray]:
+    """Boolean `[0x110000]` for the properties that the expressions below are made of."""
+    grapheme, joining, indic = (
+        property_table("grapheme") & 127,
+        property_table("joining"),
+        property_table("indic"),
+    )
+    masks = {name: grapheme == place for place, name in enumerate(GRAPHEME_CLASSES)}
+    masks |= {f"join {name}": joining == place for place, name in enumerate(JOINING_TYPES)}
+    masks |= {"linker": indic == LINKER, "consonant": indic == CONSONANT, "spacing": indic == SPACING_MARK}
+    joiner = np.zeros(len(indic), bool)
+    joiner[[ord(char) for char in _JOINERS]] = True
+    masks["extending"] = masks["Extend"] & ~joiner
+    # What is a cluster only together with its neighbours, by rules that the expressions leave out.
+    names = ("CR", "LF", "Control", "ZWJ", "Regional_Indicator", "Prepend", "L", "V", "T")
+    masks["odd"] = np.logical_or.reduce([masks[name] for name in names])
+    # Tests of characters above the BMP are slow inside a character class, and one for all of them is quick.
+    masks["odd"][0x10000:] = True
+    return masks
+
+
+@cache
+def _left_expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(what sends a word to the general way, a drawn cluster), for words from left to right.
+
+    The second is `drawn_bounds` for words without the first.
+    """
+    masks = _masks()
+    joining = masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"]
+    extending, linker = _ranges(masks["extending"] & ~masks["linker"]), _ranges(masks["linker"])
+    joined = masks["linker"].copy()
+    joined[[0xBCD, 0xDCA]] = False  # drawn, but for the two Tamil ligatures
+    odd = re.compile(
+        f"[{_ranges(masks['odd'] | joining)}]|[{linker}][{extending}]|\u0b95\u0bcd\u0bb7|\u0bb8\u0bcd\u0bb0"
+    )
+    tail = f"[{_ranges(masks['extending'] | masks['SpacingMark'] | masks['spacing'])}\u200c]*"
+    cluster = f"[\\s\\S]{tail}(?:(?<=[{_ranges(joined)}])[{_ranges(masks['consonant'])}]{tail})*"
+    return odd, re.compile(cluster)
+
+
+@cache
+def _right_expressions() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """(what sends a word to the general way, letters that join each other, one letter with its marks)."""
+    masks, bidi = _masks(), property_table("bidi")
+    numbers_and_left = np.isin(bidi, [BIDI_CLASSES.index(name) for name in ("L", "EN", "AN")])
+    transparent = masks["extending"] & masks["join T"]
+    strange = masks["odd"] | masks["join L"] | numbers_and_left | masks["SpacingMark"] | masks["spacing"]
+    strange |= (masks["extending"] != masks["join T"]) & ~masks["odd"]
+    strange[[ord(char) for char in _JOINERS]] = [False, True]
+    marks = _ranges(transparent)
+    odd = re.compile(f"[{_ranges(strange)}]|\u200c[{marks}]")
+    both, before = _ranges(masks["join D"] | masks["join C"] & ~masks["ZWJ"]), _ranges(masks["join R"])
+    joined = f"(?:[{both}][{marks}]*)+(?:[{before}][{marks}]*)?|[{before}][{marks}]*"
+    return (
+        odd,
+        re.compile(f"{joined}|\u200c|[\\s\\S][{marks}]*"),
+        re.compile(f"(?:{_LAM_ALEF}|[\\s\\S])[{marks}]*"),
+    )
+
+
+@cache
+def _prefix() -> re.Pattern[str]:
+    return re.compile(f"[{_ranges(_masks()['Prepend'])}]")
+
+
+@cache
+def _left_joining() -> re.Pattern[str]:
+    """Letters from left to right that join, also to those from right to left."""
+    masks = _masks()
+    joining = masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"]
+    return re.compile(f"[{_ranges(joining & (property_table('bidi') == BIDI_CLASSES.index('L')))}]")
+
+
+@cache
+def _joining_letters() -> frozenset[str]:
+    masks = _masks()
+    return frozenset(map(chr, np.flatnonzero(masks["join D"] | masks["join R"] | masks["join C"]).tolist()))
+
+
+@cache
+def _edges() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(what belongs to the character before it; two characters that may belong together)."""
+    masks = _masks()
+    follows = (
+        masks["Extend"] | masks["SpacingMark"] | masks["spacing"] | masks["ZWJ"] | masks["V"] | masks["T"]
+    )
+    leads = masks["Prepend"] | masks["linker"] | masks["ZWJ"] | masks["L"]
+    pair = (
+        f"[{_ranges(leads)}][\\s\\S]|[\\s\\S][{_ranges(follows)}]|"
+        f"[{_ranges(masks['Extend'])}][{_ranges(masks['consonant'])}]"
+    )
+    return re.compile(f"[{_ranges(follows)}]"), re.compile(pair)
+
+
+_RUN = re.compile("0+|1+|2+")
+
+
+def _codes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+class LineDrawer:
+    """Draws lines of shaped text from remembered words.
+
+    Args:
+        shaper: Draws units, and whatever is out of the ordinary.
+        normalize: `"NFC"`, or None.
+        complex_table: See [`flag_table`].
+
+    Attributes:
+        left_words: Words from left to right -> packed columns.
+        right_words: Words from right to left, after an Arabic letter if they hold numbers -> packed columns.
+    """
+
+    def __init__(
+        self, shaper: Shaper, normalize: str | None, complex_table: Callable[[], np.ndarray]
+    ) -> None:
+        self.shaper, self.normalize, self._complex_table = shaper, normalize, complex_table
+        self.left_words = BoundedCache(self._draw_left_word)
+        self.right_words = BoundedCache(self._draw_right_word)
+        self._left_clusters = BoundedCache(lambda cluster: shaper.drawn[cluster, False, False][0])
+        self._joined = BoundedCache(self._draw_joined)
+        self._forms = tuple(BoundedCache(self._form_drawer(*form)) for form in _FORMS)
+
+    def draw(self, text: str) -> bytes | None:
+        """Draw a text that may not be normalised yet.
+
+        Args:
+            text: Any text.
+
+        Returns:
+            Packed columns; None for a text that holds what only the general way treats, or nothing to shape.
+        """
+        flags = self._flags(text)
+        if flags & (NORMALISED | HARD | COMPLEX) != COMPLEX:
+            return None
+        return self._draw(text, flags, is_normal=False)
+
+    def columns(self, text: str) -> bytes:
+        """Draw a normalised line."""
+        flags = self._flags(text)
+        columns = None if flags & HARD else self._draw(text, flags, is_normal=True)
+        return b"".join([unit.cell for unit in self.shaper.units(text)]) if columns is None else columns
+
+    def _draw(self, text: str, flags: int, is_normal: bool) -> bytes | None:
+        space = self._left_clusters[" "] if " " in text else b""
+        try:
+            if not flags & MOVED:
+                return self._draw_words(text, False, True, space)
+            if self._is_right_line(text, flags):
+                return self._draw_words(text, True, True, space)
+            if not is_normal and self.normalize is not None:
+                text = unicodedata.normalize(self.normalize, text)
+            return self._draw_runs(text, space)
+        except _NotAloneError:
+            return None
+
+    def _is_right_line(self, text: str, flags: int) -> bool:
+        """Tell whether the words of a line stand one after another from right to left, whatever is in them.
+
+        It has no other strong direction, so that blanks and punctuation all get the level of the line. Numbers come
+        after an Arabic letter, or there are none: they would be handled otherwise after a Hebrew one (rule W2).
+        """
+        if flags & LEFT or not flags & (ARABIC_LETTER | RIGHT):
+            return False
+        if not flags & (EUROPEAN_NUMBER | ARABIC_NUMBER):
+            return True
+        if flags & RIGHT:
+            return False
+        kinds = self._table().take(_codes(text)) & (EUROPEAN_NUMBER | ARABIC_LETTER)
+        return bool(kinds[(kinds != 0).argmax()] & ARABIC_LETTER)
+
+    def _table(self) -> np.ndarray:
+        return flag_table(self._complex_table)
+
+    def _flags(self, text: str) -> int:
+        """The flags of all characters of a text together."""
+        return int(np.bitwise_or.reduce(self._table().take(_codes(text)))) if text else 0
+
+    def _draw_runs(self, text: str, space: bytes) -> bytes:
+        """Draw a line of several directions."""
+        classes = bidi_classes(text)
+        base = base_level(classes)
+        levels = plain_levels(text, classes, base)
+        drawn: list[bytes] = []
+        numbers: list[str] = []
+        for match in _RUN.finditer(levels):
+            first, stop = match.span()
+            if first and text[first] != " " != text[first - 1]:
+                # A run begins inside a word.
+                if _edges()[1].match(text, first - 1) or _left_joining().search(text):
+                    raise _NotAloneError
+            numbers.append(levels[first])
+            drawn.append(self._draw_words(text[first:stop], numbers[-1] == "1", first == 0, space))
+        if base == 0:
+            return b"".join([drawn[index] for index in visual_order(list(map(int, numbers)))])
+        return b"".join(drawn[::-1])
+
+    def _draw_words(self, text: str, is_right: bool, is_first: bool, space: bytes) -> bytes:
+        """Draw words of one direction."""
+        words = text.split(" ")
+        if is_first and _edges()[0].match(text):
+            words[0] = _BEGINNING + words[0]
+        if is_right:
+            return space.join(map(self.right_words.__getitem__, words[::-1]))
+        return space.join(map(self.left_words.__getitem__, words))
+
+    # ---- words ----
+
+    def _draw_left_word(self, word: str) -> bytes:
+        word = self._normal_word(word)
+        odd, cluster = _left_expressions()
+        if odd.search(word):
+            return self.shaper.piece(word, 0)
+        return b"".join(map(self._left_clusters.__getitem__, cluster.findall(word)))
+
+    def _draw_right_word(self, word: str) -> bytes:
+        word = self._normal_word(word)
+        odd, joined, _ = _right_expressions()
+        if odd.search(word) or (self.shaper.has_fonts and "\u200c" in word):
+            if self._flags(word) & (EUROPEAN_NUMBER | ARABIC_NUMBER):
+                # An Arabic letter mark has no shape, and makes the numbers after it Arabic ones.
+                return b"".join([unit.cell for unit in self.shaper.units("\u061c" + word, 1)])
+            return self.shaper.piece(word, 1)
+        return b"".join(map(self._joined.__getitem__, joined.findall(word)[::-1]))
+
+    def _normal_word(self, word: str) -> str:
+        """Normalise a word, unless it cannot be drawn apart from the space before or after it."""
+        if self.normalize is not None:
+            word = unicodedata.normalize(self.normalize, word)
+        if word[:1] == _BEGINNING:
+            return word[1:]
+        if word and (_edges()[0].match(word) or _prefix().match(word, len(word) - 1)):
+            raise _NotAloneError
+        return word
+
+    def _draw_joined(self, letters: str) -> bytes:
+        """Draw letters that are joined to each other and to nothing else, or one that is never joined."""
+        if letters[0] not in _joining_letters():
+            return self.shaper.drawn[letters, True, False][0]
+        if self.shaper.has_fonts:
+            return self.shaper.piece(letters, 1)
+        clusters = _right_expressions()[2].findall(letters)
+        isolated, final, initial, medial = self._forms
+        if len(clusters) == 1:
+            return isolated[letters]
+        cells = [final[clusters[-1]], *map(medial.__getitem__, clusters[-2:0:-1]), initial[clusters[0]]]
+        return b"".join(cells)
+
+    def _form_drawer(self, before: int, after: int) -> Callable[[str], bytes]:
+        """A function that draws a letter, with its marks, as it stands between others."""
+
+        def draw(cluster: str) -> bytes:
+            drawn, unjoined = join_letters(_TATWEEL * before + cluster + _TATWEEL * after)
+            shapes = "".join(drawn[before : len(drawn) - after])
+            is_unjoined = any(before <= place < before + len(cluster) for place in unjoined)
+            key = cluster if shapes == cluster else (cluster, shapes)
+            return self.shaper.drawn[key, True, is_unjoined][0]
+
+        return draw
+
+
+__all__ = ["BoundedCache", "LineDrawer", "flag_table"]
