@@ -20,7 +20,8 @@ _EXPLICIT = re.compile("[defghijkm]")
 _RIGHT = re.compile("[RA9fgjk]")
 _STRONG = re.compile("[LRA]")
 # Rules W1 to W7.
-_MARKED = re.compile("([^n])(n+)")
+_MARKS = re.compile("n+")
+_AFTER = dict.fromkeys("ijkm", "o")
 _AFTER_ARABIC = re.compile("A[^LR]*")
 _BETWEEN_NUMBERS = re.compile("(?<=1)[+,](?=1)")
 _BETWEEN_ARABIC_NUMBERS = re.compile("(?<=9),(?=9)")
@@ -251,7 +252,9 @@ def _resolve_sequence(
 def _weak_types(kinds: str) -> str:
     """Rules W1 to W7; the first letter is the start of the sequence."""
     if "n" in kinds:
-        kinds = _MARKED.sub(lambda m: m[1] + ("o" if m[1] in "ijkm" else m[1]) * len(m[2]), kinds)
+        kinds = _MARKS.sub(
+            lambda m: _AFTER.get(kinds[m.start() - 1], kinds[m.start() - 1]) * len(m[0]), kinds
+        )
     if "A" in kinds:
         if "1" in kinds:
             kinds = _AFTER_ARABIC.sub(lambda m: m[0].replace("1", "9"), kinds)

@@ -38,7 +38,7 @@ MOVED = ARABIC_LETTER | RIGHT | ARABIC_NUMBER
 # Bytes that a cache may hold in each of its two generations, and the longest word it keeps. A word of an unspaced
 # script is a whole phrase, which hardly comes again.
 CACHE_BYTES = 8 << 20
-_LONGEST_WORD = 40
+_LONGEST_WORD, _LONGEST_LINE = 40, 4000
 # What an entry takes beside its text and its columns: two object headers and a place in a dictionary.
 _ENTRY_BYTES = 200
 # Stands before the first word of a line if that begins with a mark; no word holds it.
@@ -46,6 +46,8 @@ _BEGINNING = "\0"
 _TATWEEL = "\u0640"
 _LAM_ALEF = "\u0644[\u0622\u0623\u0625\u0627]"
 _JOINERS = "\u200c\u200d"
+_MARKS_OF_DIRECTION = "\u200e\u200f\u061c"
+_CONTROLS = re.compile(f"[{_MARKS_OF_DIRECTION}]")
 _FORMS = ((0, 0), (1, 0), (0, 1), (1, 1))  # (joined before, joined after): isolated, final, initial, medial
 
 
@@ -61,11 +63,12 @@ class BoundedCache(dict[Any, Any]):
 
     Args:
         make: Returns the value of a key; one that is bytes, or a tuple that begins with bytes.
+        longest: Longer keys are not kept.
     """
 
-    def __init__(self, make: Callable[[Any], Any]) -> None:
+    def __init__(self, make: Callable[[Any], Any], longest: int = _LONGEST_WORD) -> None:
         super().__init__()
-        self.make = make
+        self.make, self.longest = make, longest
         self.old: dict[Any, Any] = {}
         self.num_bytes = 0
 
@@ -74,7 +77,7 @@ class BoundedCache(dict[Any, Any]):
         if value is None:
             value = self.make(key)
         columns = value if isinstance(value, bytes) else value[0]
-        if isinstance(key, str) and len(key) > _LONGEST_WORD:
+        if len(key) > self.longest:
             return value
         # Characters above the BMP take four bytes.
         self.num_bytes += _ENTRY_BYTES + len(columns) + 4 * len(key)
@@ -124,7 +127,7 @@ def flag_table(complex_table: Callable[[], np.ndarray]) -> np.ndarray:
     hard = [GRAPHEME_CLASSES.index(name) for name in ("CR", "LF", "Control")]
     table[np.isin(grapheme, hard)] |= HARD
     table[0xD800:0xE000] |= HARD
-    table[[ord(char) for char in _JOINERS]] &= 0xFF ^ HARD
+    table[[ord(char) for char in _JOINERS + _MARKS_OF_DIRECTION]] &= 0xFF ^ HARD
     table[complex_table() == 1] |= COMPLEX
     for first, last in _NORMALISED_RANGES:
         table[first : last + 1] |= NORMALISED
@@ -227,6 +230,15 @@ def _left_joining() -> re.Pattern[str]:
 
 
 @cache
+def _joined_through_control() -> re.Pattern[str]:
+    """Letters with a mark of direction between them, which does not keep them from joining."""
+    masks = _masks()
+    joining = _ranges(masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"])
+    through = _ranges(masks["join T"])
+    return re.compile(f"[{joining}][{through}]*[{_MARKS_OF_DIRECTION}][{through}]*[{joining}]")
+
+
+@cache
 def _joining_letters() -> frozenset[str]:
     masks = _masks()
     return frozenset(map(chr, np.flatnonzero(masks["join D"] | masks["join R"] | masks["join C"]).tolist()))
@@ -275,6 +287,8 @@ class LineDrawer:
         self.right_words = BoundedCache(self._draw_right_word)
         self._left_clusters = BoundedCache(lambda cluster: shaper.drawn[cluster, False, False][0])
         self._joined = BoundedCache(self._draw_joined)
+        # Only lines that take longer than their words.
+        self._lines = BoundedCache(self._draw_line, _LONGEST_LINE)
         self._forms = tuple(BoundedCache(self._form_drawer(*form)) for form in _FORMS)
 
     def draw(self, text: str) -> bytes | None:
@@ -284,31 +298,37 @@ class LineDrawer:
             text: Any text.
 
         Returns:
-            Packed columns; None for a text that holds what only the general way treats, or nothing to shape.
+            Packed columns; None for a text that needs more than NFC to be normalised, or that has nothing to shape.
         """
         flags = self._flags(text)
-        if flags & (NORMALISED | HARD | COMPLEX) != COMPLEX:
-            return None
-        return self._draw(text, flags, is_normal=False)
+        return self._draw(text, flags) if flags & (NORMALISED | HARD | COMPLEX) == COMPLEX else None
 
     def columns(self, text: str) -> bytes:
         """Draw a normalised line."""
-        flags = self._flags(text)
-        columns = None if flags & HARD else self._draw(text, flags, is_normal=True)
-        return b"".join([unit.cell for unit in self.shaper.units(text)]) if columns is None else columns
+        return self._draw(text, self._flags(text))
 
-    def _draw(self, text: str, flags: int, is_normal: bool) -> bytes | None:
-        space = self._left_clusters[" "] if " " in text else b""
+    def _draw(self, text: str, flags: int) -> bytes:
+        is_right = flags & MOVED and self._is_right_line(text, flags)
+        if flags & HARD or (flags & MOVED and not is_right):
+            return self._lines[text]
         try:
-            if not flags & MOVED:
-                return self._draw_words(text, False, True, space)
-            if self._is_right_line(text, flags):
-                return self._draw_words(text, True, True, space)
-            if not is_normal and self.normalize is not None:
-                text = unicodedata.normalize(self.normalize, text)
-            return self._draw_runs(text, space)
+            return self._draw_words(text, bool(is_right), True, self._space(text))
         except _NotAloneError:
-            return None
+            return self._lines[text]
+
+    def _space(self, text: str) -> bytes:
+        return self._left_clusters[" "] if " " in text else b""
+
+    def _draw_line(self, text: str) -> bytes:
+        """Draw a line of several directions, or one that is out of the ordinary."""
+        if self.normalize is not None:
+            text = unicodedata.normalize(self.normalize, text)
+        try:
+            if not self._flags(text) & HARD:
+                return self._draw_runs(text)
+        except _NotAloneError:
+            pass
+        return b"".join([unit.cell for unit in self.shaper.units(text)])
 
     def _is_right_line(self, text: str, flags: int) -> bool:
         """Tell whether the words of a line stand one after another from right to left, whatever is in them.
@@ -332,23 +352,27 @@ class LineDrawer:
         """The flags of all characters of a text together."""
         return int(np.bitwise_or.reduce(self._table().take(_codes(text)))) if text else 0
 
-    def _draw_runs(self, text: str, space: bytes) -> bytes:
-        """Draw a line of several directions."""
-        classes = bidi_classes(text)
+    def _draw_runs(self, text: str) -> bytes:
+        """Draw a line run by run, each of one direction."""
+        classes, space = bidi_classes(text), self._space(text)
         base = base_level(classes)
         levels = plain_levels(text, classes, base)
+        if _CONTROLS.search(text) and _joined_through_control().search(text):
+            raise _NotAloneError
         drawn: list[bytes] = []
-        numbers: list[str] = []
+        numbers: list[int] = []
+        has_left_joining: bool | None = None
         for match in _RUN.finditer(levels):
             first, stop = match.span()
-            if first and text[first] != " " != text[first - 1]:
-                # A run begins inside a word.
-                if _edges()[1].match(text, first - 1) or _left_joining().search(text):
+            if first and text[first] != " " != text[first - 1]:  # a run begins inside a word
+                if has_left_joining is None:
+                    has_left_joining = "\u200d" in text or _left_joining().search(text) is not None
+                if has_left_joining or _edges()[1].match(text, first - 1):
                     raise _NotAloneError
-            numbers.append(levels[first])
-            drawn.append(self._draw_words(text[first:stop], numbers[-1] == "1", first == 0, space))
+            numbers.append(int(levels[first]))
+            drawn.append(self._draw_words(text[first:stop], numbers[-1] == 1, first == 0, space))
         if base == 0:
-            return b"".join([drawn[index] for index in visual_order(list(map(int, numbers)))])
+            return b"".join([drawn[index] for index in visual_order(numbers)])
         return b"".join(drawn[::-1])
 
     def _draw_words(self, text: str, is_right: bool, is_first: bool, space: bytes) -> bytes:
