@@ -169,6 +169,8 @@ def _masks() -> dict[str, np.ndarray]:
     joiner = np.zeros(len(indic), bool)
     joiner[[ord(char) for char in _JOINERS]] = True
     masks["extending"] = masks["Extend"] & ~joiner
+    names = ("Extend", "SpacingMark", "spacing", "ZWJ", "V", "T")
+    masks["follows"] = np.logical_or.reduce([masks[name] for name in names])
     # What is a cluster only together with its neighbours, by rules that the expressions leave out.
     names = ("CR", "LF", "Control", "ZWJ", "Regional_Indicator", "Prepend", "L", "V", "T")
     masks["odd"] = np.logical_or.reduce([masks[name] for name in names])
@@ -184,12 +186,12 @@ def _left_expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
     The second is `drawn_bounds` for words without the first.
     """
     masks = _masks()
-    joining = masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"]
     extending, linker = _ranges(masks["extending"] & ~masks["linker"]), _ranges(masks["linker"])
     joined = masks["linker"].copy()
     joined[[0xBCD, 0xDCA]] = False  # drawn, but for the two Tamil ligatures
     odd = re.compile(
-        f"[{_ranges(masks['odd'] | joining)}]|[{linker}][{extending}]|\u0b95\u0bcd\u0bb7|\u0bb8\u0bcd\u0bb0"
+        f"[{_ranges(masks['odd'] | _joining_mask())}]|[{linker}][{extending}]|\u0b95\u0bcd\u0bb7|\u0bb8\u0bcd\u0bb0|"
+        f"\\A[{_BEGINNING}{_ranges(masks['follows'])}]"
     )
     tail = f"[{_ranges(masks['extending'] | masks['SpacingMark'] | masks['spacing'])}\u200c]*"
     cluster = f"[\\s\\S]{tail}(?:(?<=[{_ranges(joined)}])[{_ranges(masks['consonant'])}]{tail})*"
@@ -197,51 +199,63 @@ def _left_expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 @cache
-def _right_expressions() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """(what sends a word to the general way, letters that join each other, one letter with its marks)."""
+def _right_expressions(has_fonts: bool) -> tuple[re.Pattern[str], ...]:
+    """Expressions for words from right to left.
+
+    Returns:
+        What sends a word to the general way; a mark; letters that join each other, in words without marks; the same in
+        all words; one letter with its marks.
+    """
     masks, bidi = _masks(), property_table("bidi")
     numbers_and_left = np.isin(bidi, [BIDI_CLASSES.index(name) for name in ("L", "EN", "AN")])
-    transparent = masks["extending"] & masks["join T"]
     strange = masks["odd"] | masks["join L"] | numbers_and_left | masks["SpacingMark"] | masks["spacing"]
     strange |= (masks["extending"] != masks["join T"]) & ~masks["odd"]
-    strange[[ord(char) for char in _JOINERS]] = [False, True]
-    marks = _ranges(transparent)
-    odd = re.compile(f"[{_ranges(strange)}]|\u200c[{marks}]")
+    # A font may look at a joiner that an atlas passes over.
+    strange[[ord(char) for char in _JOINERS]] = [has_fonts, True]
+    marks = _ranges(masks["extending"] & masks["join T"])
+    odd = re.compile(f"[{_ranges(strange)}]|\u200c[{marks}]|\\A[{_BEGINNING}{_ranges(masks['follows'])}]")
     both, before = _ranges(masks["join D"] | masks["join C"] & ~masks["ZWJ"]), _ranges(masks["join R"])
-    joined = f"(?:[{both}][{marks}]*)+(?:[{before}][{marks}]*)?|[{before}][{marks}]*"
-    return (
-        odd,
-        re.compile(f"{joined}|\u200c|[\\s\\S][{marks}]*"),
-        re.compile(f"(?:{_LAM_ALEF}|[\\s\\S])[{marks}]*"),
+    with_marks = (
+        f"(?:[{both}][{marks}]*)+(?:[{before}][{marks}]*)?|[{before}][{marks}]*|\u200c|[\\s\\S][{marks}]*"
     )
+    sources = (
+        f"[{marks}]",
+        f"[{both}]+[{before}]?|[\\s\\S]",
+        with_marks,
+        f"(?:{_LAM_ALEF}|[\\s\\S])[{marks}]*",
+    )
+    return odd, *map(re.compile, sources)
 
 
 @cache
-def _prefix() -> re.Pattern[str]:
-    return re.compile(f"[{_ranges(_masks()['Prepend'])}]")
-
-
-@cache
-def _left_joining() -> re.Pattern[str]:
-    """Letters from left to right that join, also to those from right to left."""
+def _joining_mask() -> np.ndarray:
     masks = _masks()
-    joining = masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"]
-    return re.compile(f"[{_ranges(joining & (property_table('bidi') == BIDI_CLASSES.index('L')))}]")
+    return masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"]
+
+
+@cache
+def _joining_letters() -> frozenset[str]:
+    return frozenset(map(chr, np.flatnonzero(_joining_mask() & ~_masks()["join L"]).tolist()))
+
+
+@cache
+def _joins_across() -> re.Pattern[str]:
+    """What ends where letters may join those of another direction."""
+    left = _ranges(_joining_mask() & (property_table("bidi") == BIDI_CLASSES.index("L")))
+    marks = _ranges(_masks()["join T"])
+    return re.compile(f"\u200d[{marks}]*|[{left}][{marks}]*|[\\s\\S](?=[{left}])")
 
 
 @cache
 def _joined_through_control() -> re.Pattern[str]:
     """Letters with a mark of direction between them, which does not keep them from joining."""
-    masks = _masks()
-    joining = _ranges(masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"])
-    through = _ranges(masks["join T"])
+    joining, through = _ranges(_joining_mask()), _ranges(_masks()["join T"])
     return re.compile(f"[{joining}][{through}]*[{_MARKS_OF_DIRECTION}][{through}]*[{joining}]")
 
 
 @cache
-def _joining_letters() -> frozenset[str]:
-    masks = _masks()
-    return frozenset(map(chr, np.flatnonzero(masks["join D"] | masks["join R"] | masks["join C"]).tolist()))
+def _prefix() -> re.Pattern[str]:
+    return re.compile(f"[{_ranges(_masks()['Prepend'])}]")
 
 
 @cache
@@ -264,6 +278,16 @@ _RUN = re.compile("0+|1+|2+")
 
 def _codes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _whole_word(word: str) -> str:
+    """Return a word as it is drawn, unless it cannot be drawn apart from the space before or after it."""
+    if word[0] == _BEGINNING:
+        return word[1:]
+    # Marks join a space before them, and a prefixed sign one after it.
+    if _edges()[0].match(word) or _prefix().match(word, len(word) - 1):
+        raise _NotAloneError
+    return word
 
 
 class LineDrawer:
@@ -361,13 +385,13 @@ class LineDrawer:
             raise _NotAloneError
         drawn: list[bytes] = []
         numbers: list[int] = []
-        has_left_joining: bool | None = None
+        joined: set[int] | None = None
         for match in _RUN.finditer(levels):
             first, stop = match.span()
             if first and text[first] != " " != text[first - 1]:  # a run begins inside a word
-                if has_left_joining is None:
-                    has_left_joining = "\u200d" in text or _left_joining().search(text) is not None
-                if has_left_joining or _edges()[1].match(text, first - 1):
+                if joined is None:
+                    joined = {match.end() for match in _joins_across().finditer(text)}
+                if first in joined or _edges()[1].match(text, first - 1):
                     raise _NotAloneError
             numbers.append(int(levels[first]))
             drawn.append(self._draw_words(text[first:stop], numbers[-1] == 1, first == 0, space))
@@ -387,31 +411,25 @@ class LineDrawer:
     # ---- words ----
 
     def _draw_left_word(self, word: str) -> bytes:
-        word = self._normal_word(word)
+        if self.normalize is not None:
+            word = unicodedata.normalize(self.normalize, word)
         odd, cluster = _left_expressions()
         if odd.search(word):
-            return self.shaper.piece(word, 0)
+            return self.shaper.piece(_whole_word(word), 0)
         return b"".join(map(self._left_clusters.__getitem__, cluster.findall(word)))
 
     def _draw_right_word(self, word: str) -> bytes:
-        word = self._normal_word(word)
-        odd, joined, _ = _right_expressions()
-        if odd.search(word) or (self.shaper.has_fonts and "\u200c" in word):
+        if self.normalize is not None:
+            word = unicodedata.normalize(self.normalize, word)
+        odd, marked, joined, joined_with_marks, _ = _right_expressions(self.shaper.has_fonts)
+        if odd.search(word):
+            word = _whole_word(word)
             if self._flags(word) & (EUROPEAN_NUMBER | ARABIC_NUMBER):
                 # An Arabic letter mark has no shape, and makes the numbers after it Arabic ones.
                 return b"".join([unit.cell for unit in self.shaper.units("\u061c" + word, 1)])
             return self.shaper.piece(word, 1)
-        return b"".join(map(self._joined.__getitem__, joined.findall(word)[::-1]))
-
-    def _normal_word(self, word: str) -> str:
-        """Normalise a word, unless it cannot be drawn apart from the space before or after it."""
-        if self.normalize is not None:
-            word = unicodedata.normalize(self.normalize, word)
-        if word[:1] == _BEGINNING:
-            return word[1:]
-        if word and (_edges()[0].match(word) or _prefix().match(word, len(word) - 1)):
-            raise _NotAloneError
-        return word
+        letters = (joined_with_marks if marked.search(word) else joined).findall(word)
+        return b"".join(map(self._joined.__getitem__, letters[::-1]))
 
     def _draw_joined(self, letters: str) -> bytes:
         """Draw letters that are joined to each other and to nothing else, or one that is never joined."""
@@ -419,7 +437,7 @@ class LineDrawer:
             return self.shaper.drawn[letters, True, False][0]
         if self.shaper.has_fonts:
             return self.shaper.piece(letters, 1)
-        clusters = _right_expressions()[2].findall(letters)
+        clusters = _right_expressions(False)[4].findall(letters)
         isolated, final, initial, medial = self._forms
         if len(clusters) == 1:
             return isolated[letters]
