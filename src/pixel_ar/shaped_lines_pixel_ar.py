@@ -174,9 +174,14 @@ def _masks() -> dict[str, np.ndarray]:
     # What is a cluster only together with its neighbours, by rules that the expressions leave out.
     names = ("CR", "LF", "Control", "ZWJ", "Regional_Indicator", "Prepend", "L", "V", "T")
     masks["odd"] = np.logical_or.reduce([masks[name] for name in names])
-    # Tests of characters above the BMP are slow inside a character class, and one for all of them is quick.
+    # The expressions for words know the BMP alone.
     masks["odd"][0x10000:] = True
     return masks
+
+
+def _bmp(mask: np.ndarray) -> str:
+    """The same for the BMP alone: ranges above it are tried one by one, for every character."""
+    return _ranges(mask[:0x10000])
 
 
 @cache
@@ -186,15 +191,15 @@ def _left_expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
     The second is `drawn_bounds` for words without the first.
     """
     masks = _masks()
-    extending, linker = _ranges(masks["extending"] & ~masks["linker"]), _ranges(masks["linker"])
+    extending, linker = _bmp(masks["extending"] & ~masks["linker"]), _bmp(masks["linker"])
     joined = masks["linker"].copy()
     joined[[0xBCD, 0xDCA]] = False  # drawn, but for the two Tamil ligatures
     odd = re.compile(
         f"[{_ranges(masks['odd'] | _joining_mask())}]|[{linker}][{extending}]|\u0b95\u0bcd\u0bb7|\u0bb8\u0bcd\u0bb0|"
-        f"\\A[{_BEGINNING}{_ranges(masks['follows'])}]"
+        f"\\A[{_BEGINNING}{_bmp(masks['follows'])}]"
     )
-    tail = f"[{_ranges(masks['extending'] | masks['SpacingMark'] | masks['spacing'])}\u200c]*"
-    cluster = f"[\\s\\S]{tail}(?:(?<=[{_ranges(joined)}])[{_ranges(masks['consonant'])}]{tail})*"
+    tail = f"[{_bmp(masks['extending'] | masks['SpacingMark'] | masks['spacing'])}\u200c]*"
+    cluster = f"[\\s\\S]{tail}(?:(?<=[{_bmp(joined)}])[{_bmp(masks['consonant'])}]{tail})*"
     return odd, re.compile(cluster)
 
 
@@ -212,9 +217,9 @@ def _right_expressions(has_fonts: bool) -> tuple[re.Pattern[str], ...]:
     strange |= (masks["extending"] != masks["join T"]) & ~masks["odd"]
     # A font may look at a joiner that an atlas passes over.
     strange[[ord(char) for char in _JOINERS]] = [has_fonts, True]
-    marks = _ranges(masks["extending"] & masks["join T"])
-    odd = re.compile(f"[{_ranges(strange)}]|\u200c[{marks}]|\\A[{_BEGINNING}{_ranges(masks['follows'])}]")
-    both, before = _ranges(masks["join D"] | masks["join C"] & ~masks["ZWJ"]), _ranges(masks["join R"])
+    marks = _bmp(masks["extending"] & masks["join T"])
+    odd = re.compile(f"[{_ranges(strange)}]|\u200c[{marks}]|\\A[{_BEGINNING}{_bmp(masks['follows'])}]")
+    both, before = _bmp(masks["join D"] | masks["join C"] & ~masks["ZWJ"]), _bmp(masks["join R"])
     with_marks = (
         f"(?:[{both}][{marks}]*)+(?:[{before}][{marks}]*)?|[{before}][{marks}]*|\u200c|[\\s\\S][{marks}]*"
     )
