@@ -52,6 +52,7 @@ LAYERS = [
         "graphemes",
         "joining",
         "shaped_fonts",
+        "shaped_lines",
         "shaping",
         "character_prior",
     },
