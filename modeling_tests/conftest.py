@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tiny import TINY
+
+# The same examples in every run, whatever the machine's speed.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
 
 LOOPBACK = ("127.", "::1", "localhost")
 

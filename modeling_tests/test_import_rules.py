@@ -56,6 +56,7 @@ LAYERS = [
         "joining",
         "mark_order",
         "shaped_fonts",
+        "shaped_lines",
         "shaping",
         "character_prior",
     },

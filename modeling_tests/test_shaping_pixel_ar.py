@@ -218,14 +218,18 @@ def test_pickled_and_spawned_renderers_draw_the_same() -> None:
 
 
 def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixel_ar.shaping_pixel_ar._MAX_UNITS", 20)
+    monkeypatch.setattr("pixel_ar.shaped_lines_pixel_ar.CACHE_BYTES", 6000)
     renderer = StripRenderer(["unifont-16"], unsupported="cells")
     words = [chr(0x5D0 + i % 27) + chr(0x5D0 + i // 27) for i in range(200)]
     expected = [StripRenderer(["unifont-16"]).render_bytes(word) for word in words[:3]]
     drawn = [renderer.render_bytes(word) for word in words]
-    shaper = renderer.shaper
-    assert drawn[:3] == expected and shaper is not None
-    assert len(shaper._right_words) <= 20 and len(shaper._right_words.old) <= 20
+    assert drawn[:3] == expected and renderer.shaper is not None
+    remembered = renderer.shaper.lines.right_words
+    assert 0 < len(remembered) <= 30 and 0 < len(remembered.old) <= 30
+    # What was forgotten is drawn as before, and a word as long as a line is not kept.
+    assert [renderer.render_bytes(word) for word in words] == drawn
+    long_word = "".join(words)
+    assert renderer.measure(long_word) > 0 and long_word not in remembered
 
 
 def test_fingerprints() -> None:

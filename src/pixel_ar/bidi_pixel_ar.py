@@ -7,6 +7,7 @@ everything is one paragraph, and a paragraph separator inside counts as one for 
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -18,6 +19,23 @@ _LETTERS = dict(zip(BIDI_CLASSES, "LRA1+%9,nbPSwoedfghijkm", strict=True))
 _EXPLICIT = re.compile("[defghijkm]")
 _RIGHT = re.compile("[RA9fgjk]")
 _STRONG = re.compile("[LRA]")
+# Rules W1 to W7.
+_MARKS = re.compile("n+")
+_AFTER = dict.fromkeys("ijkm", "o")
+_AFTER_ARABIC = re.compile("A[^LR]*")
+_BETWEEN_NUMBERS = re.compile("(?<=1)[+,](?=1)")
+_BETWEEN_ARABIC_NUMBERS = re.compile("(?<=9),(?=9)")
+_BESIDE_NUMBERS = re.compile("(?<=1)%+|%+(?=1)")
+_OTHER = str.maketrans("+,%", "ooo")
+_AFTER_LATIN = re.compile("L[^R]*")
+# Rules N1 and I1, I2 for a line of one embedding.
+_IN_RIGHT = re.compile("(?<=[R19])[owPS]+(?=[R19])")
+_IN_LEFT = re.compile("(?<=L)[owPS]+(?=L)")
+_TRAILING = re.compile("w*[PS]|w+$")
+_LEVELS = (
+    str.maketrans("LR19owPS", "01220000"),
+    str.maketrans("LR19owPS", "21221111"),
+)
 _MAX_DEPTH = 125
 _MAX_BRACKETS = 63
 _AS_STRONG = {"L": "L", "R": "R", "1": "R", "9": "R"}
@@ -35,6 +53,12 @@ def _brackets() -> tuple[dict[str, str], frozenset[str]]:
     """(opening -> canonical closing, canonical closing) brackets."""
     opening = {char: _CANONICAL.get(other, other) for char, other in bracket_pairs().items()}
     return opening, frozenset(opening.values())
+
+
+@cache
+def _bracket_expression() -> re.Pattern[str]:
+    opening, closing = _brackets()
+    return re.compile("[" + re.escape("".join([*opening, *closing, *_CANONICAL])) + "]")
 
 
 def class_letters(classes: "list[str]") -> str:
@@ -228,32 +252,35 @@ def _resolve_sequence(
 def _weak_types(kinds: str) -> str:
     """Rules W1 to W7; the first letter is the start of the sequence."""
     if "n" in kinds:
-        kinds = re.sub("([^n])(n+)", lambda m: m[1] + ("o" if m[1] in "ijkm" else m[1]) * len(m[2]), kinds)
+        kinds = _MARKS.sub(
+            lambda m: _AFTER.get(kinds[m.start() - 1], kinds[m.start() - 1]) * len(m[0]), kinds
+        )
     if "A" in kinds:
         if "1" in kinds:
-            kinds = re.sub("A[^LR]*", lambda m: m[0].replace("1", "9"), kinds)
+            kinds = _AFTER_ARABIC.sub(lambda m: m[0].replace("1", "9"), kinds)
         kinds = kinds.replace("A", "R")
     if "1" in kinds:
-        kinds = re.sub("(?<=1)[+,](?=1)", "1", kinds)
+        kinds = _BETWEEN_NUMBERS.sub("1", kinds)
     if "9" in kinds:
-        kinds = re.sub("(?<=9),(?=9)", "9", kinds)
-    if "%" in kinds:
-        kinds = re.sub("(?<=1)%+|%+(?=1)", lambda m: "1" * len(m[0]), kinds)
-    kinds = re.sub("[+,%]", "o", kinds)
-    if "1" in kinds:
-        kinds = re.sub("L[^R]*", lambda m: m[0].replace("1", "L"), kinds)
+        kinds = _BETWEEN_ARABIC_NUMBERS.sub("9", kinds)
+    if "%" in kinds and "1" in kinds:
+        kinds = _BESIDE_NUMBERS.sub(lambda m: "1" * len(m[0]), kinds)
+    kinds = kinds.translate(_OTHER)
+    if "1" in kinds and "L" in kinds:
+        kinds = _AFTER_LATIN.sub(lambda m: m[0].replace("1", "L"), kinds)
     return kinds
 
 
-def _paired_brackets(text: str, letters: str, sequence: list[int], resolved: str, embedding: str) -> str:
+def _paired_brackets(text: str, letters: str, sequence: Sequence[int], resolved: str, embedding: str) -> str:
     """Rule N0; `resolved` begins with the start of the sequence."""
     opening, closing = _brackets()
-    if not any(text[index] in opening for index in sequence):
-        return resolved
+    if len(sequence) == len(text):
+        places = [match.start() for match in _bracket_expression().finditer(text)]
+    else:
+        places = [place for place, index in enumerate(sequence) if _bracket_expression().match(text, index)]
     pairs: list[tuple[int, int]] = []
     stack: list[tuple[str, int]] = []
-    for place, index in enumerate(sequence, 1):
-        char = text[index]
+    for place, char in [(place + 1, text[sequence[place]]) for place in places]:
         if resolved[place] != "o":
             continue
         if char in opening:
@@ -266,6 +293,8 @@ def _paired_brackets(text: str, letters: str, sequence: list[int], resolved: str
             if depth >= 0:
                 pairs.append((stack[depth][1], place))
                 del stack[depth:]
+    if not pairs:
+        return resolved
     kinds = list(resolved)
     for first, last in sorted(pairs):
         inside = {_AS_STRONG[kind] for kind in kinds[first + 1 : last] if kind in _AS_STRONG}
@@ -305,6 +334,37 @@ def _reset_whitespace(letters: str, levels: list[int], base: int) -> list[int]:
     return levels
 
 
+def plain_levels(text: str, classes: str, base: int) -> str:
+    """Resolve the levels of a line without embeddings, overrides, isolates and controls, as [`embedding_levels`] does.
+
+    Args:
+        text: The line, in logical order.
+        classes: Of its characters, as of [`bidi_classes`]; boundary neutrals (`b`) get the level of what they follow.
+        base: Level of the line, 0 or 1.
+
+    Returns:
+        A digit for each character.
+    """
+    embedding = "LR"[base]
+    if "b" in classes:
+        kept = [index for index, letter in enumerate(classes) if letter != "b"]
+        levels = plain_levels("".join([text[i] for i in kept]), classes.replace("b", ""), base)
+        found = iter(levels)
+        current = str(base)
+        return "".join([current := current if letter == "b" else next(found) for letter in classes])
+    kinds = _weak_types(embedding + classes)
+    if _bracket_expression().search(text):
+        kinds = _paired_brackets(text, classes, range(len(text)), kinds, embedding)
+    # Where two characters of the other direction enclose neutral ones, these go with them; all others with the line.
+    enclosed = _IN_RIGHT if base == 0 else _IN_LEFT
+    kinds = enclosed.sub(lambda match: "RL"[base] * len(match[0]), kinds[1:])
+    levels = kinds.translate(_LEVELS[base])
+    if classes[-1:] in ("w", "P", "S") or "P" in classes or "S" in classes:
+        for match in _TRAILING.finditer(classes):
+            levels = levels[: match.start()] + str(base) * len(match[0]) + levels[match.end() :]
+    return levels
+
+
 def visual_order(levels: "list[int]") -> list[int]:
     """Return the positions of the characters from left to right (rule L2), without those at level -1."""
     order = [index for index, level in enumerate(levels) if level >= 0]
@@ -335,5 +395,6 @@ __all__ = [
     "class_letters",
     "embedding_levels",
     "has_right_to_left",
+    "plain_levels",
     "visual_order",
 ]

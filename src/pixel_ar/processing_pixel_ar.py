@@ -50,7 +50,7 @@ from .processing_files_pixel_ar import (
 )
 from .processing_options_pixel_ar import PROCESSOR_PRESETS, PixelProcessorKwargs, preset_settings
 from .reading_pixel_ar import ReadResult, StripReader
-from .rendering_pixel_ar import GlyphAtlas, StripRenderer
+from .rendering_pixel_ar import GlyphAtlas, PackedStrip, StripRenderer
 from .tokens_pixel_ar import (
     NoTokenizer,
     check_tokenizer,
@@ -280,8 +280,15 @@ class PixelProcessor(ProcessorMixin):
         may_be_empty = options.add_start and pairs is None and images is None
         for name, values in (("text", texts), ("text_pair", pairs)):
             if values is not None:
+                try:
+                    strips: list[PackedStrip | None] = list(self._renderer.render_batch(values))
+                except ValueError:
+                    strips = [None] * len(values)  # one by one, to say which
                 columns.append(
-                    [self._draw(f"{name}[{i}]", t, options, may_be_empty) for i, t in enumerate(values)]
+                    [
+                        self._draw(f"{name}[{i}]", t, strip, options, may_be_empty)
+                        for i, (t, strip) in enumerate(zip(values, strips, strict=True))
+                    ]
                 )
         if not columns:
             raise ValueError("give at least one of text and images (or target_text, with a tokenizer).")
@@ -298,19 +305,21 @@ class PixelProcessor(ProcessorMixin):
         strip = image_to_strip(image, self.patch_size[0], self.num_channels, name)
         return Segment(name, strip.shape[2], image=strip)
 
-    def _draw(self, name: str, text: str, options: LayoutOptions, may_be_empty: bool) -> Segment:
+    def _draw(
+        self, name: str, text: str, strip: PackedStrip | None, options: LayoutOptions, may_be_empty: bool
+    ) -> Segment:
         limit = options.max_patches if options.truncation == "do_not_truncate" else None
-        if limit is not None and len(text) > limit * self.patch_size[1]:
-            # Nearly every character has a column, so this text is far too long: count before drawing megabytes.
-            num_patches = -(-self._renderer.measure(text) // self.patch_size[1])
-            if num_patches > limit:
-                raise too_long(name, num_patches, limit, f" for its {len(text)} characters")
         try:
-            strip = self._renderer.render(text)
+            strip = self._renderer.render(text) if strip is None else strip
         except ValueError as error:
             # The same error, of the same class, with the place in the batch.
             error.args = (f"{name}: {error}", *error.args[1:])
             raise
+        if limit is not None and len(text) > limit * self.patch_size[1]:
+            # Nearly every character has a column, so this text is far too long.
+            num_patches = -(-strip.num_columns // self.patch_size[1])
+            if num_patches > limit:
+                raise too_long(name, num_patches, limit, f" for its {len(text)} characters")
         if strip.num_columns == 0 and not may_be_empty:
             raise ValueError(
                 f"{name} is empty: {text!r} draws no pixels; leave it out, or pass add_start=True to begin with an "

@@ -15,8 +15,9 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,37 @@ class PackedStrip:
     num_columns: int
     text: str
     char_columns: np.ndarray = field(compare=False, repr=False)
-    char_spans: np.ndarray | None = field(default=None, compare=False, repr=False)
-    is_right_to_left: bool = False
+    # Factories leave no attribute on the class, so that `__getattr__` is asked for what is not there yet.
+    char_spans: np.ndarray | None = field(default_factory=lambda: None, compare=False, repr=False)
+    is_right_to_left: bool = field(default_factory=bool)
+
+    @classmethod
+    def deferred(cls, columns: bytes, height: int, complete: "Callable[[], PackedStrip]") -> "PackedStrip":
+        """Make a strip whose text and places of characters are worked out when somebody asks for them.
+
+        Args:
+            columns: Packed columns.
+            height: Rows.
+            complete: Returns the same strip with everything.
+        """
+        strip = object.__new__(cls)
+        num_columns = len(columns) * 8 // height
+        strip.__dict__.update(columns=columns, height=height, num_columns=num_columns, _complete=complete)
+        return strip
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not in the instance.
+        complete = self.__dict__.get("_complete")
+        if complete is None or name not in self.__dataclass_fields__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        found = complete().__dict__
+        self.__dict__.update(found)
+        self.__dict__.pop("_complete", None)
+        return found[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A renderer is no part of a strip that travels.
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def to_array(self) -> np.ndarray:
         """Return the pixels as uint8 `[H, W]`: 255 = background, 0 = ink."""
@@ -324,12 +354,47 @@ class StripRenderer:
             if len(cells):
                 return cells.take(np.frombuffer(text.encode(), np.uint8)).tobytes()
             return self._join(text)
-        return self._draw(self._normalise(text))
+        columns = self._draw_line(text)
+        return self._draw(self._normalise(text)) if columns is None else columns
+
+    def _draw_line(self, text: str) -> bytes | None:
+        """Draw a text that needs shaping and nothing else, word by word; None for any other."""
+        if self._shaper is None:
+            return None
+        try:
+            return self._shaper.lines.draw(text)
+        except MissingGlyphError:
+            raise MissingGlyphError(self.coverage(text), [atlas.name for atlas in self._atlases]) from None
 
     def render(self, text: str) -> PackedStrip:
         """Draw a text, with the column of every character; see [`render_bytes`]."""
-        if not isinstance(text, str):
-            raise TypeError(f"text must be a str, got {type(text).__name__}")
+        return self.render_batch([text])[0]
+
+    def render_batch(self, texts: Sequence[str]) -> list[PackedStrip]:
+        """Draw texts, with the column of every character; what the processor and the collators call.
+
+        Args:
+            texts: See [`render_bytes`], which names the errors as well.
+
+        Returns:
+            A strip for each text, in their order. Where the characters of shaped text stand is worked out when a strip
+            is asked for it.
+        """
+        strips = []
+        for text in texts:
+            columns = self.render_bytes(text)
+            if text.isascii() and text.isprintable() and self._ascii is not None and len(self._ascii):
+                width = self._ascii.itemsize * 8 // self.height
+                starts = np.arange(0, len(text) * width + 1, width, dtype=np.int32)
+                strips.append(PackedStrip(columns, self.height, len(text) * width, text, starts))
+            elif self._is_shaped(text):
+                strips.append(PackedStrip.deferred(columns, self.height, partial(self._render_whole, text)))
+            else:
+                strips.append(self._render_whole(text))
+        return strips
+
+    def _render_whole(self, text: str) -> PackedStrip:
+        """Draw a text and find the column of every character."""
         text = self._normalise(text)
         size = self.height // 8
         if self._is_shaped(text):

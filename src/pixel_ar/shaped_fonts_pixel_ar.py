@@ -203,8 +203,8 @@ class ShapedFont:
         coverage = rows[::-1, : extents.width]
         # A cluster too thin for the threshold is cut at half its own strongest coverage: nothing vanishes.
         ink = coverage >= min(self.threshold, max(1, int(coverage.max()) // 2))
-        inked_rows, inked_columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-        if not len(inked_rows) or not coverage.any():
+        inked_rows, inked_columns = ink.any(axis=1).nonzero()[0], ink.any(axis=0).nonzero()[0]
+        if not len(inked_rows):
             return np.zeros((0, 0), bool), 0, 0, advance
         box = ink[inked_rows[0] : inked_rows[-1] + 1, inked_columns[0] : inked_columns[-1] + 1]
         top = extents.y_origin + extents.height - int(inked_rows[0])

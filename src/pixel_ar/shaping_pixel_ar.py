@@ -27,6 +27,7 @@ from .graphemes_pixel_ar import drawn_bounds
 from .joining_pixel_ar import join_letters, joining_types, joins
 from .mark_order_pixel_ar import order_marks
 from .shaped_fonts_pixel_ar import ShapedFont
+from .shaped_lines_pixel_ar import BoundedCache, LineDrawer
 from .unicode_data_pixel_ar import (
     BIDI_CLASSES,
     CONSONANT,
@@ -46,7 +47,6 @@ _IGNORABLE = re.compile(
 _SELECTOR = re.compile("[\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]")
 _JOINER = re.compile("[\u200c\u200d]+")
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_MARK_AFTER_SPACE = re.compile(" [^ -\u02ff]")
 # Scripts that cells draw as they should be drawn; of the others only some clusters, so that a font, which draws all
 # of them alike, goes first wherever it stands in the chain.
 _CELL_SCRIPTS = frozenset(
@@ -85,7 +85,6 @@ _CELL_SCRIPTS = frozenset(
 # Myanmar medial ra runs around its base.
 SURROUNDING = frozenset("\u103c")
 _FILLERS = "\u115f\u1160"
-_MAX_UNITS = 50_000
 
 
 class NeedsFontError(UnsupportedScriptError):
@@ -169,25 +168,6 @@ def needs_shaping(text: str, has_fonts: bool = False) -> bool:
     return bool((kinds > 0).any() if has_fonts else (kinds == 1).any())
 
 
-class _UnitCache(dict[Any, Any]):
-    """A cache of at most twice `_MAX_UNITS` entries: when it is full, what was not used since goes first."""
-
-    def __init__(self, make: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.make = make
-        self.old: dict[Any, Any] = {}
-
-    def __missing__(self, key: Any) -> Any:
-        value = self.old.pop(key, None)
-        if value is None:
-            value = self.make(key)
-        if len(self) >= _MAX_UNITS:
-            self.old = dict(self)
-            self.clear()
-        self[key] = value
-        return value
-
-
 class TextShaper:
     """Draws lines with a chain of atlases and fonts.
 
@@ -198,6 +178,7 @@ class TextShaper:
 
     Attributes:
         fonts: The members of the chain that are fonts.
+        lines: Draws whole lines from remembered words.
         drawn: The units drawn lately: (characters, or these and their forms, whether right to left, whether unjoined)
             -> (packed columns, name of the source, whether letters that belong together stand apart).
     """
@@ -209,10 +190,8 @@ class TextShaper:
         self.fonts = tuple(source for source in self.sources if isinstance(source, ShapedFont))
         self.has_fonts = bool(self.fonts)
         self.size = self.sources[0].height // 8
-        self.drawn = _UnitCache(self._draw_unit)
-        self._words = _UnitCache(lambda word: b"".join([unit.cell for unit in self.units(word, 0)]))
-        self._right_words = _UnitCache(self._draw_right_word)
-        self._no_arabic: str = "\u200f"
+        self.drawn = BoundedCache(self._draw_unit)
+        self.lines = LineDrawer(self, policy.normalize, _complex_table)
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn: like [`CharacterPolicy.normalise`], but joiners and controls that have a
@@ -251,41 +230,12 @@ class TextShaper:
 
     def columns(self, text: str) -> bytes:
         """Draw a normalised line."""
-        if not _MARK_AFTER_SPACE.search(text) or not self._starts_mark(text):
-            classes = bidi_classes(text)
-            space = self.drawn[" ", False, False][0]
-            if not re.search("[RA9d-m]", classes):
-                return space.join(map(self._words.__getitem__, text.split(" ")))
-            if not re.search("[L9Pd-m]", classes) and not ("R" in classes and "A" in classes):
-                return self._right_line(text, classes, space)
-        return b"".join([unit.cell for unit in self.units(text)])
+        return self.lines.columns(text)
 
-    def _starts_mark(self, text: str) -> bool:
-        """Tell whether a mark stands on a space."""
-        return any(
-            unicodedata.category(match[0][1])[0] == "M" or match[0][1] in "\u200c\u200d"
-            for match in _MARK_AFTER_SPACE.finditer(text)
-        )
-
-    def _right_line(self, text: str, classes: str, space: bytes) -> bytes:
-        """Draw a line without left-to-right letters: its words from right to left.
-
-        Blanks at its ends and between numbers all get the level of the line, since nothing in it has another strong
-        direction; what an Arabic letter does to numbers after it is part of the word's key.
-        """
-        first = classes.find("A")
-        words = text.split(" ")
-        if first > 0 and " " in text[:first] and re.search("1", classes[:first]):
-            count = text.count(" ", 0, first)
-            words = [self._no_arabic + word for word in words[:count]] + words[count:]
-        elif first < 0:
-            words = [self._no_arabic + word for word in words]
-        return space.join(map(self._right_words.__getitem__, words[::-1]))
-
-    def _draw_right_word(self, word: str) -> bytes:
-        # An Arabic letter mark has no shape, and makes the numbers of the word Arabic ones.
-        context = "" if word.startswith(self._no_arabic) else "\u061c"
-        return b"".join([unit.cell for unit in self.units(context + word, 1)])
+    def piece(self, text: str, level: int) -> bytes:
+        """Draw text whose characters all stand at one level of direction."""
+        levels = [-1 if letter == "b" else level for letter in bidi_classes(text)]
+        return b"".join([unit.cell for unit in self._units(text, levels, level)])
 
     def units(self, text: str, base: int | None = None) -> list[Unit]:
         """Draw a normalised line as units from left to right.
@@ -299,7 +249,11 @@ class TextShaper:
         """
         if not text:
             return []
-        levels, base = embedding_levels(text, base)
+        return self._units(text, *embedding_levels(text, base))
+
+    def _units(self, text: str, levels: list[int], base: int) -> list[Unit]:
+        if not text:
+            return []
         kinds = joining_types(text)
         drawn, unjoined = join_letters(text) if set(kinds) & set("DRL") else (list(text), [])
         lost = set(unjoined)
