@@ -38,7 +38,7 @@ WITHOUT_TORCH = {
     "shaped_reading",
     "shaping",
     "unicode_data",
-}
+} | {"line_breaking", "pages", "page_reading"}
 # Imported in a `try`, by the one file that needs it.
 OPTIONAL = {"shaped_fonts": {"uharfbuzz"}}
 
@@ -54,11 +54,12 @@ LAYERS = [
         "shaped_fonts",
         "shaping",
         "character_prior",
-    },
+    }
+    | {"line_breaking", "pages"},
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
     | {"tokens", "processing_files", "processing_options"},
     {"noisy_reading", "shaped_reading"},
-    {"reading"},
+    {"reading", "page_reading", "page_processing"},
     {
         "single_row",
         "prompts",
@@ -82,6 +83,7 @@ PROCESSING_USES = {
 } | {
     "processing_files",
     "processing_options",
+    "page_processing",
 }
 
 

@@ -272,12 +272,16 @@ def _typing_order(mark: str) -> tuple[int, int]:
 # ---- visual to logical order ----
 
 
-def logical_text(units: Sequence[str]) -> tuple[str, list[int]]:
+def logical_text(units: Sequence[str], base: int | None = None) -> tuple[str, list[int]]:
     """Return the text of units in visual order, and for each of its characters the unit it comes from.
 
     Blanks at the end of the text are dropped.
+
+    Args:
+        units: Characters of each unit, from left to right.
+        base: Direction of the line, 0 or 1 (right to left); None: the one that fits.
     """
-    order, texts = _best_guess(units)
+    order, texts = _best_guess(units, base)
     order, texts = _move_left_vowels(order, texts)
     text, origins = "", []
     for position, piece in zip(order, texts, strict=True):
@@ -340,11 +344,13 @@ def _move_left_vowels(order: list[int], texts: list[str]) -> tuple[list[int], li
     return order, texts
 
 
-def _best_guess(units: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Order and texts for the base direction that fits."""
+def _best_guess(units: Sequence[str], base: int | None) -> tuple[list[int], list[str]]:
+    """Order and texts for the base direction that is given or fits."""
     if not units:
         return [], []
     classes = bidi_classes("".join(unit[0] for unit in units))
+    if base is not None:
+        return _invert(units, classes, base)
     if not set(classes) & set("RA9"):
         return list(range(len(units))), list(units)
     # Where both directions give the same picture, the one of most letters.
