@@ -4,8 +4,8 @@
 
 A line may begin
 
-- after spaces (rule LB18): U+0020, the fixed-width spaces, U+3000. Not after no-break spaces (LB12), and not after the
-  spaces that a paragraph begins with;
+- after spaces (rule LB18): U+0020, the fixed-width spaces, U+3000. Not after no-break spaces (LB12), not before closing
+  punctuation even so (LB13: `quoi ?` stays together), and not after the spaces that a paragraph begins with;
 - after a hyphen inside a word (HY and BA, LB21), unless a digit follows (LB25), and before and after an em dash (LB17);
 - after marks that end a word or a phrase in scripts without spaces (BA): Tibetan tsheg, Ethiopic word space, dandas,
   Khmer and Burmese full stops;
@@ -41,8 +41,11 @@ _RANGES = {
     "d": "\u2014",
     "b": "\u0964\u0965\u0f0b\u1361\u104a\u104b\u17d4\u17d5\u17da",
     "q": "\"'\u2018\u2019\u201b\u201c\u201d\u201f\u00ab\u00bb\u2039\u203a",
-    "o": "([{\u00a1\u00bf\u201a\u201e\u2045\u207d",
-    "e": ")]}!?,.:;/%\u2026\u2025\u00a2\u00b0\u2030\u2032\u2033\u21b5\u060c\u061b\u061f\u06d4\u0f0d-\u0f11",
+    "o": "([{\u00a1\u00bf\u201a\u201e\u2045\u207d\u2329",
+    "e": (
+        ")]}!?,.:;/%\u2024-\u2026\u203c\u203d\u2046-\u2049\u207e\u232a\u00a2\u00b0\u2030\u2032\u2033\u21b5"
+        "\u060c\u061b\u061f\u06d4\u0f0d-\u0f11\u17d6"
+    ),
     "p": "\u3008\u300a\u300c\u300e\u3010\u3014\u3016\u3018\u301a\u301d\uff08\uff3b\uff5b\uff5f\uff62\uff04\uffe5",
     "c": (
         "\u3001\u3002\u3005\u3009\u300b\u300d\u300f\u3011\u3015\u3017\u3019\u301b\u301c\u301e\u301f\u303b\u30fb-\u30fe"
@@ -52,9 +55,9 @@ _RANGES = {
     ),
 }
 _BREAK = re.compile(
-    "(?<=s)(?=[^s])"
-    "|(?<=[xnice]h)(?=[xioqp])"
-    "|(?<=d)(?=[xnioqp])|(?<=[xnicebq])(?=d)"
+    "(?<![op]s)(?<=s)(?=[^sec])"
+    "|(?<=[xnice]h)(?=[xiop])"
+    "|(?<=d)(?=[xniop])|(?<=[xniceb])(?=d)"
     "|(?<=b)(?=[xniop])"
     "|(?<=[ic])(?=[xniop])|(?<=[xnbe])(?=[ip])"
 )

@@ -121,7 +121,7 @@ class PageReader:
         lines, texts = self._read_lines(strips)
         breaks = [
             self._judge_break(text, following, page_format.line_columns)
-            for text, following in zip(texts, [*texts[1:], ""], strict=True)
+            for text, following in zip(texts, [*texts[1:], ""], strict=False)
         ]
         return self._result(lines, rows, texts, breaks)
 
@@ -132,7 +132,7 @@ class PageReader:
         return PageReadResult(text, tuple(lines), tuple(rows), tuple(texts), tuple(breaks))
 
     def join(self, lines: Iterable[tuple[str, int]]) -> str:
-        """Join lines, given as (text, what follows); what follows the last is left out."""
+        """Join lines, given as (text, what follows); what follows the last is left out, unless it is drawn."""
         text, between = "", ""
         is_drawn = self.renderer.policy.newline == "symbol"
         for line, kind in lines:
@@ -140,6 +140,8 @@ class PageReader:
                 text = text.removesuffix(LINE_BREAK_SIGN)
             text += between + line
             between = "\n" if kind == HARD_BREAK else " " * kind
+        if is_drawn and between == "\n" and text.endswith(LINE_BREAK_SIGN):
+            text = text.removesuffix(LINE_BREAK_SIGN) + between
         return text
 
     # ---- lines ----

@@ -182,6 +182,14 @@ class _Paragraph:
             stop -= 1
         return stop
 
+    def skip(self, first: int) -> int:
+        """Move the beginning of a range of units behind the spaces there."""
+        while first + 1 < len(self.bounds) and is_space(
+            self.text[self.bounds[first] : self.bounds[first + 1]]
+        ):
+            first += 1
+        return first
+
 
 def page_text(renderer: StripRenderer, text: str) -> str:
     """Return the text that a page shows: every paragraph normalised, joined by `\\n`."""
@@ -308,7 +316,7 @@ def _wrap(
                 raise _too_wide(paragraph, first, line_columns)
             num_broken += last_broken != following
             last_broken = following
-            lines.append((first, paragraph.trim(first, cut), cut))
+            lines.append((first, paragraph.trim(first, cut), paragraph.skip(cut)))
         first = lines[-1][2]
     return lines, num_broken
 
@@ -404,7 +412,7 @@ def sheet_offsets(
     borders = np.arange(per_row)[:, None] * patch_width
     for number, line in enumerate(lines):
         spans = line.char_spans + line_left(line, page_format)
-        shown = (spans[:, 0] < borders + patch_width) & (spans[:, 1] > borders)
+        shown = np.asarray((spans[:, 0] < borders + patch_width) & (spans[:, 1] > borders))
         if shown.size:
             firsts, lasts = shown.argmax(axis=1), shown.shape[1] - shown[:, ::-1].argmax(axis=1)
             both = np.stack([firsts, lasts], axis=1) + line.start
