@@ -38,7 +38,7 @@ WITHOUT_TORCH = {
     "shaped_reading",
     "shaping",
     "unicode_data",
-} | {"line_breaking", "pages", "page_reading"}
+} | {"line_breaking", "pages", "page_reading", "font_fitting"}
 # Imported in a `try`, by the one file that needs it.
 OPTIONAL = {"shaped_fonts": {"uharfbuzz"}}
 
@@ -55,7 +55,7 @@ LAYERS = [
         "shaping",
         "character_prior",
     }
-    | {"line_breaking", "pages"},
+    | {"line_breaking", "pages", "font_fitting"},
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
     | {"tokens", "processing_files", "processing_options"},
     {"noisy_reading", "shaped_reading"},

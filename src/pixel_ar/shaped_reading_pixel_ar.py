@@ -349,19 +349,19 @@ def _best_guess(units: Sequence[str], base: int | None) -> tuple[list[int], list
     if not units:
         return [], []
     classes = bidi_classes("".join(unit[0] for unit in units))
-    if base is not None:
-        return _invert(units, classes, base)
-    if not set(classes) & set("RA9"):
+    if base is None and not set(classes) & set("RA9"):
         return list(range(len(units))), list(units)
     # Where both directions give the same picture, the one of most letters.
     num_left = classes.count("L")
     bases = (
         (0, 1) if 2 * num_left > num_left + len([letter for letter in classes if letter in "RA"]) else (1, 0)
     )
-    guesses = [_invert(units, classes, base) for base in bases]
-    for base, (order, texts) in zip(bases, guesses, strict=True):
-        levels, found = embedding_levels("".join(text[0] for text in texts))
-        if found == base and [order[i] for i in visual_order(levels)] == list(range(len(units))):
+    if base is not None:
+        bases = (base,)
+    guesses = [_invert(units, classes, each) for each in bases]
+    for each, (order, texts) in zip(bases, guesses, strict=True):
+        levels, found = embedding_levels("".join(text[0] for text in texts), base)
+        if found == each and [order[i] for i in visual_order(levels)] == list(range(len(units))):
             return order, texts
     return guesses[0]
 
