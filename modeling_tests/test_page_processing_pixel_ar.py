@@ -5,6 +5,7 @@ picture tells.
 """
 
 import functools
+import types
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pixel_ar import PixelARConfig, PixelARForCausalLM
 from pixel_ar.pages_pixel_ar import NO_LINE, PageOverflowError, page_text
 from pixel_ar.patching_pixel_ar import patchify, unpatchify
 from pixel_ar.processing_pixel_ar import PixelProcessor
-from pixel_ar.rendering_pixel_ar import MissingGlyphError
+from pixel_ar.rendering_pixel_ar import MissingGlyphError, StripRenderer
 
 TEXT = (
     "Four score and seven years ago our fathers brought forth, on this continent, a new nation.\n\n"
@@ -264,6 +265,15 @@ def test_a_model_of_strips_reads_a_page(processor: PixelProcessor) -> None:
 def test_bad_pages(processor: PixelProcessor, arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         processor.render_pages(**{"text": TEXT, "width_patches": 6, **arguments})
+
+
+def test_only_plain_strips_make_pages(processor: PixelProcessor, monkeypatch: pytest.MonkeyPatch) -> None:
+    style = types.SimpleNamespace(is_plain=False)
+    monkeypatch.setattr(StripRenderer, "style", style, raising=False)
+    with pytest.raises(ValueError, match='use one with mode="1"'):
+        processor.render_pages(TEXT, 6)
+    style.is_plain = True
+    assert processor.render_pages(TEXT, 6)["num_rows"] == [9]
 
 
 def test_errors_keep_their_class(processor: PixelProcessor) -> None:

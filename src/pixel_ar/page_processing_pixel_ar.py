@@ -135,8 +135,15 @@ class PageMixin:
         Raises:
             PageOverflowError: for a text that needs more rows or sheets (unless `truncation`), or a character wider
                 than a line; with the index of the text.
-            ValueError: for an empty text, one that cannot be drawn, or an argument out of range.
+            ValueError: for an empty text, one that cannot be drawn, an argument out of range, or a processor whose
+                strips are not 1-bit and continuous.
         """
+        style = getattr(self.renderer, "style", None)
+        if style is not None and not style.is_plain:
+            raise ValueError(
+                f"pages are drawn in 1 bit, one cluster after the other, but this processor has {style}; use one with "
+                'mode="1", strategy="continuous" and letter_spacing=0.'
+            )
         page_format = self.page_format(width_patches, max_rows, margins, line_spacing)
         if max_sheets is not None and max_sheets < 1:
             raise ValueError(f"max_sheets must be at least 1 or None, got {max_sheets}.")

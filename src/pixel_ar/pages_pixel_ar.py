@@ -412,11 +412,11 @@ def sheet_offsets(
     borders = np.arange(per_row)[:, None] * patch_width
     for number, line in enumerate(lines):
         spans = line.char_spans + line_left(line, page_format)
-        shown = np.asarray((spans[:, 0] < borders + patch_width) & (spans[:, 1] > borders))
+        shown = (spans[:, 0] < borders + patch_width) & (spans[:, 1] > borders)
         if shown.size:
             firsts, lasts = shown.argmax(axis=1), shown.shape[1] - shown[:, ::-1].argmax(axis=1)
             both = np.stack([firsts, lasts], axis=1) + line.start
-            offsets[page_format.row(number)] = np.where(shown.any(axis=1)[:, None], both, 0)
+            offsets[page_format.row(number)] = np.where(shown.any(axis=1, keepdims=True), both, 0)
     return offsets.reshape(-1, 2)
 
 

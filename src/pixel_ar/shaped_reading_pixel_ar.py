@@ -353,7 +353,7 @@ def _best_guess(units: Sequence[str], base: int | None) -> tuple[list[int], list
         return list(range(len(units))), list(units)
     # Where both directions give the same picture, the one of most letters.
     num_left = classes.count("L")
-    bases = (
+    bases: tuple[int, ...] = (
         (0, 1) if 2 * num_left > num_left + len([letter for letter in classes if letter in "RA"]) else (1, 0)
     )
     if base is not None:
