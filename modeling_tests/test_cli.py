@@ -73,6 +73,23 @@ def test_render_a_file_and_stdin(capsys: pytest.CaptureFixture[str], monkeypatch
     assert run(capsys, "read", "strip.png") == "from stdin\n"
 
 
+def test_render_and_read_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "The people of the United States.\n\nA second paragraph."
+    printed = run(capsys, "render", text, "--width", "4", "-o", "page.png")
+    assert printed == "page.png: 80 x 48 pixels, 6 lines of 4 patches\n"
+    assert Image.open("page.png").size == (80, 48)
+    assert run(capsys, "read", "page.png", "--page") == text + "\n"
+    run(capsys, "render", text, "--width", "4", "--scale", "5", "-o", "large.png")
+    assert run(capsys, "read", "large.png", "--page") == text + "\n"
+    assert cli.main(["read", "page.png", "--page", "--confidence"]) == 0
+    assert "at most 0.0% of a line unreadable" in capsys.readouterr().err
+    run(capsys, "render", TEXT)
+    assert run(capsys, "read", "strip.png", "--page") == TEXT + "\n"
+    Image.new("L", (80, 41)).save("odd.png")
+    assert "no whole number of patches" in refuse(capsys, "read", "odd.png", "--page")
+    assert "at least 1" in refuse(capsys, "render", text, "--width", "0")
+
+
 def test_render_as_a_checkpoint_does(capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
     run(capsys, "render", TEXT, "--model", tiny_checkpoint)
     assert run(capsys, "read", "strip.png", "--model", tiny_checkpoint) == TEXT + "\n"

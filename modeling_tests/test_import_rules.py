@@ -20,28 +20,32 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 REMOTE = sorted(PACKAGE.glob("*_pixel_ar.py"))
 REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub"}
 # Renderer and reader run in processes that never load PyTorch.
-WITHOUT_TORCH = {
-    "rendering",
-    "reading",
-    "noisy_reading",
-    "glyph_classes",
-    "characters",
-    "hexbox",
-    "fonts",
-} | {
-    "atlases",
-    "bidi",
-    "character_prior",
-    "graphemes",
-    "joining",
-    "mark_order",
-    "cell_reading",
-    "joined_reading",
-    "shaped_fonts",
-    "shaped_reading",
-    "shaping",
-    "unicode_data",
-}
+WITHOUT_TORCH = (
+    {
+        "rendering",
+        "reading",
+        "noisy_reading",
+        "glyph_classes",
+        "characters",
+        "hexbox",
+        "fonts",
+    }
+    | {
+        "atlases",
+        "bidi",
+        "character_prior",
+        "graphemes",
+        "joining",
+        "mark_order",
+        "cell_reading",
+        "joined_reading",
+        "shaped_fonts",
+        "shaped_reading",
+        "shaping",
+        "unicode_data",
+    }
+    | {"line_breaking", "pages", "page_reading", "font_fitting"}
+)
 # Imported in a `try`, by the one file that needs it.
 OPTIONAL = {"shaped_fonts": {"uharfbuzz"}}
 
@@ -59,11 +63,12 @@ LAYERS = [
         "shaped_lines",
         "shaping",
         "character_prior",
-    },
+    }
+    | {"line_breaking", "pages", "font_fitting"},
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
     | {"tokens", "processing_files", "processing_options"},
     {"noisy_reading", "shaped_reading", "cell_reading", "joined_reading"},
-    {"reading"},
+    {"reading", "page_reading", "page_processing"},
     {
         "single_row",
         "prompts",
@@ -87,6 +92,7 @@ PROCESSING_USES = {
 } | {
     "processing_files",
     "processing_options",
+    "page_processing",
 }
 
 

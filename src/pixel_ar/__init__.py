@@ -16,10 +16,12 @@ from transformers import (
 )
 
 from .configuration_pixel_ar import PixelARConfig
+from .font_fitting_pixel_ar import fit_font
 from .generation_pixel_ar import PixelGenerateOutput
 from .heads_pixel_ar import PATCH_HEADS, PatchHead
 from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
 from .modeling_pixel_ar import PixelARCausalLMOutput, PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
+from .pages_pixel_ar import PageOverflowError
 from .peft_targets import register_peft_targets
 from .processing_pixel_ar import PixelProcessor
 from .reading_pixel_ar import ReadResult, StripReader
@@ -27,6 +29,7 @@ from .rendering_pixel_ar import (
     GlyphAtlas,
     MissingGlyphError,
     PackedStrip,
+    ShapedFont,
     StripRenderer,
     UnsupportedScriptError,
     bundled_atlases,
@@ -54,6 +57,7 @@ __all__ = [
     "GlyphAtlas",
     "MissingGlyphError",
     "PackedStrip",
+    "PageOverflowError",
     "PatchHead",
     "PatchIteratorStreamer",
     "PixelARCausalLMOutput",
@@ -67,6 +71,7 @@ __all__ = [
     "PixelGenerateOutput",
     "PixelProcessor",
     "ReadResult",
+    "ShapedFont",
     "StripReader",
     "StripRenderer",
     "UnsupportedScriptError",
@@ -74,4 +79,5 @@ __all__ = [
     "bundled_checkpoint",
     "bundled_checkpoints",
     "export_remote_code",
+    "fit_font",
 ]

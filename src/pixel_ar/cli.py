@@ -57,7 +57,8 @@ def _add_processor(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_render(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = commands.add_parser("render", help="draw text as a strip", description="Draw text as a strip.")
+    text = "Draw text as a strip, or with --width as a page of several lines."
+    parser = commands.add_parser("render", help="draw text as a strip or page", description=text)
     parser.add_argument("text", metavar="TEXT", nargs="?", help="the text; or use --file")
     parser.add_argument("--file", metavar="FILE", help="read the text from this UTF-8 file; - is stdin")
     parser.add_argument(
@@ -67,14 +68,18 @@ def _add_render(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument(
         "--missing", choices=("error", "warn", "hexbox"), help="for characters no atlas covers"
     )
+    parser.add_argument(
+        "--width", type=_number(int, 1), metavar="PATCHES", help="wrap the text to lines of so many patches"
+    )
     _add_processor(parser)
 
 
 def _add_read(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    text = "Read the text of a strip, at its own size or enlarged by a whole number."
-    parser = commands.add_parser("read", help="read the text of a strip", description=text)
+    text = "Read the text of a strip or page, at its own size or enlarged by a whole number."
+    parser = commands.add_parser("read", help="read the text of a strip or page", description=text)
     parser.add_argument("image", metavar="IMAGE")
     parser.add_argument("--confidence", action="store_true", help="also print how sure the reader is")
+    parser.add_argument("--page", action="store_true", help="the image is a page, as render --width draws it")
     _add_processor(parser)
 
 

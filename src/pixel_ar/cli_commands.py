@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -22,7 +23,7 @@ from .viewing import strip_page
 
 
 def render(args: Namespace) -> None:
-    """`pixel-ar render`: text to a strip image."""
+    """`pixel-ar render`: text to the image of a strip, or of a page."""
     text = args.text
     if (args.file is None) == (text is None):
         raise ValueError("give either TEXT or --file.")
@@ -31,6 +32,14 @@ def render(args: Namespace) -> None:
     processor = _load_processor(args)
     if args.missing is not None:
         processor = _with_missing(processor, args.missing)
+    if args.width is not None:
+        pages = processor.render_pages(text, args.width, return_tensors="np")
+        _save(processor.to_pil(pages, scale=args.scale)[0], args.output)
+        rows, (height, width) = pages["line_layout"].shape[1], processor.patch_size
+        print(
+            f"{args.output}: {args.width * width} x {rows * height} pixels, {rows} lines of {args.width} patches"
+        )
+        return
     inputs = processor(text=text, add_eos=False, max_patches=sys.maxsize, return_tensors="np")
     columns, patches = int(inputs["num_columns"][0]), inputs["attention_mask"].shape[1]
     _save(processor.to_pil(inputs, scale=args.scale)[0], args.output)
@@ -38,9 +47,20 @@ def render(args: Namespace) -> None:
 
 
 def read(args: Namespace) -> None:
-    """`pixel-ar read`: strip image to text."""
+    """`pixel-ar read`: image of a strip or page to text."""
     processor = _load_processor(args)
-    image = _reduce(_open_image(args.image), processor.patch_size[0])
+    image = _open_image(args.image)
+    if args.page:
+        page = processor.read_pages(_reduce_page(image, processor.patch_size))[0]
+        print(page.text)
+        if args.confidence:
+            lowest = min((value for line in page.lines for value in line.confidences), default=1.0)
+            share = max((line.unreadable for line in page.lines), default=0.0)
+            print(
+                f"lowest confidence {lowest:.3f}, at most {share:.1%} of a line unreadable", file=sys.stderr
+            )
+        return
+    image = _reduce(image, processor.patch_size[0])
     inputs = processor(images=image, add_eos=False, max_patches=sys.maxsize, return_tensors="np")
     result = processor.read(inputs)[0]
     print(result.text)
@@ -326,6 +346,18 @@ def _reduce(image: Image.Image, height: int) -> Image.Image:
     if factor < 2 or image.height % height or image.width % factor:
         return image
     return image.resize((image.width // factor, height), Image.Resampling.NEAREST)
+
+
+def _reduce_page(image: Image.Image, patch_size: tuple[int, int]) -> Image.Image:
+    """Undoes `--scale` for a page: finds the side of the squares that the picture is made of."""
+    pixels = np.asarray(image.convert("L"))
+    height, width = pixels.shape
+    for scale in range(64, 1, -1):
+        if height % (scale * patch_size[0]) == 0 and width % (scale * patch_size[1]) == 0:
+            small = pixels[::scale, ::scale]
+            if (small.repeat(scale, axis=0).repeat(scale, axis=1) == pixels).all():
+                return Image.fromarray(small)
+    return image
 
 
 def _save(image: Image.Image, name: str) -> None:

@@ -75,11 +75,52 @@ class _Glyph:
     is_faint: bool = False
 
 
-def read_character_map(data: bytes) -> list[int]:
+def _find_tables(data: bytes, index: int) -> dict[bytes, int]:
+    """Where the tables of a font begin.
+
+    Raises:
+        ValueError: for data that are no font, or a collection without that font.
+        struct.error: for data that end too soon.
+    """
+    is_collection = data[:4] == b"ttcf"
+    count = struct.unpack_from(">I", data, 8)[0] if is_collection else 1
+    if not 0 <= index < count:
+        raise ValueError(f"it holds {count} font(s), counted from 0, and there is no font {index}")
+    start = struct.unpack_from(">I", data, 12 + 4 * index)[0] if is_collection else 0
+    if data[start : start + 4] not in (b"\0\1\0\0", b"OTTO", b"true"):
+        raise ValueError("it begins like no TrueType or OpenType font")
+    tables = {}
+    for number in range(struct.unpack_from(">H", data, start + 4)[0]):
+        tag, _, offset, _ = struct.unpack_from(">4sIII", data, start + 12 + 16 * number)
+        tables[tag] = offset
+    return tables
+
+
+def read_line_height(data: bytes, index: int = 0) -> float | None:
+    """The room above and below the baseline that a font asks for, in ems (tables hhea and head).
+
+    Args:
+        data: contents of a font file.
+        index: which font of a collection.
+
+    Returns:
+        Ascender less descender; None for a font that does not say.
+    """
+    try:
+        tables = _find_tables(data, index)
+        ascender, descender = struct.unpack_from(">hh", data, tables[b"hhea"] + 4)
+        units = struct.unpack_from(">H", data, tables[b"head"] + 18)[0]
+        return (ascender - descender) / units if units and ascender > descender else None
+    except (ValueError, struct.error, KeyError):
+        return None
+
+
+def read_character_map(data: bytes, index: int = 0) -> list[int]:
     """The code points that a font has a glyph for.
 
     Args:
-        data: contents of a .ttf, .otf or .ttc file; of a collection, the first font.
+        data: contents of a .ttf, .otf or .ttc file.
+        index: which font of a collection.
 
     Returns:
         Code points, ascending.
@@ -88,19 +129,13 @@ def read_character_map(data: bytes) -> list[int]:
         ValueError: for data that are no such font, or a font without a Unicode character map.
     """
     try:
-        start = struct.unpack_from(">I", data, 12)[0] if data[:4] == b"ttcf" else 0
-        if data[start : start + 4] not in (b"\0\1\0\0", b"OTTO", b"true"):
-            raise ValueError("it begins like no TrueType or OpenType font")
-        tables = {}
-        for index in range(struct.unpack_from(">H", data, start + 4)[0]):
-            tag, _, offset, _ = struct.unpack_from(">4sIII", data, start + 12 + 16 * index)
-            tables[tag] = offset
+        tables = _find_tables(data, index)
         if b"cmap" not in tables:
             raise ValueError("it has no cmap table")
         cmap = tables[b"cmap"]
         maps = {}
-        for index in range(struct.unpack_from(">H", data, cmap + 2)[0]):
-            platform, encoding, offset = struct.unpack_from(">HHI", data, cmap + 4 + 8 * index)
+        for number in range(struct.unpack_from(">H", data, cmap + 2)[0]):
+            platform, encoding, offset = struct.unpack_from(">HHI", data, cmap + 4 + 8 * number)
             maps[platform, encoding] = cmap + offset
         chosen = [maps[key] for key in _UNICODE_MAPS if key in maps]
         if not chosen:
@@ -348,4 +383,4 @@ def _atlas_name(family: str | None, style: str | None, size: float) -> str:
     return f"{stem}-{round(size, 2):g}"
 
 
-__all__ = ["FontDrawing", "draw_font", "read_character_map"]
+__all__ = ["FontDrawing", "draw_font", "read_character_map", "read_line_height"]

@@ -68,36 +68,55 @@ def check_strip_shape(pixel_values: torch.Tensor, patch_size: tuple[int, int], n
 
 
 def patchify(pixel_values: torch.Tensor, patch_size: tuple[int, int]) -> torch.Tensor:
-    """Cuts strips into patches.
+    """Cuts strips into patches, and pages into the patches of their rows, one row after the other.
 
     Args:
-        pixel_values: `[B, C, H, W]`, H = patch height, W = T * patch width.
+        pixel_values: `[B, C, R * height, W]`, W a whole number of patch widths; R rows of patches, 1 for strips.
         patch_size: (height, width) in pixels.
 
     Returns:
-        `[B, T, H * width * C]`, each patch flattened as (row, column, channel), the layout of PIXEL and PixelGPT.
+        `[B, T, height * width * C]`, T = R * W / width, row-major; each patch flattened as (row, column, channel), the
+        layout of PIXEL and PixelGPT.
+
+    Raises:
+        ValueError: for pages that are no whole number of patches high or wide.
     """
-    batch, channels, height, total = pixel_values.shape
-    width = patch_size[1]
-    patches = pixel_values.reshape(batch, channels, height, total // width, width)
-    return patches.permute(0, 3, 2, 4, 1).reshape(batch, total // width, height * width * channels)
+    batch, channels, total_height, total_width = pixel_values.shape
+    height, width = patch_size
+    if total_height % height or total_width % width:
+        raise ValueError(
+            f"{total_height} x {total_width} pixels are no whole number of patches of {height} x {width}; pad them "
+            "with background (1)."
+        )
+    rows, columns = total_height // height, total_width // width
+    patches = pixel_values.reshape(batch, channels, rows, height, columns, width)
+    return patches.permute(0, 2, 4, 3, 5, 1).reshape(batch, rows * columns, height * width * channels)
 
 
-def unpatchify(patches: torch.Tensor, patch_size: tuple[int, int], num_channels: int) -> torch.Tensor:
-    """Joins patches into strips, the inverse of [`patchify`].
+def unpatchify(
+    patches: torch.Tensor, patch_size: tuple[int, int], num_channels: int, num_rows: int = 1
+) -> torch.Tensor:
+    """Joins patches into strips or pages, the inverse of [`patchify`].
 
     Args:
         patches: `[B, T, P]`, flattened as (row, column, channel).
         patch_size: (height, width) in pixels.
         num_channels: C.
+        num_rows: R, rows of patches of a page.
 
     Returns:
-        `[B, C, H, T * width]`.
+        `[B, C, R * height, T / R * width]`.
+
+    Raises:
+        ValueError: for patches that do not fill the rows.
     """
     batch, count, _ = patches.shape
     height, width = patch_size
-    strips = patches.reshape(batch, count, height, width, num_channels)
-    return strips.permute(0, 4, 2, 1, 3).reshape(batch, num_channels, height, count * width)
+    if num_rows < 1 or count % num_rows:
+        raise ValueError(f"{count} patches do not fill {num_rows} rows of equal length.")
+    columns = count // num_rows
+    pages = patches.reshape(batch, num_rows, columns, height, width, num_channels)
+    return pages.permute(0, 5, 1, 3, 2, 4).reshape(batch, num_channels, num_rows * height, columns * width)
 
 
 def patches_to_bytes(patches: torch.Tensor, patch_size: tuple[int, int]) -> torch.Tensor:

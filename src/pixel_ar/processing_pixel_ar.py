@@ -39,6 +39,7 @@ from .layout_pixel_ar import (
     offset_mapping,
     too_long,
 )
+from .page_processing_pixel_ar import PageMixin
 from .processing_files_pixel_ar import (
     atlas_file,
     drawing_settings,
@@ -64,7 +65,7 @@ from .tokens_pixel_ar import (
 )
 
 
-class PixelProcessor(ProcessorMixin):
+class PixelProcessor(PageMixin, ProcessorMixin):
     r"""Texts and images to the strips a pixel model reads, and strips back to text and images.
 
     Args:

@@ -180,7 +180,7 @@ class StripReader:
         """
         return self._reader.classes.canonical(text)
 
-    def read(self, strip: Any, height: int | None = None) -> ReadResult:
+    def read(self, strip: Any, height: int | None = None, base: int | None = None) -> ReadResult:
         """Read one strip.
 
         Args:
@@ -188,6 +188,7 @@ class StripReader:
                 dropped): bool (True = background), float in [0, 1] (ink below 0.5), or integers (ink below 128, or 0
                 if there is no value above 1).
             height: Rows of a strip given as bytes; by default those of the atlases.
+            base: Direction of the line, 0 or 1 (right to left), where it is known; None: the one that fits.
 
         Returns:
             The text with its confidences.
@@ -201,7 +202,7 @@ class StripReader:
             data = data[: eos_column * self._size]
         clean = self._read_uniform(data)
         if clean is not None:
-            return self._finish(clean, 0.0, eos_column)
+            return self._finish(clean, 0.0, eos_column, base)
         readings, position = [], 0
         for start, stop, char in find_hex_boxes(data, self.height, self._unit):
             readings.append(self._read_piece(data, position, start, False))
@@ -209,7 +210,7 @@ class StripReader:
             position = stop
         readings.append(self._read_piece(data, position, len(data) // self._size, True))
         reading = Reading.join(readings)
-        return self._finish(reading, self._unreadable(data, reading), eos_column)
+        return self._finish(reading, self._unreadable(data, reading), eos_column, base)
 
     def read_batch(self, strips: Iterable[Any], height: int | None = None) -> list[ReadResult]:
         """Read several strips: a list, or an array `[B, H, W]` or `[B, 1, H, W]`; see [`read`]."""
@@ -264,13 +265,15 @@ class StripReader:
 
     # ---- text out ----
 
-    def _finish(self, reading: Reading, unreadable: float, eos_column: int | None) -> ReadResult:
+    def _finish(
+        self, reading: Reading, unreadable: float, eos_column: int | None, base: int | None = None
+    ) -> ReadResult:
         text = reading.text
         classes = self._reader.classes
         if isinstance(classes, UnitClasses):
             units = classes.texts_of(text)
-            if needs_shaping("".join(units)):
-                return self._finish_shaped(reading, units, unreadable, eos_column)
+            if base == 1 or needs_shaping("".join(units)):
+                return self._finish_shaped(reading, units, unreadable, eos_column, base)
         length = len(text.rstrip(" "))
         text = self._reader.classes.resolve_scripts(text[:length])
         starts, stops = reading.starts[:length], reading.stops[:length]
@@ -278,10 +281,15 @@ class StripReader:
         return ReadResult(text, reading.confidences[:length], unreadable, bounds, eos_column)
 
     def _finish_shaped(
-        self, reading: Reading, units: list[str], unreadable: float, eos_column: int | None
+        self,
+        reading: Reading,
+        units: list[str],
+        unreadable: float,
+        eos_column: int | None,
+        base: int | None = None,
     ) -> ReadResult:
         """Put units into logical order; their characters share place and confidence."""
-        text, origins = logical_text(units)
+        text, origins = logical_text(units, base)
         classes = self._reader.classes
         assert isinstance(classes, UnitClasses)
         text, origins = restore_joiners(text, origins, classes.masks_of(reading.text))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .fonts_pixel_ar import read_character_map
+from .fonts_pixel_ar import read_character_map, read_line_height
 
 try:
     import uharfbuzz
@@ -24,8 +24,11 @@ except ImportError:  # a checkpoint used where only its own files are: simple sc
 
 # Sizes that fit the letters of most scripts, in pixels per em, by rows of the strip.
 _SIZE_SHARE = 0.75
+# The room that a font asks for, by rows of the strip. Fonts of scripts that stack letters (Burmese, Tibetan, Nastaliq)
+# ask for much more than others, and most of their clusters leave about so much of it blank.
+_LINE_SHARE = 1.4
 _THRESHOLD = 112
-_SMALLEST = 4.0
+_SMALLEST = SMALLEST_SIZE = 4.0
 
 
 class ShapingNotInstalledError(ImportError):
@@ -55,7 +58,8 @@ class ShapedFont:
     Args:
         font: Path or contents of a .ttf, .otf or .ttc file.
         height: Rows of the strip, a multiple of 8.
-        size: Pixels per em; by default three quarters of the height.
+        size: Pixels per em; by default three quarters of the height, less for a font that asks for tall lines. See
+            also [`fit_font`].
         baseline: Rows above the baseline; by default three quarters of the height.
         threshold: Coverage of a pixel from which it is ink, 1 to 255.
         index: Which font of a .ttc file.
@@ -78,9 +82,8 @@ class ShapedFont:
     ) -> None:
         if height < 8 or height % 8:
             raise ValueError(f"height must be a positive multiple of 8, got {height}")
-        size = height * _SIZE_SHARE if size is None else float(size)
         baseline = round(height * _SIZE_SHARE) if baseline is None else int(baseline)
-        if not _SMALLEST <= size <= 512:
+        if size is not None and not _SMALLEST <= size <= 512:
             raise ValueError(f"size must lie between {_SMALLEST:g} and 512 pixels per em, got {size:g}")
         if not 0 < baseline <= height:
             raise ValueError(f"baseline must lie between 1 and height={height} rows, got {baseline}")
@@ -94,16 +97,26 @@ class ShapedFont:
             raise FileNotFoundError(
                 f"there is no font file {str(font)!r}; give the path of a .ttf or .otf file"
             )
-        self.height, self.size, self.baseline, self.threshold = int(height), size, baseline, int(threshold)
+        self.height, self.baseline, self.threshold = int(height), baseline, int(threshold)
         self.font_index = int(index)
         self.font_sha256 = hashlib.sha256(self.data).hexdigest()
+        self._codes = frozenset(read_character_map(self.data, self.font_index))
+        self.size = self._usual_size() if size is None else float(size)
         stem = f"font-{self.font_sha256[:12]}" if isinstance(font, bytes) else Path(font).stem
+        stem += f"-{index}" if index else ""
         self.name = name or "".join(char if char.isalnum() or char in "-_." else "-" for char in stem)
         self.license, self.source = "", f"font file, sha256 {self.font_sha256}"
-        self._codes = frozenset(read_character_map(self.data))
         if not self._codes:
             raise ValueError(f"font {self.name!r} covers no character")
         self._handles: dict[float, Any] = {}
+
+    def _usual_size(self) -> float:
+        """Pixels per em at which the usual letters of the font fit, in quarters."""
+        usual = self.height * _SIZE_SHARE
+        line = read_line_height(self.data, self.font_index)
+        if line is None or line * usual <= self.height * _LINE_SHARE:
+            return usual
+        return max(_SMALLEST, int(4 * self.height * _LINE_SHARE / line) / 4)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -257,6 +270,40 @@ class ShapedFont:
         return type(self), arguments
 
 
+def shape_outline(
+    font: ShapedFont, text: str, is_right_to_left: bool, size: float
+) -> tuple[float, float] | None:
+    """Measure a word without drawing it.
+
+    Args:
+        font: The font.
+        text: In logical order.
+        is_right_to_left: Its direction.
+        size: Pixels per em.
+
+    Returns:
+        Pixels from the baseline to the highest and to the lowest point of its outlines; None if a glyph is missing.
+
+    Raises:
+        ShapingNotInstalledError: without HarfBuzz.
+    """
+    handle, _ = font._handle(size)
+    buffer = uharfbuzz.Buffer()
+    buffer.add_str(text)
+    buffer.guess_segment_properties()
+    buffer.direction = "rtl" if is_right_to_left else "ltr"
+    uharfbuzz.shape(handle, buffer)
+    above = below = 0.0
+    for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
+        if info.codepoint == 0:
+            return None
+        extents = handle.get_glyph_extents(info.codepoint)
+        if extents is not None and extents.height:
+            top = (position.y_offset + extents.y_bearing) / 64
+            above, below = max(above, top), max(below, -(top + extents.height / 64))
+    return above, below
+
+
 def _is_ignorable(char: str) -> bool:
     return (
         char in "\u200c\u200d\u034f\u2060"
@@ -265,4 +312,4 @@ def _is_ignorable(char: str) -> bool:
     )
 
 
-__all__ = ["ShapedFont", "ShapingNotInstalledError", "shaping_engine"]
+__all__ = ["SMALLEST_SIZE", "ShapedFont", "ShapingNotInstalledError", "shape_outline", "shaping_engine"]

@@ -348,12 +348,16 @@ def _are_alike(first: str, other: str) -> bool:
 # ---- visual to logical order ----
 
 
-def logical_text(units: Sequence[str]) -> tuple[str, list[int]]:
+def logical_text(units: Sequence[str], base: int | None = None) -> tuple[str, list[int]]:
     """Return the text of units in visual order, and for each of its characters the unit it comes from.
 
     Blanks at the end of the text are dropped.
+
+    Args:
+        units: Characters of each unit, from left to right.
+        base: Direction of the line, 0 or 1 (right to left); None: the one that fits.
     """
-    order, texts = _best_guess(units)
+    order, texts = _best_guess(units, base)
     order, texts = _move_left_vowels(order, texts)
     text, origins = "", []
     for position, piece in zip(order, texts, strict=True):
@@ -400,27 +404,29 @@ def _move_left_vowels(order: list[int], texts: list[str]) -> tuple[list[int], li
     return order, texts
 
 
-def _best_guess(units: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Order and texts for the base direction that fits."""
+def _best_guess(units: Sequence[str], base: int | None) -> tuple[list[int], list[str]]:
+    """Order and texts for the base direction that is given or fits."""
     if not units:
         return [], []
     classes = bidi_classes("".join(unit[0] for unit in units))
-    if not set(classes) & set("RA9"):
+    if base is None and not set(classes) & set("RA9"):
         return list(range(len(units))), list(units)
     # Where several texts give the same picture, one in the direction of most letters, of these the one with the
     # fewest turns.
     num_left = classes.count("L")
-    bases = (
+    bases: tuple[int, ...] = (
         (0, 1) if 2 * num_left > num_left + len([letter for letter in classes if letter in "RA"]) else (1, 0)
     )
-    ways = [(base, kinds) for base in bases for kinds in (_numbers_after_letters(classes), classes)]
+    if base is not None:
+        bases = (base,)
+    ways = [(each, kinds) for each in bases for kinds in (_numbers_after_letters(classes), classes)]
     found: list[tuple[int, int, list[int], list[str]]] = []
-    for base, kinds in ways:
-        order, texts = _invert(units, kinds, base)
-        levels, its_base = embedding_levels("".join(text[0] for text in texts))
-        if its_base == base and [order[i] for i in visual_order(levels)] == list(range(len(units))):
+    for each, kinds in ways:
+        order, texts = _invert(units, kinds, each)
+        levels, its_base = embedding_levels("".join(text[0] for text in texts), base)
+        if its_base == each and [order[i] for i in visual_order(levels)] == list(range(len(units))):
             turns = sum(first != second for first, second in pairwise(levels))
-            found.append((bases.index(base), turns, order, texts))
+            found.append((bases.index(each), turns, order, texts))
     return min(found)[2:] if found else _invert(units, classes, bases[0])
 
 
