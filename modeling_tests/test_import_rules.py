@@ -20,27 +20,31 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 REMOTE = sorted(PACKAGE.glob("*_pixel_ar.py"))
 REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub"}
 # Renderer and reader run in processes that never load PyTorch.
-WITHOUT_TORCH = {
-    "rendering",
-    "reading",
-    "noisy_reading",
-    "glyph_classes",
-    "characters",
-    "hexbox",
-    "fonts",
-} | {
-    "atlases",
-    "bidi",
-    "character_prior",
-    "graphemes",
-    "joining",
-    "shaped_fonts",
-    "shaped_reading",
-    "shaping",
-    "unicode_data",
-}
+WITHOUT_TORCH = (
+    {
+        "rendering",
+        "reading",
+        "noisy_reading",
+        "glyph_classes",
+        "characters",
+        "hexbox",
+        "fonts",
+    }
+    | {
+        "atlases",
+        "bidi",
+        "character_prior",
+        "graphemes",
+        "joining",
+        "shaped_fonts",
+        "shaped_reading",
+        "shaping",
+        "unicode_data",
+    }
+    | {"color_glyphs", "modes", "spacing", "strategies", "styled_reading", "styles"}
+)
 # Imported in a `try`, by the one file that needs it.
-OPTIONAL = {"shaped_fonts": {"uharfbuzz"}}
+OPTIONAL = {"shaped_fonts": {"uharfbuzz"}, "color_glyphs": {"uharfbuzz"}}
 
 # Lower layers first. A file imports from layers below its own, or from its own layer; never from above.
 LAYERS = [
@@ -54,11 +58,12 @@ LAYERS = [
         "shaped_fonts",
         "shaping",
         "character_prior",
-    },
+    }
+    | {"color_glyphs", "modes", "spacing", "strategies", "styles"},
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
     | {"tokens", "processing_files", "processing_options"},
     {"noisy_reading", "shaped_reading"},
-    {"reading"},
+    {"reading", "styled_reading"},
     {
         "single_row",
         "prompts",
@@ -70,19 +75,23 @@ LAYERS = [
     {"modeling"},
     {"task_models"},
 ]
-PROCESSING_USES = {
-    "character_prior",
-    "configuration",
-    "patching",
-    "rendering",
-    "reading",
-    "imaging",
-    "layout",
-    "tokens",
-} | {
-    "processing_files",
-    "processing_options",
-}
+PROCESSING_USES = (
+    {
+        "character_prior",
+        "configuration",
+        "patching",
+        "rendering",
+        "reading",
+        "imaging",
+        "layout",
+        "tokens",
+    }
+    | {
+        "processing_files",
+        "processing_options",
+    }
+    | {"modes", "styled_reading", "styles"}
+)
 
 
 def relative_name(path: Path) -> str:
