@@ -59,7 +59,7 @@ def draw_bitmap(layers: list[tuple[list[tuple[int, int, int, int]], int]], size:
     draw, scale = ImageDraw.Draw(image), size / UNITS
     for boxes, color in layers:
         for left, bottom, right, top in boxes:
-            corners = [left * scale, size - (top + 200) * scale, right * scale, size - (bottom + 200) * scale]
+            corners = [left * scale, size - (top + 192) * scale, right * scale, size - (bottom + 192) * scale]
             draw.rectangle([round(value) for value in corners], tuple(round(255 * v) for v in PALETTE[color]))
     buffer = BytesIO()
     image.save(buffer, "PNG")
@@ -77,7 +77,7 @@ def build(kind: str) -> FontBuilder:
     builder.setupCharacterMap(CODES)
     outlines = {name: draw_boxes(layers.get(name, [])) for name in order}
     if kind == "bitmaps":
-        outlines |= {name: draw_boxes([(0, -200, UNITS, UNITS - 200)]) for name in GLYPHS}
+        outlines |= {name: draw_boxes([(0, -192, UNITS, UNITS - 192)]) for name in GLYPHS}
     else:
         outlines |= {name: draw_boxes(parts[0][0]) for name, parts in GLYPHS.items()}
     builder.setupGlyf(outlines)
@@ -89,9 +89,9 @@ def build(kind: str) -> FontBuilder:
             for name, width in widths.items()
         }
     )
-    builder.setupHorizontalHeader(ascent=824, descent=-200)
+    builder.setupHorizontalHeader(ascent=832, descent=-192)
     builder.setupNameTable({"familyName": f"Pixel AR colours, {kind}", "styleName": "Regular"})
-    builder.setupOS2(sTypoAscender=824, sTypoDescender=-200, usWinAscent=824, usWinDescent=200)
+    builder.setupOS2(sTypoAscender=832, sTypoDescender=-192, usWinAscent=832, usWinDescent=192)
     builder.setupPost()
     addOpenTypeFeaturesFromString(builder.font, FEATURES)
     if kind == "layers":
@@ -107,7 +107,7 @@ def build(kind: str) -> FontBuilder:
         for name in order:
             image = draw_bitmap(GLYPHS[name], 32) if name in GLYPHS else None
             strike.glyphs[name] = BitmapGlyph(
-                glyphName=name, graphicType="png " if image else None, imageData=image
+                glyphName=name, graphicType="png " if image else None, imageData=image, originOffsetY=-6
             )
         sbix.strikes = {32: strike}
     # The same bytes at every run.

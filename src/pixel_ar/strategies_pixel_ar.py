@@ -21,8 +21,6 @@ import numpy as np
 
 from .rendering_pixel_ar import PackedStrip
 
-# Widest unit that a reader looks for, in patches.
-_MOST_PATCHES = 8
 # Ends that it tries for a word that cannot be read exactly.
 _MOST_TRIES = 3
 
@@ -177,11 +175,15 @@ class UnitReading:
         num_clusters: Clusters or joined letters, blanks at the end not counted.
         num_columns: Columns up to where the last of them ends.
         unreadable: Share of the ink that is no exact glyph.
+        stops: Column where each ends, from left to right.
+        gap: Column where a blank between them begins, or None.
     """
 
     num_clusters: int
     num_columns: int
     unreadable: float
+    stops: tuple[int, ...] = ()
+    gap: int | None = None
 
 
 def join_units(
@@ -189,7 +191,7 @@ def join_units(
     strategy: str,
     geometry: tuple[int, int],
     space: bytes,
-    read: Callable[[bytes], UnitReading],
+    read: Callable[[bytes, bool], UnitReading | None],
     widest: int,
 ) -> tuple[bytes, np.ndarray]:
     """Take the blanks between units out of a strip: the inverse of `place_units`.
@@ -199,8 +201,8 @@ def join_units(
         strategy: As they were placed.
         geometry: Rows of the strip, columns of a patch.
         space: Packed columns of a space.
-        read: Reads the columns of what may be one unit.
-        widest: Columns of the widest cluster, or 0 if that is not known.
+        read: Reads the columns of what may be one unit: (columns, whether None shall tell that it is not exact).
+        widest: Columns of the widest cluster.
 
     Returns:
         Packed columns of the continuous strip; int32 `[its columns + 1]`, the column of `data` each was taken from.
@@ -232,30 +234,25 @@ class _UnitFinder:
     width: int
     size: int
     space: bytes
-    read: Callable[[bytes], UnitReading]
+    read: Callable[[bytes, bool], UnitReading | None]
 
     def clusters(self, first: int, end: int, count: int, widest: int) -> tuple[int, bytes, int]:
         """(columns of the unit, blanks that belong to it, columns to the next unit), for units of `count` clusters."""
         blank = len(self.space) // self.size
         left = -(-(end - first) // self.width)
-        limit = min(left, -(-(count * widest) // self.width) if widest else _MOST_PATCHES)
-        best: tuple[float, int, int, int] | None = None
-        # From wide to narrow where that is cheap: the left half of a wide glyph may look like a glyph.
-        for patches in range(limit, 0, -1) if widest else range(1, limit + 1):
-            found = self.read(self._columns(first, first + patches * self.width))
+        # From wide to narrow: the left part of a wide glyph may look like a glyph.
+        for patches in range(min(left, -(-(count * widest) // self.width)), 0, -1):
+            found = self.read(self._columns(first, first + patches * self.width), True)
+            if found is None or found.num_clusters > count:
+                continue
             missing = count - found.num_clusters
-            fits = missing >= 0 and -(-(found.num_columns + missing * blank) // self.width) == patches
-            if patches == left and missing > 0 and not fits:
-                # At the end of a text there may be fewer.
-                fits = -(-found.num_columns // self.width) == patches
-            if fits and (best is None or found.unreadable < best[0]):
-                best = found.unreadable, patches, found.num_columns, missing
-            if best is not None and (best[0] == 0 or (not widest and patches > best[1])):
-                break
-        if best is None:  # not drawn by us: take the patch as it stands
-            chunk = self._columns(first, first + self.width)
-            return -(-len(chunk.rstrip(b"\0")) // self.size), b"", self.width
-        return best[2], self.space * best[3], best[1] * self.width
+            fits = -(-(found.num_columns + missing * blank) // self.width) == patches
+            # At the end of a text there may be fewer, and blanks do not count.
+            if fits or (patches == left and -(-found.num_columns // self.width) >= patches):
+                return found.num_columns, self.space * missing, patches * self.width
+        # Damaged, or drawn by nobody: what is too much in this patch is noise.
+        stops = self._guess(self._columns(first, first + self.width)).stops[:count]
+        return (stops[-1] if stops else 0), self.space * (count - len(stops)), self.width
 
     def word(self, first: int, end: int) -> tuple[int, bytes, int]:
         """(columns of the word, the blank after it, columns to the next word)."""
@@ -268,10 +265,13 @@ class _UnitFinder:
                 return 0, self.space, -(-blank // self.width) * self.width
             if any(chunk[-blank * self.size :]):
                 continue
-            found = self.read(chunk)
+            found = self.read(chunk, True) or self._guess(chunk)
             taken = -(-(found.num_columns + blank) // self.width) * self.width
             if found.unreadable == 0 and first + taken == stop:
                 return found.num_columns, self.space, taken
+            if found.unreadable > 0 and found.gap:
+                # Words hold no blanks: this one ends at it, and a wrong pixel hides that.
+                return found.gap, self.space, -(-(found.gap + blank) // self.width) * self.width
             if guess is None and found.unreadable > 0:
                 # A damaged word, or a gap inside a letter: what looks like the end of the word may be it.
                 inked = -(-len(chunk.rstrip(b"\0")) // self.size)
@@ -279,7 +279,14 @@ class _UnitFinder:
             num_tried += guess is not None
             if num_tried == _MOST_TRIES:
                 break
+        if guess is None:
+            found = self._guess(self._columns(first, end))
+            if found.unreadable > 0 and found.gap:
+                return found.gap, self.space, -(-(found.gap + blank) // self.width) * self.width
         return guess or (end - first, b"", end - first)
+
+    def _guess(self, chunk: bytes) -> UnitReading:
+        return self.read(chunk, False) or UnitReading(0, 0, 1.0)
 
     def _columns(self, first: int, stop: int) -> bytes:
         return self.data[first * self.size : stop * self.size]

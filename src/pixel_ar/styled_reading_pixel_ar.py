@@ -18,8 +18,9 @@ import numpy as np
 
 from .graphemes_pixel_ar import grapheme_bounds
 from .modes_pixel_ar import ImageStrip, StyledRenderer, lay_over
+from .noisy_reading_pixel_ar import parse_exactly
 from .reading_pixel_ar import ReadResult, StripReader
-from .rendering_pixel_ar import PackedStrip, ShapedFont
+from .rendering_pixel_ar import PackedStrip
 from .shaped_reading_pixel_ar import UnitClasses
 from .strategies_pixel_ar import UnitReading, join_units
 
@@ -41,7 +42,7 @@ class StyledReader(StripReader):
     def __init__(self, renderer: StyledRenderer, **settings: Any) -> None:
         super().__init__(renderer.spaced_atlases, renderer=renderer, **settings)
         self._styled, self._arguments = renderer, settings
-        self._unit_readings: dict[bytes, UnitReading] = {}
+        self._unit_readings: dict[tuple[bytes, bool], UnitReading | None] = {}
         # Ink of a glyph without the blanks after it -> (is historic, cost, columns) of the likeliest such glyph.
         self._inks: dict[bytes, tuple[bool, float, int]] = {}
         self._num_inks = 0
@@ -91,30 +92,45 @@ class StyledReader(StripReader):
         return _with_clusters(result, regions) if regions else result
 
     def _widest(self) -> int:
-        if any(isinstance(member, ShapedFont) for member in self._atlases):
-            return 0
-        # A hex box may be wider than any glyph.
-        return max(max(int(member.widths.max()) for member in self._atlases), 32)
+        """Columns of the widest glyph known, or of a box."""
+        return max(int(self._reader.classes.widths.max()), 32)
 
-    def _read_unit(self, data: bytes) -> UnitReading:
-        """Read the columns of what may be one unit."""
+    def _read_unit(self, data: bytes, is_exact: bool) -> UnitReading | None:
+        """Read the columns of what may be one unit; None if they must be exact glyphs, and are not."""
         data = data.rstrip(b"\0")
         data += bytes(-len(data) % self._size)
-        found = self._unit_readings.get(data)
-        if found is None:
-            found = UnitReading(0, 0, 0.0)
-            if data:
-                result = super().read(data)
-                bounds = grapheme_bounds(result.text)[:-1]
-                starts = {int(result.char_columns[bound]) for bound in bounds}
-                # Blanks at the left end of right-to-left text are no part of what is read.
-                lead = min(starts, default=0) * self._size // max(1, len(self._styled._table[" "]))
-                stop = self._narrowest_stop(data, max(starts, default=0), int(result.char_columns[-1]))
-                found = UnitReading(len(starts) + lead, stop, result.unreadable)
+        if not data:
+            return UnitReading(0, 0, 0.0)
+        if (data, is_exact) not in self._unit_readings:
             if len(self._unit_readings) >= _MAX_CACHED:
                 self._unit_readings.clear()
-            self._unit_readings[data] = found
-        return found
+            found = self._read_exact_unit(data) if is_exact else self._read_damaged_unit(data)
+            self._unit_readings[data, is_exact] = found
+        return self._unit_readings[data, is_exact]
+
+    def _read_exact_unit(self, data: bytes) -> UnitReading | None:
+        classes = self._reader.classes
+        if isinstance(classes, UnitClasses):
+            classes.add_drawn()
+        num_columns = len(data) // self._size
+        padded = data + bytes((2 * self._widest() + 2) * self._size)
+        run = parse_exactly(classes, padded, 0, num_columns)
+        if not run.classes or run.bounds[-1] < num_columns:
+            return None
+        chars = [classes.chars[index] for index in run.classes]
+        text = "".join(classes.text_of(char) if isinstance(classes, UnitClasses) else char for char in chars)
+        # Several glyphs may be one cluster (flags), several clusters one unit (joined letters).
+        count = min(len(chars), len(grapheme_bounds(text)) - 1)
+        return UnitReading(count, self._narrowest_stop(data, run.bounds[-2], run.bounds[-1]), 0.0)
+
+    def _read_damaged_unit(self, data: bytes) -> UnitReading:
+        result = super().read(data)
+        columns = result.char_columns
+        starts = sorted({int(columns[bound]) for bound in grapheme_bounds(result.text)[:-1]})
+        stop = int(columns[-1]) if starts else 0
+        blanks = [int(columns[i]) for i, char in enumerate(result.text) if char == " " and columns[i] > 0]
+        stops = (*starts[1:], stop) if starts else ()
+        return UnitReading(len(starts), stop, result.unreadable, stops, min(blanks, default=None))
 
     def _narrowest_stop(self, data: bytes, start: int, stop: int) -> int:
         """Where the last glyph of a unit ends: of those with this ink, the likeliest.
@@ -134,6 +150,13 @@ class StyledReader(StripReader):
         return start + self._inks[ink][2] if ink in self._inks else stop
 
     # ---- levels and colours ----
+
+    def _pack(self, strip: Any, height: int | None) -> bytes:
+        if isinstance(strip, ImageStrip):
+            strip = strip.packed
+        elif isinstance(strip, np.ndarray) and strip.dtype != bool:
+            strip, _ = self._binarise(strip)
+        return super()._pack(strip, height)
 
     def _binarise(self, strip: Any) -> tuple[np.ndarray, dict[int, str]]:
         """(bool `[H, W]`, True = background; first column -> cluster of each coloured glyph found)."""
