@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Glyphs in colour: emoji of fonts with bitmaps (CBDT, sbix) or painted layers (COLR version 0 and 1).
+"""Glyphs in colour: emoji of fonts with bitmaps (CBDT, sbix) or painted layers (COLR).
 
 HarfBuzz finds the bitmap or paints the layers; bitmaps are scaled down by averaging areas, in plain arithmetic, so that
 no imaging library's version shows. SVG glyphs are not drawn.
