@@ -45,9 +45,10 @@ WITHOUT_TORCH = (
         "unicode_data",
     }
     | {"line_breaking", "pages", "page_reading", "font_fitting"}
+    | {"color_glyphs", "modes", "spacing", "strategies", "styled_reading", "styles"}
 )
 # Imported in a `try`, by the one file that needs it.
-OPTIONAL = {"shaped_fonts": {"uharfbuzz"}}
+OPTIONAL = {"shaped_fonts": {"uharfbuzz"}, "color_glyphs": {"uharfbuzz"}}
 
 # Lower layers first. A file imports from layers below its own, or from its own layer; never from above.
 LAYERS = [
@@ -64,11 +65,12 @@ LAYERS = [
         "shaping",
         "character_prior",
     }
-    | {"line_breaking", "pages", "font_fitting"},
+    | {"line_breaking", "pages", "font_fitting"}
+    | {"color_glyphs", "modes", "spacing", "strategies", "styles"},
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
     | {"tokens", "processing_files", "processing_options"},
     {"noisy_reading", "shaped_reading", "cell_reading", "joined_reading"},
-    {"reading", "page_reading", "page_processing"},
+    {"reading", "styled_reading", "page_reading", "page_processing"},
     {
         "single_row",
         "prompts",
@@ -80,20 +82,23 @@ LAYERS = [
     {"modeling"},
     {"task_models"},
 ]
-PROCESSING_USES = {
-    "character_prior",
-    "configuration",
-    "patching",
-    "rendering",
-    "reading",
-    "imaging",
-    "layout",
-    "tokens",
-} | {
-    "processing_files",
-    "processing_options",
-    "page_processing",
-}
+PROCESSING_USES = (
+    {
+        "character_prior",
+        "configuration",
+        "patching",
+        "rendering",
+        "reading",
+        "imaging",
+        "layout",
+        "tokens",
+    }
+    | {
+        "processing_files",
+        "processing_options",
+    }
+    | {"modes", "page_processing", "styled_reading", "styles"}
+)
 
 
 def relative_name(path: Path) -> str:

@@ -248,7 +248,7 @@ def test_settings_that_do_not_fit(kwargs: dict, message: str) -> None:
 
 
 def test_presets_and_unknown_atlases() -> None:
-    assert PixelProcessor.presets() == ("fixed-8", "unifont-16", "pixar", "pixelgpt")
+    assert PixelProcessor.presets() == ("fixed-8", "unifont-16", "pixar", "pixelgpt", "pixel")
     with pytest.raises(ValueError, match=r"'arial'.*fixed-8, unifont-16"):
         PixelProcessor.from_preset("arial")
     with pytest.raises((ValueError, OSError), match="fixed-5x8"):

@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Glyph atlases: pre-rasterised 1-bit glyphs of one font at one size, with their hash.
+"""Glyph atlases: pre-rasterised 1-bit glyphs of one font at one size, with their hash, and gray levels if wanted.
 
 Columns stay packed, eight rows a byte: bit set = ink, most significant bit = top row, `height // 8` bytes per column,
 column after column.
@@ -9,6 +9,7 @@ column after column.
 import hashlib
 import json
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -24,6 +25,7 @@ from .fonts_pixel_ar import draw_font
 
 _ATLAS_FOLDER = Path(__file__).parent / "atlases"
 _ATLAS_FORMAT = "pixel_ar glyph atlas 1"
+_SCALED_NAME = re.compile(r"(.+)-x(\d{1,2})")
 
 
 def bundled_atlases() -> tuple[str, ...]:
@@ -43,6 +45,8 @@ class GlyphAtlas:
         license: Licence of the font.
         source: Package and version the glyphs were taken from.
         provenance: How they were made, as JSON values; see [`from_font`].
+        levels: uint8 `[sum(widths) * height]`, the coverage (255 = all ink) of each pixel, column after column, for
+            gray and coloured strips; None: a pixel is covered or not, as `columns` says.
 
     Raises:
         ValueError: if the arrays do not fit together.
@@ -58,12 +62,14 @@ class GlyphAtlas:
         license: str = "",
         source: str = "",
         provenance: Mapping[str, Any] | None = None,
+        levels: Any = None,
     ) -> None:
         self.name, self.height, self.license, self.source = str(name), int(height), str(license), str(source)
         self.provenance = dict(provenance or {})
         self.code_points = np.array(code_points, dtype=np.uint32)
         self.widths = np.array(widths, dtype=np.uint8)
         self.columns = np.array(columns, dtype=np.uint8)
+        self.levels = None if levels is None else np.array(levels, dtype=np.uint8)
         self._check()
         self.offsets = np.concatenate([[0], np.cumsum(self.widths, dtype=np.int64)]).astype(np.uint32)
         for array in (self.code_points, self.widths, self.columns, self.offsets):
@@ -71,6 +77,9 @@ class GlyphAtlas:
         digest = hashlib.sha256(_ATLAS_FORMAT.encode() + struct.pack("<II", self.height, len(self)))
         for array in (self.code_points.astype("<u4"), self.widths, self.columns):
             digest.update(array.tobytes())
+        if self.levels is not None:
+            self.levels.setflags(write=False)
+            digest.update(b"levels" + self.levels.tobytes())
         self.sha256 = digest.hexdigest()
 
     def _check(self) -> None:
@@ -92,10 +101,14 @@ class GlyphAtlas:
                 f"atlas {self.name!r}: {len(self.code_points)} code points, {len(self.widths)} widths (all must be at "
                 f"least 1) and {len(self.columns)} bytes of columns (expected {expected}) do not fit together"
             )
+        if self.levels is not None and len(self.levels) != 8 * expected:
+            raise ValueError(
+                f"atlas {self.name!r}: {len(self.levels)} levels, one for each of {8 * expected} pixels are needed"
+            )
 
     @classmethod
     def load(cls, name_or_path: "str | os.PathLike[str]") -> "GlyphAtlas":
-        """Load a bundled atlas by name, or any atlas by the path of its `.npz` file.
+        """Load a bundled atlas by name (with `-x2` and the like scaled), or any atlas by the path of its `.npz` file.
 
         Raises:
             FileNotFoundError: if there is neither; lists the bundled names.
@@ -103,6 +116,9 @@ class GlyphAtlas:
         """
         if str(name_or_path) in bundled_atlases():
             return _load_bundled(str(name_or_path))
+        scaled = _SCALED_NAME.fullmatch(str(name_or_path))
+        if scaled and scaled[1] in bundled_atlases():
+            return _load_scaled(scaled[1], int(scaled[2]))
         path = Path(name_or_path)
         if not path.is_file():
             raise FileNotFoundError(
@@ -123,8 +139,9 @@ class GlyphAtlas:
         threshold: float = 0.5,
         overflow: str = "error",
         license: str = "",
+        mode: str = "1",
     ) -> "GlyphAtlas":
-        """Draw an atlas from an outline font: proportional, unkerned, 1 bit a pixel, all glyphs on one baseline.
+        """Draw an atlas from an outline font: proportional, unkerned, all glyphs on one baseline.
 
         The same font, arguments and Pillow give the same bytes. A large font takes some seconds; save the atlas.
 
@@ -142,6 +159,8 @@ class GlyphAtlas:
                 models saw them, or `"drop"`, left out, both with a warning that names them. Ink wider than the advance
                 widens the glyph instead.
             license: Licence of the font. The atlas holds its shapes and is saved with every processor that uses it.
+            mode: `"1"`, or `"L"` to keep the antialiased levels as well, for strips of mode `"L"` or `"RGB"`; drawn by
+                Pillow and kept in the atlas, so another version of Pillow does not change them later.
 
         Returns:
             An atlas whose `provenance` holds the font's name and sha256, size, baseline, threshold, the overflowing and
@@ -152,11 +171,48 @@ class GlyphAtlas:
                 of range.
             FileNotFoundError: for a path that leads to no file.
         """
-        drawn = draw_font(font, size, height, characters, baseline, threshold, overflow)
+        if mode not in ("1", "L"):
+            raise ValueError(f"mode must be '1' or 'L' (colours are made of levels later), got {mode!r}")
+        drawn = draw_font(font, size, height, characters, baseline, threshold, overflow, mode == "L")
         facts = drawn.provenance
         source = f"{facts['font']}, {facts['size']:g} pixels, sha256 {facts['font_sha256']}"
         arrays = (drawn.code_points, drawn.widths, np.frombuffer(drawn.columns, np.uint8))
-        return cls(name or drawn.name, height, *arrays, license, source, facts)
+        levels = np.frombuffer(drawn.levels, np.uint8) if mode == "L" else None
+        return cls(name or drawn.name, height, *arrays, license, source, facts, levels)
+
+    def scaled(self, factor: int) -> "GlyphAtlas":
+        """Return the atlas with every pixel as a square of `factor` by `factor`; its name gets the suffix `-xFACTOR`.
+
+        Sixteen rows become 32, eight become 24 or 32. [`load`] knows `"unifont-16-x2"` as well.
+
+        Raises:
+            ValueError: for a factor that is no integer from 1 to 16, or glyphs that get too wide.
+        """
+        if isinstance(factor, bool) or not isinstance(factor, int) or not 1 <= factor <= 16:
+            raise ValueError(f"factor must be an integer from 1 to 16, got {factor!r}")
+        if int(self.widths.max()) * factor > 255:
+            raise ValueError(
+                f"atlas {self.name!r}: glyphs of {int(self.widths.max())} columns are too wide at {factor} times their "
+                "size (255 columns); use a smaller factor"
+            )
+        bits = np.unpackbits(self.columns.reshape(-1, self.height // 8), axis=1)
+        columns = np.packbits(bits.repeat(factor, axis=1), axis=1).repeat(factor, axis=0).ravel()
+        levels = None
+        if self.levels is not None:
+            levels = (
+                self.levels.reshape(-1, self.height).repeat(factor, axis=1).repeat(factor, axis=0).ravel()
+            )
+        return type(self)(
+            f"{self.name}-x{factor}",
+            self.height * factor,
+            self.code_points,
+            self.widths * np.uint8(factor),
+            columns,
+            self.license,
+            self.source,
+            {**self.provenance, "scaled": factor},
+            levels,
+        )
 
     @classmethod
     def _read(cls, path: Path) -> "GlyphAtlas":
@@ -167,6 +223,7 @@ class GlyphAtlas:
                     raise ValueError(f"its format is {metadata['format']!r}, not {_ATLAS_FORMAT!r}")
                 fields = {key: metadata[key] for key in ("name", "height", "license", "source")}
                 fields["provenance"] = metadata.get("provenance")
+                fields["levels"] = data.get("levels")
                 atlas = cls(**fields, **{key: data[key] for key in ("code_points", "widths", "columns")})
         except (
             ValueError,
@@ -197,6 +254,8 @@ class GlyphAtlas:
             "widths": self.widths,
             "columns": self.columns,
         }
+        if self.levels is not None:
+            members["levels"] = self.levels
         # np.savez would stamp the members with the current time.
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for key, array in members.items():
@@ -215,6 +274,15 @@ class GlyphAtlas:
         """Return the packed columns of the glyph at `index`."""
         size = self.height // 8
         return self.columns[int(self.offsets[index]) * size : int(self.offsets[index + 1]) * size].tobytes()
+
+    def coverage(self, index: int) -> np.ndarray:
+        """Return the coverage of the glyph at `index`, uint8 `[height, width]`, 255 = all ink."""
+        first, stop = int(self.offsets[index]), int(self.offsets[index + 1])
+        if self.levels is None:
+            size = self.height // 8
+            packed = self.columns[first * size : stop * size].reshape(-1, size)
+            return np.unpackbits(packed, axis=1).T * np.uint8(255)
+        return self.levels[first * self.height : stop * self.height].reshape(-1, self.height).T
 
     def __contains__(self, char: object) -> bool:
         return isinstance(char, str) and len(char) == 1 and self.index(char) >= 0
@@ -247,8 +315,14 @@ class GlyphAtlas:
             self.license,
             self.source,
             self.provenance,
+            self.levels,
         )
         return type(self), arguments
+
+
+@cache
+def _load_scaled(name: str, factor: int) -> GlyphAtlas:
+    return _load_bundled(name).scaled(factor)
 
 
 @cache

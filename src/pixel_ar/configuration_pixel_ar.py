@@ -238,7 +238,8 @@ class PixelARConfig(PreTrainedConfig):
         height, width = self.patch_size
         if self.num_channels != 1:
             raise ValueError(
-                f"patch_head='autoregressive' writes 1-bit columns and needs num_channels=1, got {self.num_channels}."
+                f"patch_head='autoregressive' writes 1-bit columns and needs num_channels=1, got {self.num_channels}; "
+                "use patch_head='regression' or 'bernoulli' for strips in colour, or a processor with mode='1'."
             )
         if height % 8 != 0:
             raise ValueError(

@@ -1,9 +1,10 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Outline fonts to 1-bit glyphs: the drawing behind `GlyphAtlas.from_font`.
+"""Outline fonts to 1-bit or gray glyphs: the drawing behind `GlyphAtlas.from_font`.
 
 Each character is drawn alone by Pillow with basic layout (never the engine Pillow picks, which depends on the machine's
-libraries) and cut at a coverage threshold. All characters stand on one baseline and keep their own, whole advance.
+libraries) and cut at a coverage threshold; gray glyphs keep the coverage as well. All characters stand on one baseline
+and keep their own, whole advance.
 Published pixel models were trained on strips that Pango and cairo drew antialiased, with kerning and shaping, from the
 same fonts: near these glyphs, not equal to them.
 
@@ -45,6 +46,7 @@ class FontDrawing:
         widths: `[G]`, columns of each glyph.
         columns: packed columns of all glyphs in turn, as an atlas holds them.
         provenance: what was drawn and how, ready for JSON.
+        levels: coverage of every pixel, a byte each, column after column; empty where it was not asked for.
     """
 
     name: str
@@ -52,6 +54,7 @@ class FontDrawing:
     widths: list[int]
     columns: bytes
     provenance: dict[str, Any]
+    levels: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class _Glyph:
         left: column of the box's first column from the pen position.
         advance: columns to the next pen position.
         is_faint: whether it is too thin for the threshold, and cut at half its own strongest coverage instead.
+        coverage: uint8 `[rows, columns]`, the canvas it was drawn on.
+        origin: row and column of the canvas' first pixel, counted as `top` and `left`.
     """
 
     code: int
@@ -73,6 +78,8 @@ class _Glyph:
     left: int
     advance: int
     is_faint: bool = False
+    coverage: np.ndarray | None = None
+    origin: tuple[int, int] = (0, 0)
 
 
 def _find_tables(data: bytes, index: int) -> dict[bytes, int]:
@@ -192,6 +199,7 @@ def draw_font(
     baseline: int | None,
     threshold: float,
     overflow: str,
+    has_levels: bool = False,
 ) -> FontDrawing:
     """Draws the characters of a font; for the arguments see `GlyphAtlas.from_font`.
 
@@ -236,6 +244,9 @@ def draw_font(
         [cell.shape[1] for cell in cells],
         b"".join(np.packbits(cell, axis=0).T.tobytes() for cell in cells),
         provenance,
+        b"".join(_place_levels(*pair, baseline) for pair in zip(glyphs, cells, strict=True))
+        if has_levels
+        else b"",
     )
 
 
@@ -295,9 +306,12 @@ def _draw(face: ImageFont.FreeTypeFont, code: int, threshold: float) -> _Glyph:
         return _Glyph(code, np.zeros((0, 0), bool), 0, 0, advance)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return _Glyph(
-        code, box, int(rows[0]) - _MARGIN + top, int(columns[0]) - _MARGIN + left, advance, is_faint
-    )
+    if is_faint:
+        # Darkened likewise, so that the levels show what the 1-bit glyph shows.
+        coverage = (coverage * (255 / strongest)).astype(np.uint8)
+    origin = top - _MARGIN, left - _MARGIN
+    first = int(rows[0]) + origin[0], int(columns[0]) + origin[1]
+    return _Glyph(code, box, *first, advance, is_faint, coverage, origin)
 
 
 def _best_baseline(glyphs: list[_Glyph], height: int, metrics: tuple[int, int]) -> int:
@@ -372,6 +386,22 @@ def _place(glyph: _Glyph, height: int, baseline: int) -> np.ndarray:
         # As in the bundled atlases: no text can look like an EOS patch.
         cell[0, 0] = 0
     return cell
+
+
+def _place_levels(glyph: _Glyph, cell: np.ndarray, baseline: int) -> bytes:
+    """The coverage of a glyph as bytes, in the cell that `_place` made; what lies beyond the cell is cut off."""
+    levels = np.zeros(cell.shape, np.uint8)
+    if glyph.coverage is not None:
+        shift = max(-glyph.left, 0)
+        top, left = baseline + glyph.origin[0], glyph.origin[1] + shift
+        rows, columns = glyph.coverage.shape
+        first, last = max(top, 0), min(top + rows, cell.shape[0])
+        start, stop = max(left, 0), min(left + columns, cell.shape[1])
+        if first < last and start < stop:
+            levels[first:last, start:stop] = glyph.coverage[
+                first - top : last - top, start - left : stop - left
+            ]
+    return levels.T.tobytes()
 
 
 def _atlas_name(family: str | None, style: str | None, size: float) -> str:

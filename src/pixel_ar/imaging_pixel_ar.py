@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from transformers.feature_extraction_utils import BatchFeature
+
+from .styles_pixel_ar import RenderStyle
 
 
 def image_to_strip(image: Any, height: int, num_channels: int, name: str = "image") -> np.ndarray:
@@ -201,4 +204,93 @@ def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
-__all__ = ["image_to_strip", "list_images", "list_strips", "rows_of", "strip_to_pil", "unpack_output"]
+def text_part(
+    strip: np.ndarray,
+    style: RenderStyle,
+    geometry: tuple[int, int, int],
+    is_left: bool,
+    mask: Any,
+    count: Any,
+    index: int,
+) -> np.ndarray:
+    """The part of a row that holds text.
+
+    Args:
+        strip: float `[C, H, W]` in [0, 1].
+        style: how it was drawn.
+        geometry: height and width of a patch, columns of background before a text.
+        is_left: whether blank patches at the start are padding where no mask tells.
+        mask: over the patches, or None.
+        count: pixel columns from the first attended patch on, or None.
+        index: what an error calls the strip.
+
+    Returns:
+        bool `[H, columns]`, False = ink; of a style with levels the pixels, float `[C, H, columns]`.
+
+    Raises:
+        ValueError: for another height, or a mask of another length.
+    """
+    height, width, left_padding = geometry
+    if strip.shape[1] != height:
+        raise ValueError(
+            f"strip {index} is {strip.shape[1]} pixels high, but this processor reads strips of {height}."
+        )
+    ink = np.asarray(style.ink(strip))  # [H, W]
+    num_patches = -(-ink.shape[1] // width)
+    begin, end = 0, ink.shape[1]
+    if mask is not None:
+        if len(mask) != num_patches:
+            raise ValueError(
+                f"attention_mask has {len(mask)} entries for strip {index} of {num_patches} patches."
+            )
+        attended = np.flatnonzero(mask)
+        if len(attended):
+            begin, end = int(attended[0]) * width, min(end, (int(attended[-1]) + 1) * width)
+        else:
+            end = 0
+    elif is_left:
+        inked = np.flatnonzero(ink.any(axis=0))
+        begin = (int(inked[0]) // width if len(inked) else 0) * width
+    if count is not None:
+        end = min(end, begin + int(count))
+    ink = ink[:, begin:end]
+    # The EOS patch is black, whatever the colour of the text.
+    black = ink if not style.has_levels else strip[:, :, begin:end].mean(axis=0) < 0.5
+    whole = np.asarray(black[:, : ink.shape[1] // width * width].reshape(height, -1, width)).all(axis=(0, 2))
+    start = int(len(whole) > 0 and whole[0])
+    after = np.flatnonzero(whole[start:])
+    stop = (start + int(after[0])) * width if len(after) else ink.shape[1]
+    first = start * width
+    if not ink[:, first : first + left_padding].any():
+        first += left_padding
+    stop = max(stop, first)
+    if style.has_levels:
+        return strip[:, :, begin + first : begin + stop]
+    return ~ink[:, first:stop]
+
+
+def to_feature(data: dict[str, list[np.ndarray]], return_tensors: str | None) -> BatchFeature:
+    """Joins the groups of a batch; lists of rows where no tensors are asked for."""
+    if return_tensors is not None:
+        # One group is the usual case, and pixels are megabytes: no copy.
+        arrays = {
+            key: groups[0] if len(groups) == 1 else np.concatenate(groups) for key, groups in data.items()
+        }
+        return BatchFeature(arrays, tensor_type=return_tensors)
+    lists: dict[str, Any] = {}
+    for key, groups in data.items():
+        rows = [row for group in groups for row in group]
+        lists[key] = rows if key == "pixel_values" else [row.tolist() for row in rows]
+    return BatchFeature(lists)
+
+
+__all__ = [
+    "image_to_strip",
+    "list_images",
+    "list_strips",
+    "rows_of",
+    "strip_to_pil",
+    "text_part",
+    "to_feature",
+    "unpack_output",
+]

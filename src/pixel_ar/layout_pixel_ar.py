@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .modes_pixel_ar import ImageStrip
 from .rendering_pixel_ar import PackedStrip
 
 NESTED_KWARGS = ("text_kwargs", "images_kwargs", "common_kwargs")
@@ -192,7 +193,7 @@ class Segment:
 
     name: str
     num_columns: int
-    strip: PackedStrip | None = None
+    strip: PackedStrip | ImageStrip | None = None
     image: np.ndarray | None = None
     left: int = 0
     right: int = 0
@@ -216,8 +217,8 @@ class Segment:
 
     def packed(self) -> np.ndarray:
         """The columns of a text, uint8 `[num_columns, H // 8]`."""
-        if self.strip is None:
-            raise TypeError(f"{self.name} is an image and has no packed form.")
+        if not isinstance(self.strip, PackedStrip):
+            raise TypeError(f"{self.name} is an image or has levels, and so no packed form.")
         step = self.strip.height // 8
         return np.frombuffer(self.strip.columns, np.uint8, self.num_columns * step).reshape(-1, step)
 
@@ -225,6 +226,8 @@ class Segment:
         """float32 `[C or 1, H, num_columns]`."""
         if self.image is not None:
             return self.image[:, :, : self.num_columns]
+        if isinstance(self.strip, ImageStrip):
+            return self.strip.to_array()[:, :, : self.num_columns].astype(np.float32) / 255
         return 1 - np.unpackbits(self.packed(), axis=1).T[None].astype(np.float32)
 
 
@@ -323,7 +326,12 @@ def _fit(segments: list[Segment], options: LayoutOptions, budget: int, patch_wid
 
 
 def draw_rows(
-    rows: list[Row], starts: list[int], num_patches: int, patch_size: tuple[int, int], num_channels: int
+    rows: list[Row],
+    starts: list[int],
+    num_patches: int,
+    patch_size: tuple[int, int],
+    num_channels: int,
+    background: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draws a batch.
 
@@ -333,12 +341,14 @@ def draw_rows(
         num_patches: T.
         patch_size: (H, w).
         num_channels: C.
+        background: float32 `[C, 1, 1]`, the colour around texts with levels; None: texts are 1-bit, on white.
 
     Returns:
         float32 `[B, C, H, T * w]` in [0, 1].
     """
-    if any(segment.image is not None for row in rows for _, segment in row.segments):
-        return _draw_unpacked(rows, starts, num_patches, patch_size, num_channels)
+    has_images = any(segment.image is not None for row in rows for _, segment in row.segments)
+    if has_images or background is not None:
+        return _draw_unpacked(rows, starts, num_patches, patch_size, num_channels, background)
     height, width = patch_size
     packed = np.zeros((len(rows), num_patches * width, height // 8), np.uint8)
     for row, start, columns in zip(rows, starts, packed, strict=True):
@@ -370,11 +380,18 @@ def unpack_columns(packed: np.ndarray, num_channels: int = 1) -> np.ndarray:
 
 
 def _draw_unpacked(
-    rows: list[Row], starts: list[int], num_patches: int, patch_size: tuple[int, int], num_channels: int
+    rows: list[Row],
+    starts: list[int],
+    num_patches: int,
+    patch_size: tuple[int, int],
+    num_channels: int,
+    background: np.ndarray | None,
 ) -> np.ndarray:
-    """As `draw_rows`, for rows with images, whose pixels may be gray or coloured."""
+    """As `draw_rows`, for rows whose pixels may be gray or coloured."""
     height, width = patch_size
     pixels = np.ones((len(rows), num_channels, height, num_patches * width), np.float32)
+    if background is not None:
+        pixels *= background
     for row, start, strip in zip(rows, starts, pixels, strict=True):
         for place, segment in row.segments:
             left = (start + place) * width + segment.left
@@ -412,7 +429,7 @@ def offset_mapping(rows: list[Row], starts: list[int], num_patches: int, patch_w
 
 
 def _characters_between(
-    strip: PackedStrip, borders: np.ndarray, stops: np.ndarray
+    strip: PackedStrip | ImageStrip, borders: np.ndarray, stops: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first character in each range of columns, and the one after the last."""
     if strip.char_spans is not None:

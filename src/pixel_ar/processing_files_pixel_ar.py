@@ -14,7 +14,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from .character_prior_pixel_ar import CharacterPrior
+from .modes_pixel_ar import build_renderer
 from .rendering_pixel_ar import GlyphAtlas, ShapedFont, StripRenderer
+from .styles_pixel_ar import RenderStyle
 
 _HUB_ARGUMENTS = (
     "cache_dir",
@@ -141,8 +143,12 @@ def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwar
     )
     if fingerprint is not None:
         names = ("missing", "newline", "tab", "normalize", "unsupported")
-        renderer = StripRenderer(
-            settings["atlases"], **{name: settings[name] for name in names if name in settings}
+        looks = {name: settings[name] for name in RenderStyle.__dataclass_fields__ if name in settings}
+        renderer = build_renderer(
+            settings["atlases"],
+            RenderStyle(**looks),
+            settings.get("patch_size", (0, 0))[1],
+            **{name: settings[name] for name in names if name in settings},
         )
         if renderer.fingerprint() != fingerprint:
             warnings.warn(

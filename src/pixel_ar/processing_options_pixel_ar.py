@@ -3,10 +3,12 @@
 """What a call of the processor takes, and the named settings of `PixelProcessor.from_preset`."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from .rendering_pixel_ar import GlyphAtlas
+from .styles_pixel_ar import RenderStyle
 
 
 class PixelProcessorKwargs(TypedDict, total=False):
@@ -81,9 +83,24 @@ PROCESSOR_PRESETS: dict[str, dict[str, Any]] = {
     # arXiv 2401.03321, section 3.1 and the settings of its release.
     "pixar": {"patch_size": (8, 16), "num_channels": 1, "model_max_patches": 360, **_PUBLISHED},
     # arXiv 2404.10710, section 3.1.
-    "pixelgpt": {"patch_size": (16, 16), "num_channels": 3, "model_max_patches": 1024, **_PUBLISHED},
+    "pixelgpt": {
+        "patch_size": (16, 16),
+        "num_channels": 3,
+        "mode": "RGB",
+        "model_max_patches": 1024,
+        **_PUBLISHED,
+    },
+    # arXiv 2207.06991, section 2.1 and appendix: strips of 16 x 8464 pixels.
+    "pixel": {
+        "patch_size": (16, 16),
+        "num_channels": 3,
+        "mode": "RGB",
+        "model_max_patches": 529,
+        **_PUBLISHED,
+    },
 }
 ORIGINAL_FONTS = {
+    "pixel": OriginalFont("GoNotoCurrent.ttf", 8 * 120 / 72),  # 8 points at 120 dpi
     "pixar": OriginalFont("PixeloidSans-mLxMm.ttf", 8 * 80 / 72),  # 8 points at 80 dpi
     "pixelgpt": OriginalFont("GoNotoCurrent.ttf", 8 * 120 / 72),  # 8 points at 120 dpi
 }
@@ -118,9 +135,78 @@ def preset_settings(
             'another font file, or atlases=("fixed-5x8",) (8 rows), ("unifont-16",) (16 rows).'
         )
     height = settings["patch_size"][0]
+    levels = "1" if settings.get("mode", "1") == "1" else "L"
     # The original strips cut what does not fit, too.
-    settings["atlases"] = (GlyphAtlas.from_font(font, original.size, height, overflow="cut"),)
+    settings["atlases"] = (GlyphAtlas.from_font(font, original.size, height, overflow="cut", mode=levels),)
     return settings
 
 
-__all__ = ["ORIGINAL_FONTS", "PROCESSOR_PRESETS", "OriginalFont", "PixelProcessorKwargs", "preset_settings"]
+def check_geometry(
+    patch_size: Sequence[int], num_channels: int, padding_side: str, left_padding: int, right_padding: int
+) -> None:
+    """Check the sizes a processor was given.
+
+    Raises:
+        ValueError: for one out of range.
+    """
+    if len(patch_size) != 2 or min(patch_size) < 1:
+        raise ValueError(f"patch_size must be two positive integers (height, width), got {patch_size}.")
+    if num_channels not in (1, 3):
+        raise ValueError(f"num_channels must be 1 or 3, got {num_channels}.")
+    if padding_side not in ("right", "left"):
+        raise ValueError(f'padding_side must be "right" or "left", got {padding_side!r}.')
+    for name, columns in (("left_padding", left_padding), ("right_padding", right_padding)):
+        if isinstance(columns, bool) or not isinstance(columns, int) or not 0 <= columns < patch_size[1]:
+            raise ValueError(
+                f"{name} must be a number of columns below the patch width {patch_size[1]}, got {columns!r}."
+            )
+
+
+def check_style(style: RenderStyle, num_channels: int, left_padding: int) -> None:
+    """Check the looks of strips against the other settings of a processor.
+
+    Raises:
+        ValueError: for colours in one channel, or units that would not stand on patch borders.
+    """
+    if style.mode == "RGB" and num_channels != 3:
+        raise ValueError(
+            f"mode='RGB' needs num_channels=3, got {num_channels}; pass num_channels=3, or mode='L' for gray strips of "
+            "one channel."
+        )
+    if style.strategy != "continuous" and left_padding:
+        raise ValueError(
+            f"left_padding={left_padding} would move the units of strategy={style.strategy!r} off their patch borders; "
+            "use left_padding=0."
+        )
+
+
+def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: int, config: Any) -> None:
+    """Check a processor against a model's configuration; see `PixelProcessor.check_model`."""
+    if tuple(config.patch_size) != tuple(patch_size):
+        raise ValueError(
+            f"the processor draws patches of {tuple(patch_size)}, the model reads patches of "
+            f"{tuple(config.patch_size)}; set patch_size of one to that of the other."
+        )
+    if config.num_channels != num_channels:
+        raise ValueError(
+            f"the processor draws {num_channels} channels, the model reads {config.num_channels}; set num_channels of "
+            "one to that of the other."
+        )
+    if config.patch_head == "autoregressive" and style.has_levels:
+        raise ValueError(
+            f"patch_head='autoregressive' writes 1-bit columns, but the processor draws mode={style.mode!r}; use a "
+            "processor with mode='1' and num_channels=1, or a model with patch_head='regression' (levels and colours) "
+            "or 'bernoulli'."
+        )
+
+
+__all__ = [
+    "ORIGINAL_FONTS",
+    "PROCESSOR_PRESETS",
+    "OriginalFont",
+    "PixelProcessorKwargs",
+    "check_geometry",
+    "check_model",
+    "check_style",
+    "preset_settings",
+]

@@ -16,6 +16,7 @@ Shapes: B rows, C channels, H strip height, W strip width, P patches of `patch_s
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,16 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin, Unpack
 
 from .character_prior_pixel_ar import CharacterPrior
-from .imaging_pixel_ar import image_to_strip, list_images, list_strips, rows_of, strip_to_pil, unpack_output
+from .imaging_pixel_ar import (
+    image_to_strip,
+    list_images,
+    list_strips,
+    rows_of,
+    strip_to_pil,
+    text_part,
+    to_feature,
+    unpack_output,
+)
 from .layout_pixel_ar import (
     LayoutOptions,
     Row,
@@ -39,6 +49,7 @@ from .layout_pixel_ar import (
     offset_mapping,
     too_long,
 )
+from .modes_pixel_ar import build_renderer
 from .page_processing_pixel_ar import PageMixin
 from .processing_files_pixel_ar import (
     atlas_file,
@@ -49,9 +60,18 @@ from .processing_files_pixel_ar import (
     load_tokenizer,
     save_members,
 )
-from .processing_options_pixel_ar import PROCESSOR_PRESETS, PixelProcessorKwargs, preset_settings
+from .processing_options_pixel_ar import (
+    PROCESSOR_PRESETS,
+    PixelProcessorKwargs,
+    check_geometry,
+    check_model,
+    check_style,
+    preset_settings,
+)
 from .reading_pixel_ar import ReadResult, StripReader
-from .rendering_pixel_ar import GlyphAtlas, PackedStrip, StripRenderer
+from .rendering_pixel_ar import CharacterPolicy, GlyphAtlas, PackedStrip, StripRenderer
+from .styled_reading_pixel_ar import build_reader
+from .styles_pixel_ar import BLACK, WHITE, RenderStyle
 from .tokens_pixel_ar import (
     NoTokenizer,
     check_tokenizer,
@@ -87,6 +107,12 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         tokenizer: for models with a token head (`PixelARConfig.vocab_size`): any tokenizer of transformers. It is
             saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
         character_prior: what the reader knows of the language; see [`CharacterPrior`]. Saved with the processor.
+        mode: levels of the pixels: `"1"`, `"L"` (gray) or `"RGB"`; see [`RenderStyle`], as for the next four. A model
+            with the autoregressive head needs `"1"`.
+        text_color: of mode `"L"` or `"RGB"`.
+        background_color: likewise, of the padding too. The EOS patch is black in every mode.
+        letter_spacing: blank columns after every grapheme cluster.
+        strategy: `"continuous"`, `"bigrams"`, `"mono"` or `"words"`; all but the first need `left_padding=0`.
 
     Raises:
         ValueError: for settings that do not fit each other, naming both values.
@@ -110,20 +136,18 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         right_padding: int = 0,
         tokenizer: PreTrainedTokenizerBase | None = None,
         character_prior: CharacterPrior | None = None,
+        mode: str = "1",
+        text_color: Any = BLACK,
+        background_color: Any = WHITE,
+        letter_spacing: int = 0,
+        strategy: str = "continuous",
     ) -> None:
-        if len(patch_size) != 2 or min(patch_size) < 1:
-            raise ValueError(f"patch_size must be two positive integers (height, width), got {patch_size}.")
-        if num_channels not in (1, 3):
-            raise ValueError(f"num_channels must be 1 or 3, got {num_channels}.")
-        if padding_side not in ("right", "left"):
-            raise ValueError(f'padding_side must be "right" or "left", got {padding_side!r}.')
-        for name, columns in (("left_padding", left_padding), ("right_padding", right_padding)):
-            if isinstance(columns, bool) or not isinstance(columns, int) or not 0 <= columns < patch_size[1]:
-                raise ValueError(
-                    f"{name} must be a number of columns below the patch width {patch_size[1]}, got {columns!r}."
-                )
+        check_geometry(patch_size, num_channels, padding_side, left_padding, right_padding)
         self._tokenizer = check_tokenizer(tokenizer)
-        self._renderer = StripRenderer(atlases, missing, newline, tab, normalize, unsupported)
+        self._style = RenderStyle(mode, text_color, background_color, letter_spacing, strategy)
+        check_style(self._style, num_channels, left_padding)
+        policy = CharacterPolicy(missing, newline, tab, normalize, unsupported)
+        self._renderer = build_renderer(atlases, self._style, int(patch_size[1]), **asdict(policy))
         self._reader: StripReader | None = None
         self._prior = character_prior
         # Names, not objects: this is what processor_config.json can hold.
@@ -139,6 +163,9 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         self.model_max_patches = model_max_patches
         self.left_padding = left_padding
         self.right_padding = right_padding
+        settings = self._style.settings()
+        self.mode, self.strategy, self.letter_spacing = mode, strategy, letter_spacing
+        self.text_color, self.background_color = settings["text_color"], settings["background_color"]
         self._check_atlases()
         super().__init__()
 
@@ -167,17 +194,17 @@ class PixelProcessor(PageMixin, ProcessorMixin):
     ) -> "PixelProcessor":
         """Builds a processor from a named set of settings.
 
-        `"pixar"` (8x16 patches, 360 of them, 1 channel; arXiv 2401.03321) and `"pixelgpt"` (16x16, 1024, 3 channels;
-        arXiv 2404.10710) draw as those models were trained, with two differences. Their authors rendered with Pango and
-        cairo (or pygame), antialiased, with kerning, shaping and font fallback; here each character is drawn alone in
-        1 bit ([`GlyphAtlas.from_font`]). PIXAR's binary models saw antialiased strips cut at half, which is close to
-        that; PixelGPT saw the gray values. And the line stands where the font loses least ink, which may be a row off.
+        `"pixel"` (16x16 patches, 529 of them, RGB; arXiv 2207.06991), `"pixelgpt"` (16x16, 1024, RGB; arXiv 2404.10710)
+        and `"pixar"` (8x16, 360, 1 bit; arXiv 2401.03321) draw as those models were trained, but for two things. Their
+        authors rendered with Pango and cairo (or pygame), with kerning, shaping and font fallback; here each character
+        is drawn alone ([`GlyphAtlas.from_font`]), antialiased in mode RGB. And the line stands where the font loses
+        least ink, which may be a row off. For shaped scripts and emoji in colour, give a chain as `atlases`.
 
         Args:
-            name: `"fixed-8"` (5x8 glyphs, 8x20 patches), `"unifont-16"` (GNU Unifont, 16x16 patches), or `"pixar"` or
-                `"pixelgpt"`, which need a font.
+            name: `"fixed-8"` (5x8 glyphs, 8x20 patches), `"unifont-16"` (GNU Unifont, 16x16 patches), or `"pixar"`,
+                `"pixelgpt"` or `"pixel"`, which need a font.
             font: path or contents of the font file the model was trained on: PixeloidSans-mLxMm.ttf (PIXAR) or
-                GoNotoCurrent.ttf (PixelGPT). Characters higher than the strip are cut off, as they were in training,
+                GoNotoCurrent.ttf (the others). Characters higher than the strip are cut off, as they were in training,
                 with a warning. The font's hash is saved in processor_config.json.
             overrides: arguments of the constructor that shall differ from the preset; `atlases` instead of `font`.
 
@@ -209,8 +236,19 @@ class PixelProcessor(PageMixin, ProcessorMixin):
     def reader(self) -> StripReader:
         """The strip reader for these atlases, built at first use."""
         if self._reader is None:
-            self._reader = StripReader(self._renderer.atlases, renderer=self._renderer, prior=self._prior)
+            self._reader = build_reader(self._renderer, prior=self._prior)
         return self._reader
+
+    def check_model(self, config: Any) -> None:
+        """Check that a model can read and write the strips of this processor.
+
+        Args:
+            config: a [`PixelARConfig`].
+
+        Raises:
+            ValueError: where they differ, or gray strips meet an autoregressive head (1-bit); names the way out.
+        """
+        check_model(self._style, self.patch_size, self.num_channels, config)
 
     @property
     def model_input_names(self) -> list[str]:
@@ -257,6 +295,11 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         """
         width = self.patch_size[1]
         options = LayoutOptions.from_kwargs(kwargs, self.model_max_patches, width)
+        if options.end_gap is not None and self._style.strategy != "continuous":
+            raise ValueError(
+                f"end_gap={options.end_gap} would move the units of strategy={self._style.strategy!r} off their patch "
+                "borders; leave it out."
+            )
         tokens = None
         if target_text is not None:
             tokens = encode_targets(self._tokenizer, list_targets(target_text), options)
@@ -353,18 +396,24 @@ class PixelProcessor(PageMixin, ProcessorMixin):
                 self._add_tokens(parts, [tokens[i] for i in group], longest[1], options)
             for key, values in parts.items():
                 data.setdefault(key, []).append(values)
-        return _to_feature(data, options.return_tensors)
+        return to_feature(data, options.return_tensors)
 
     def _draw_batch(self, rows: list[Row], num_patches: int, options: LayoutOptions) -> dict[str, np.ndarray]:
         starts = [num_patches - row.num_patches if self.padding_side == "left" else 0 for row in rows]
         parts = {
-            "pixel_values": draw_rows(rows, starts, num_patches, self.patch_size, self.num_channels),
+            "pixel_values": draw_rows(
+                rows, starts, num_patches, self.patch_size, self.num_channels, self._background()
+            ),
             "attention_mask": attention_mask(rows, starts, num_patches),
             "num_columns": np.array([row.num_columns for row in rows], np.int64),
         }
         if options.return_offsets_mapping:
             parts["offset_mapping"] = offset_mapping(rows, starts, num_patches, self.patch_size[1])
         return parts
+
+    def _background(self) -> np.ndarray | None:
+        """The colour around texts, `[C, 1, 1]`; None where pixels have no levels."""
+        return self._style.background(self.num_channels) if self._style.has_levels else None
 
     def _add_tokens(
         self,
@@ -413,42 +462,12 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         counts = rows_of(
             num_columns if num_columns is not None else own_columns, len(strip_list), "num_columns"
         )
-        inks = [
-            self._text_columns(strip, mask, count, index)
+        geometry, is_left = (*self.patch_size, self.left_padding), self.padding_side == "left"
+        parts = [
+            text_part(strip, self._style, geometry, is_left, mask, count, index)
             for index, (strip, mask, count) in enumerate(zip(strip_list, masks, counts, strict=True))
         ]
-        return self.reader.read_batch(inks)
-
-    def _text_columns(self, strip: np.ndarray, mask: Any, count: Any, index: int) -> np.ndarray:
-        """The part of a row that holds text, bool `[H, columns]`, False = ink."""
-        height, width = self.patch_size
-        if strip.shape[1] != height:
-            raise ValueError(
-                f"strip {index} is {strip.shape[1]} pixels high, but this processor reads strips of {height}."
-            )
-        ink = strip.mean(axis=0) < 0.5  # [H, W]
-        num_patches = -(-ink.shape[1] // width)
-        if mask is not None:
-            if len(mask) != num_patches:
-                raise ValueError(
-                    f"attention_mask has {len(mask)} entries for strip {index} of {num_patches} patches."
-                )
-            attended = np.flatnonzero(mask)
-            first, stop = (int(attended[0]), int(attended[-1]) + 1) if len(attended) else (0, 0)
-            ink = ink[:, first * width : stop * width]
-        elif self.padding_side == "left":
-            inked = np.flatnonzero(ink.any(axis=0))
-            ink = ink[:, (int(inked[0]) // width if len(inked) else 0) * width :]
-        if count is not None:
-            ink = ink[:, : int(count)]
-        whole = ink[:, : ink.shape[1] // width * width].reshape(height, -1, width).all(axis=(0, 2))  # [T]
-        start = int(len(whole) > 0 and whole[0])
-        after = np.flatnonzero(whole[start:])
-        stop = (start + int(after[0])) * width if len(after) else ink.shape[1]
-        first = start * width
-        if not ink[:, first : first + self.left_padding].any():
-            first += self.left_padding
-        return ~ink[:, first : max(stop, first)]
+        return self.reader.read_batch(parts)
 
     def batch_decode(
         self,
@@ -581,21 +600,6 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         if settings.pop("has_tokenizer", False) and "tokenizer" not in kwargs:
             settings["tokenizer"] = load_tokenizer(where, kwargs.get("trust_remote_code"), hub_kwargs)
         return settings, unused
-
-
-def _to_feature(data: dict[str, list[np.ndarray]], return_tensors: str | None) -> BatchFeature:
-    """Joins the groups of a batch; lists of rows where no tensors are asked for."""
-    if return_tensors is not None:
-        # One group is the usual case, and pixels are megabytes: no copy.
-        arrays = {
-            key: groups[0] if len(groups) == 1 else np.concatenate(groups) for key, groups in data.items()
-        }
-        return BatchFeature(arrays, tensor_type=return_tensors)
-    lists: dict[str, Any] = {}
-    for key, groups in data.items():
-        rows = [row for group in groups for row in group]
-        lists[key] = rows if key == "pixel_values" else [row.tolist() for row in rows]
-    return BatchFeature(lists)
 
 
 __all__ = ["PixelProcessor", "PixelProcessorKwargs"]

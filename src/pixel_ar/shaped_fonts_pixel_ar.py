@@ -3,18 +3,22 @@
 """Outline fonts whose text is shaped: conjuncts, joined letters, stacked marks, emoji sequences.
 
 HarfBuzz (package `uharfbuzz`) shapes and rasterises one cluster or word at a time; the result is cut at a coverage
-threshold to 1 bit. A cluster is as wide as its advance, or as its ink where that is more, so that clusters are joined
-like the glyphs of an atlas. One that reaches above or below the strip is moved by as many rows as it takes, one that is
-higher than the strip is drawn smaller: no ink is ever lost.
+threshold to 1 bit, or keeps its levels and colours ([`ShapedFont.draw_levels`]). A cluster is as wide as its advance,
+or as its ink where that is more, so that clusters are joined like the glyphs of an atlas. One that reaches above or
+below the strip is moved by as many rows as it takes, one that is higher than the strip is drawn smaller: no ink is ever
+lost.
 """
 
 import hashlib
 import os
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .color_glyphs_pixel_ar import has_colors, paint_glyphs
 from .fonts_pixel_ar import read_character_map, read_line_height
 
 try:
@@ -50,6 +54,29 @@ def shaping_engine() -> str:
     if uharfbuzz is None:
         return "no HarfBuzz"
     return f"HarfBuzz {uharfbuzz.version_string()}"
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """A cluster drawn at one size; rows and columns count from the baseline and the pen.
+
+    Attributes:
+        ink: bool `[rows, columns]`, without blank edges.
+        top: rows of `ink` above the baseline.
+        left: first column of `ink`.
+        advance: columns to the next pen position.
+        coverage: uint8 `[rows, columns]`, what the ink was cut from.
+        origin: as `top` and `left`, of `coverage`.
+        rgba: uint8 `[rows, columns, 4]` beside `coverage`; None without colour.
+    """
+
+    ink: np.ndarray
+    top: int
+    left: int
+    advance: int
+    coverage: np.ndarray
+    origin: tuple[int, int]
+    rgba: np.ndarray | None
 
 
 class ShapedFont:
@@ -142,7 +169,14 @@ class ShapedFont:
 
     def index(self, char: str) -> int:
         """Return the number that [`glyph`] takes for a character, or -1 if the font lacks it."""
-        return ord(char) if ord(char) in self._codes else -1
+        # Emoji fonts have digits for keycaps, which leave no ink alone.
+        is_drawn = ord(char) in self._codes and not (char.isascii() and self.has_colors)
+        return ord(char) if is_drawn else -1
+
+    @cached_property
+    def has_colors(self) -> bool:
+        """Whether it has glyphs in colour; False without HarfBuzz."""
+        return uharfbuzz is not None and has_colors(uharfbuzz.Face(self.data, self.font_index))
 
     def glyph(self, index: int) -> bytes:
         """Return the packed columns of a character drawn alone."""
@@ -166,31 +200,61 @@ class ShapedFont:
         Raises:
             ShapingNotInstalledError: without HarfBuzz.
         """
-        size = self.size
-        while True:
-            drawn = self._rasterise(cluster, is_right_to_left, size)
-            if drawn is None:
-                return None
-            ink, top, left, advance = drawn
-            if len(ink) <= self.height or size <= _SMALLEST:
-                return self._place(ink, top, left, advance)
-            size = max(_SMALLEST, min(size - 0.5, size * self.height / len(ink)))
-
-    def _place(self, ink: np.ndarray, top: int, left: int, advance: int) -> bytes:
-        """Put ink (`top` rows above the baseline, `left` columns from the pen) into a cell."""
-        shift = max(-left, 0) if ink.size else 0
-        stop = left + ink.shape[1] if ink.size else 0
-        cell = np.zeros((self.height, max(shift + max(advance, stop), 1)), np.uint8)
-        ink = ink[: self.height]
-        first = min(max(self.baseline - top, 0), self.height - len(ink))
-        if ink.size:
-            cell[first : first + len(ink), left + shift : left + shift + ink.shape[1]] = ink
+        drawing = self._draw(cluster, is_right_to_left)
+        if drawing is None:
+            return None
+        cell, _, _ = self._cell(drawing)
         return np.packbits(cell, axis=0).T.tobytes()
 
-    def _rasterise(
-        self, cluster: str, is_right_to_left: bool, size: float
-    ) -> tuple[np.ndarray, int, int, int] | None:
-        """(ink without blank edges bool `[rows, columns]`, rows above the baseline, first column, advance)."""
+    def draw_levels(
+        self, cluster: str, is_right_to_left: bool
+    ) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Draw one cluster or word with its gray levels, in the same cell as [`draw`].
+
+        Returns:
+            uint8 `[H, W]`, 255 = all ink, and uint8 `[H, W, 4]` (red, green, blue, opacity) or None for a cluster
+            without colour; None if the font cannot draw it. A cluster too thin for the threshold is darkened.
+        """
+        drawing = self._draw(cluster, is_right_to_left)
+        if drawing is None:
+            return None
+        cell, top, shift = self._cell(drawing)
+        coverage = drawing.coverage
+        strongest = int(coverage.max(initial=0))
+        if 0 < strongest < self.threshold:
+            coverage = (coverage * (255 / strongest)).astype(np.uint8)
+        # Row of the cell where the first row of the coverage lies.
+        place = top + drawing.top - drawing.origin[0], drawing.origin[1] + shift
+        levels = _paste(np.zeros(cell.shape, np.uint8), coverage, place)
+        if drawing.rgba is None:
+            return levels, None
+        return levels, _paste(np.zeros((*cell.shape, 4), np.uint8), drawing.rgba, place)
+
+    def _draw(self, cluster: str, is_right_to_left: bool) -> _Drawing | None:
+        """Draw a cluster at the largest size at which its ink fits into the strip."""
+        if self.has_colors and (cluster.isascii() or "\ufe0e" in cluster):
+            return None  # plain digits, or what asks to be drawn as text
+        size = self.size
+        while True:
+            drawing = self._rasterise(cluster, is_right_to_left, size)
+            if drawing is None or len(drawing.ink) <= self.height or size <= _SMALLEST:
+                return drawing
+            size = max(_SMALLEST, min(size - 0.5, size * self.height / len(drawing.ink)))
+
+    def _cell(self, drawing: _Drawing) -> tuple[np.ndarray, int, int]:
+        """Ink in its cell, uint8 `[H, W]`; the row of the ink's first row, and columns all is moved right."""
+        ink, left = drawing.ink, drawing.left
+        shift = max(-left, 0) if ink.size else 0
+        stop = left + ink.shape[1] if ink.size else 0
+        cell = np.zeros((self.height, max(shift + max(drawing.advance, stop), 1)), np.uint8)
+        ink = ink[: self.height]
+        first = min(max(self.baseline - drawing.top, 0), self.height - len(ink))
+        if ink.size:
+            cell[first : first + len(ink), left + shift : left + shift + ink.shape[1]] = ink
+        return cell, first, shift
+
+    def _rasterise(self, cluster: str, is_right_to_left: bool, size: float) -> _Drawing | None:
+        """Shape and draw at one size; None if a glyph is missing."""
         font, raster = self._handle(size)
         buffer = uharfbuzz.Buffer()
         buffer.add_str(cluster)
@@ -200,28 +264,39 @@ class ShapedFont:
         infos, positions = buffer.glyph_infos, buffer.glyph_positions
         if not infos or any(info.codepoint == 0 for info in infos):
             return None
-        raster.reset()
+        glyphs: list[tuple[int, float, float]] = []
         pen = 0
         for info, position in zip(infos, positions, strict=True):
-            dx = (pen + position.x_offset) / 64
-            raster.transform = (1 / 64, 0, 0, 1 / 64, dx, position.y_offset / 64)
-            raster.draw_glyph(font, info.codepoint)
+            glyphs.append((info.codepoint, (pen + position.x_offset) / 64, position.y_offset / 64))
             pen += position.x_advance
+        advance = (pen + 32) // 64
+        painting = paint_glyphs(font.face, font, glyphs) if self.has_colors else None
+        if painting is not None:
+            return self._cut(painting.darkness(), painting.top, painting.left, advance, painting.rgba)
+        raster.reset()
+        for glyph, x, y in glyphs:
+            raster.transform = (1 / 64, 0, 0, 1 / 64, x, y)
+            raster.draw_glyph(font, glyph)
         image = raster.render()
         extents = image.extents
-        advance = (pen + 32) // 64
         if not extents.width or not extents.height:
-            return np.zeros((0, 0), bool), 0, 0, advance
+            return self._cut(np.zeros((0, 0), np.uint8), 0, 0, advance)
         rows = np.frombuffer(image.buffer, np.uint8).reshape(extents.height, extents.stride)
         coverage = rows[::-1, : extents.width]
+        return self._cut(coverage, extents.y_origin + extents.height, extents.x_origin, advance)
+
+    def _cut(
+        self, coverage: np.ndarray, top: int, left: int, advance: int, rgba: np.ndarray | None = None
+    ) -> _Drawing:
+        """Cut a coverage at the threshold."""
         # A cluster too thin for the threshold is cut at half its own strongest coverage: nothing vanishes.
-        ink = coverage >= min(self.threshold, max(1, int(coverage.max()) // 2))
-        inked_rows, inked_columns = ink.any(axis=1).nonzero()[0], ink.any(axis=0).nonzero()[0]
-        if not len(inked_rows):
-            return np.zeros((0, 0), bool), 0, 0, advance
-        box = ink[inked_rows[0] : inked_rows[-1] + 1, inked_columns[0] : inked_columns[-1] + 1]
-        top = extents.y_origin + extents.height - int(inked_rows[0])
-        return box, top, extents.x_origin + int(inked_columns[0]), advance
+        ink = coverage >= min(self.threshold, max(1, int(coverage.max(initial=0)) // 2))
+        rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+        if not len(rows):
+            return _Drawing(np.zeros((0, 0), bool), 0, 0, advance, coverage, (top, left), rgba)
+        box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        first = top - int(rows[0]), left + int(columns[0])
+        return _Drawing(box, *first, advance, coverage, (top, left), rgba)
 
     def _handle(self, size: float) -> Any:
         if uharfbuzz is None:
@@ -302,6 +377,17 @@ def shape_outline(
             top = (position.y_offset + extents.y_bearing) / 64
             above, below = max(above, top), max(below, -(top + extents.height / 64))
     return above, below
+
+
+def _paste(canvas: np.ndarray, image: np.ndarray, place: tuple[int, int]) -> np.ndarray:
+    """Lay an image on a canvas with its corner at (row, column), either of which may be negative."""
+    first, start = max(place[0], 0), max(place[1], 0)
+    stops = [min(place[axis] + image.shape[axis], canvas.shape[axis]) for axis in (0, 1)]
+    if first < stops[0] and start < stops[1]:
+        canvas[first : stops[0], start : stops[1]] = image[
+            first - place[0] : stops[0] - place[0], start - place[1] : stops[1] - place[1]
+        ]
+    return canvas
 
 
 def _is_ignorable(char: str) -> bool:

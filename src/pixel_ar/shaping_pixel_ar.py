@@ -320,6 +320,8 @@ class TextShaper:
         sources = self.sources
         if self.has_fonts and (unsupported_script(visible[0]) or "Hebrew") not in _CELL_SCRIPTS:
             sources = self.fonts + self.sources
+        if "\ufe0f" in text:  # asks for an emoji in colour (UTS #51, section 1.4.3)
+            sources = tuple(sorted(sources, key=lambda source: not getattr(source, "has_colors", False)))
         for source in sources:
             if isinstance(source, ShapedFont):
                 cell = source.draw(text, is_right) if source.covers(text) else None

@@ -93,6 +93,8 @@ def build_processor(
     settings: dict[str, Any] = {
         "patch_size": tuple(config.patch_size),
         "num_channels": config.num_channels,
+        # PIXAR's binary models saw levels cut at half; its RGB models, and PixelGPT, saw the levels.
+        "mode": "RGB" if config.num_channels == 3 else "1" if family.kind == "pixar" else "L",
         "model_max_patches": _max_patches(family, config, source),
         "tokenizer": tokenizer,
     }
@@ -104,9 +106,10 @@ def build_processor(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         processor = PixelProcessor.from_preset(family.kind, font=choice.font, **settings)
+    depth = "1 bit" if processor.mode == "1" else "gray levels"
     notes = [
-        f"text is drawn from {choice.font.name} in 1 bit, character by character; the original's library drew it "
-        "antialiased, so single pixels differ from what the model was trained on"
+        f"text is drawn from {choice.font.name} in {depth}, character by character; the original's library drew it "
+        "antialiased, kerned and shaped, so single pixels differ from what the model was trained on"
     ]
     if choice.font.name != original:
         notes.append(f"the model was trained on {original}; {choice.font.name} may be another font")

@@ -73,6 +73,8 @@ class LanguageModelingCollator:
     def _collate_blocks(self, features: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         if self.block_patches is None:
             raise ValueError("packed blocks need block_patches; pass the value PackedTextDataset was given.")
+        if self.processor.mode != "1":
+            return self._collate_levels(features)
         blocks = [self._block_bytes(feature["segments"], feature["is_complete"]) for feature in features]
         height = self.processor.patch_size[0]
         packed = np.frombuffer(b"".join(blocks), np.uint8).reshape(len(blocks), -1, height // 8)
@@ -96,6 +98,28 @@ class LanguageModelingCollator:
                 parts.append(b"\xff" * patch_bytes)
         # The last text may go on in the next block.
         return b"".join(parts)[: (self.block_patches or 0) * patch_bytes]
+
+    def _collate_levels(self, features: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Packed blocks of texts with gray levels or colours."""
+        height, width = self.processor.patch_size
+        num_channels = self.processor.num_channels
+        columns = (self.block_patches or 0) * width
+        color = torch.tensor(self.processor.background_color[:num_channels], dtype=torch.uint8)[:, None, None]
+        pixels = color.expand(len(features), num_channels, height, columns).clone()
+        for feature, block in zip(features, pixels, strict=True):
+            place, segments = 0, feature["segments"]
+            for number, segment in enumerate(segments):
+                drawn = torch.from_numpy(self.processor.renderer.render(segment).to_array())
+                room = block[:, :, place + self.processor.left_padding :]
+                count = min(drawn.shape[2], room.shape[2])
+                room[:, :, :count] = drawn[:, :, :count]
+                needed = self.processor.left_padding + drawn.shape[2] + self.processor.right_padding
+                place += -(-needed // width) * width
+                if feature["is_complete"] or number + 1 < len(segments):
+                    block[:, :, place : place + width] = 0
+                    place += width
+        mask = torch.ones(len(features), self.block_patches or 0, dtype=torch.int64)
+        return {"pixel_values": pixels, "attention_mask": mask, "labels": torch.zeros_like(mask)}
 
 
 class MixedModalityCollator:
