@@ -53,8 +53,8 @@ class GlyphClasses:
         for atlas in reversed(atlases):
             drawable = np.flatnonzero(drawable_mask(atlas.code_points)).tolist()
             if not isinstance(atlas, GlyphAtlas):  # a font, which draws on demand
-                codes = [code for code in atlas.code_points[drawable].tolist() if chr(code).isprintable()]
-                glyphs.update((code, atlas.glyph(code)) for code in codes)
+                shown = [code for code in atlas.code_points[drawable].tolist() if chr(code).isprintable()]
+                glyphs.update((code, atlas.glyph(code)) for code in shown)
                 continue
             raw, size = atlas.columns.tobytes(), self.height // 8
             bounds = (atlas.offsets * size).tolist()

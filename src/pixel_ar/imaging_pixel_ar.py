@@ -256,7 +256,7 @@ def text_part(
     ink = ink[:, begin:end]
     # The EOS patch is black, whatever the colour of the text.
     black = ink if not style.has_levels else strip[:, :, begin:end].mean(axis=0) < 0.5
-    whole = np.asarray(black[:, : ink.shape[1] // width * width].reshape(height, -1, width)).all(axis=(0, 2))
+    whole = np.all(black[:, : ink.shape[1] // width * width].reshape(height, -1, width), axis=(0, 2))
     start = int(len(whole) > 0 and whole[0])
     after = np.flatnonzero(whole[start:])
     stop = (start + int(after[0])) * width if len(after) else ink.shape[1]

@@ -7,6 +7,7 @@ and the frequencies of characters.
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def font_file(name: str) -> str:
 
 def drawing_settings(renderer: StripRenderer) -> dict[str, Any]:
     """What processor_config.json records of the chain: hashes, settings of fonts, engine and fingerprint."""
-    members = renderer.atlases
+    members: Sequence[Any] = renderer.atlases
     settings: dict[str, Any] = {"atlas_sha256": {member.name: member.sha256 for member in members}}
     fonts = {member.name: member.provenance.get("font_sha256") for member in members}
     if any(fonts.values()):

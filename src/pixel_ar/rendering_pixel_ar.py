@@ -507,12 +507,13 @@ def load_atlases(
     """
     if isinstance(atlases, str | bytes | os.PathLike | GlyphAtlas | ShapedFont):
         atlases = [atlases]
-    members = [atlas if _is_font(atlas) else _load_atlas(atlas) for atlas in atlases]
+    given: Sequence[Any] = atlases  # a font has the same duties as an atlas, and no common class
+    members = [atlas if _is_font(atlas) else _load_atlas(atlas) for atlas in given]
     known = [member for member in members if isinstance(member, GlyphAtlas | ShapedFont)]
     height = known[0].height if known else 16
     # Fonts stand on the baseline of the first member that has one on record (the bundled atlases have none).
     baseline = next((each.provenance["baseline"] for each in known if "baseline" in each.provenance), None)
-    loaded = tuple(
+    loaded: tuple[Any, ...] = tuple(
         member
         if isinstance(member, GlyphAtlas | ShapedFont)
         else ShapedFont(member, height, baseline=baseline)

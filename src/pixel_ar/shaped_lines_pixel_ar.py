@@ -172,8 +172,8 @@ def _masks() -> dict[str, np.ndarray]:
     names = ("Extend", "SpacingMark", "spacing", "ZWJ", "V", "T")
     masks["follows"] = np.logical_or.reduce([masks[name] for name in names])
     # What is a cluster only together with its neighbours, by rules that the expressions leave out.
-    names = ("CR", "LF", "Control", "ZWJ", "Regional_Indicator", "Prepend", "L", "V", "T")
-    masks["odd"] = np.logical_or.reduce([masks[name] for name in names])
+    joined = ("CR", "LF", "Control", "ZWJ", "Regional_Indicator", "Prepend", "L", "V", "T")
+    masks["odd"] = np.logical_or.reduce([masks[name] for name in joined])
     # The expressions for words know the BMP alone.
     masks["odd"][0x10000:] = True
     return masks
@@ -351,7 +351,7 @@ class LineDrawer:
     def _draw_line(self, text: str) -> bytes:
         """Draw a line of several directions, or one that is out of the ordinary."""
         if self.normalize is not None:
-            text = unicodedata.normalize(self.normalize, text)
+            text = unicodedata.normalize("NFC", text)
         try:
             if not self._flags(text) & HARD:
                 return self._draw_runs(text)
@@ -417,7 +417,7 @@ class LineDrawer:
 
     def _draw_left_word(self, word: str) -> bytes:
         if self.normalize is not None:
-            word = unicodedata.normalize(self.normalize, word)
+            word = unicodedata.normalize("NFC", word)
         odd, cluster = _left_expressions()
         if odd.search(word):
             return self.shaper.piece(_whole_word(word), 0)
@@ -425,7 +425,7 @@ class LineDrawer:
 
     def _draw_right_word(self, word: str) -> bytes:
         if self.normalize is not None:
-            word = unicodedata.normalize(self.normalize, word)
+            word = unicodedata.normalize("NFC", word)
         odd, marked, joined, joined_with_marks, _ = _right_expressions(self.shaper.has_fonts)
         if odd.search(word):
             word = _whole_word(word)

@@ -207,13 +207,13 @@ class TextShaper:
             text = _JOINER.sub(lambda match: match[0][0] if self._keeps_joiner(text, match) else "", text)
         if self.policy.normalize is not None:
             # What stood between a letter and its mark may be gone.
-            text = unicodedata.normalize(self.policy.normalize, text)
+            text = unicodedata.normalize("NFC", text)
             # A mark that moved may stand beside another that it joins, or is sorted with.
             for _ in range(3):
                 ordered = order_marks(text)
                 if ordered == text:
                     break
-                text = unicodedata.normalize(self.policy.normalize, ordered)
+                text = unicodedata.normalize("NFC", ordered)
         return text
 
     def _keeps_joiner(self, text: str, match: "re.Match[str]") -> bool:

@@ -58,13 +58,14 @@ class StyledReader(StripReader):
             except ValueError:
                 continue
 
-    def read(self, strip: Any, height: int | None = None) -> ReadResult:
+    def read(self, strip: Any, height: int | None = None, base: int | None = None) -> ReadResult:
         """Read one strip.
 
         Args:
             strip: An [`ImageStrip`] or [`PackedStrip`], packed columns as bytes, or pixels `[C, H, W]` or `[H, W]`:
                 float in [0, 1], uint8, or bool (True = background).
             height: Rows of a strip given as bytes.
+            base: Direction of the line, see [`StripReader.read`].
 
         Returns:
             The text; `char_columns` count in the strip as given.
@@ -84,7 +85,7 @@ class StyledReader(StripReader):
             geometry = self.height, int(self._styled.patch_width or 1)
             space = self._styled._table[" "]
             data, places = join_units(data, style.strategy, geometry, space, self._read_unit, self._widest())
-        result = super().read(data)
+        result = super().read(data, base=base)
         columns = (
             result.char_columns if places is None else places[result.char_columns.clip(0, len(places) - 1)]
         )
