@@ -138,19 +138,8 @@ class PageMixin:
             ValueError: for an empty text, one that cannot be drawn, an argument out of range, or a processor whose
                 strips are not 1-bit and continuous.
         """
-        style = getattr(self.renderer, "style", None)
-        if style is not None and not style.is_plain:
-            raise ValueError(
-                f"pages are drawn in 1 bit, one cluster after the other, but this processor has {style}; use one with "
-                'mode="1", strategy="continuous" and letter_spacing=0.'
-            )
+        self._check_page_options(max_rows, max_sheets, padding)
         page_format = self.page_format(width_patches, max_rows, margins, line_spacing)
-        if max_sheets is not None and max_sheets < 1:
-            raise ValueError(f"max_sheets must be at least 1 or None, got {max_sheets}.")
-        if padding not in _PADDING or (padding == "max_length" and max_rows is None):
-            raise ValueError(
-                f'padding must be one of {_PADDING}, and "max_length" needs max_rows; got {padding!r}.'
-            )
         texts, _ = list_texts(text, None)
         if not texts:
             raise ValueError("the batch is empty: give at least one text.")
@@ -169,28 +158,30 @@ class PageMixin:
             if len(kept) == len(found):
                 following[-1] = -1
         counts = [page_format.num_rows(len(sheet)) for sheet in sheets]
-        is_padded = padding not in (False, "do_not_pad")
-        if not is_padded and return_tensors is not None and len(set(counts)) > 1:
-            raise ValueError(
-                "sheets differ in height: pass padding=True, or return_tensors=None to get lists."
-            )
-        highest = max_rows if padding == "max_length" and max_rows is not None else max(counts)
+        heights = _padded_heights(counts, padding, max_rows, return_tensors)
         data: dict[str, list[Any]] = {}
-        for sheet, count in zip(sheets, counts, strict=True):
-            parts = self._draw_page(sheet, page_format, count, highest if is_padded else count)
+        for sheet, count, height in zip(sheets, counts, heights, strict=True):
+            parts = self._draw_page(sheet, page_format, count, height)
             if not return_offsets_mapping:
                 del parts["offset_mapping"]
             for key, value in parts.items():
                 data.setdefault(key, []).append(value)
         numbers = {"next_positions": following, "overflow_to_sample_mapping": samples, "num_rows": counts}
-        if return_tensors is None:
-            lists = {
-                key: [each.tolist() for each in rows] for key, rows in data.items() if key != "pixel_values"
-            }
-            return BatchFeature({"pixel_values": data["pixel_values"], **lists, **numbers})
-        arrays = {key: np.stack(rows) for key, rows in data.items()}
-        arrays.update({key: np.array(values, np.int64) for key, values in numbers.items()})
-        return BatchFeature(arrays, tensor_type=return_tensors)
+        return _page_batch(data, numbers, return_tensors)
+
+    def _check_page_options(self, max_rows: int | None, max_sheets: int | None, padding: bool | str) -> None:
+        style = getattr(self.renderer, "style", None)
+        if style is not None and not style.is_plain:
+            raise ValueError(
+                f"pages are drawn in 1 bit, one cluster after the other, but this processor has {style}; use one with "
+                'mode="1", strategy="continuous" and letter_spacing=0.'
+            )
+        if max_sheets is not None and max_sheets < 1:
+            raise ValueError(f"max_sheets must be at least 1 or None, got {max_sheets}.")
+        if padding not in _PADDING or (padding == "max_length" and max_rows is None):
+            raise ValueError(
+                f'padding must be one of {_PADDING}, and "max_length" needs max_rows; got {padding!r}.'
+            )
 
     def _lay_out(self, name: str, text: str, page_format: PageFormat) -> PageLayout:
         try:
@@ -364,6 +355,32 @@ class PageMixin:
         )
         page = np.ascontiguousarray(strip_to_page(filled, page_format.width))
         return torch.from_numpy(page) if isinstance(pixels, torch.Tensor) else page
+
+
+def _padded_heights(
+    counts: list[int], padding: bool | str, max_rows: int | None, return_tensors: str | None
+) -> list[int]:
+    """Rows of every sheet with its padding, from its rows without."""
+    if padding in (False, "do_not_pad"):
+        if return_tensors is not None and len(set(counts)) > 1:
+            raise ValueError(
+                "sheets differ in height: pass padding=True, or return_tensors=None to get lists."
+            )
+        return counts
+    highest = max_rows if padding == "max_length" and max_rows is not None else max(counts)
+    return [highest] * len(counts)
+
+
+def _page_batch(
+    data: dict[str, list[Any]], numbers: dict[str, list[int]], return_tensors: str | None
+) -> BatchFeature:
+    """Arrays of every sheet, and numbers of every sheet, in the form that was asked for."""
+    if return_tensors is None:
+        lists = {key: [each.tolist() for each in rows] for key, rows in data.items() if key != "pixel_values"}
+        return BatchFeature({"pixel_values": data["pixel_values"], **lists, **numbers})
+    arrays = {key: np.stack(rows) for key, rows in data.items()}
+    arrays.update({key: np.array(values, np.int64) for key, values in numbers.items()})
+    return BatchFeature(arrays, tensor_type=return_tensors)
 
 
 def _too_long(
