@@ -276,8 +276,7 @@ class PixelProcessor(ProcessorMixin):
         columns: list[list[Segment]] = []
         if images is not None:
             columns.append([self._take(f"images[{i}]", image) for i, image in enumerate(list_images(images))])
-        # Only a start patch before it makes an empty text a row that a model can read.
-        may_be_empty = options.add_start and pairs is None and images is None
+        may_be_empty = options.add_start and pairs is None and images is None  # a start patch is a row by itself
         for name, values in (("text", texts), ("text_pair", pairs)):
             if values is not None:
                 drawn = zip(values, self._render_all(values, options), strict=True)
@@ -300,7 +299,7 @@ class PixelProcessor(ProcessorMixin):
         return Segment(name, strip.shape[2], image=strip)
 
     def _render_all(self, texts: list[str], options: LayoutOptions) -> list[PackedStrip | None]:
-        """Draws the texts of a batch; None for all of them if one must be looked at by itself."""
+        """Draws a batch; None for every text if one must be looked at by itself."""
         if max(map(len, texts), default=0) > options.most_characters(self.patch_size[1]):
             return [None] * len(texts)
         try:
