@@ -9,8 +9,13 @@ unless --font names another; with the very font of the atlas, the pixels are com
     apt-get download xfonts-base && dpkg-deb -x xfonts-base_*.deb xfonts
     python examples/benchmarks/rendering.py --font xfonts/usr/share/fonts/X11/misc/5x8.pcf.gz
 
-It prints strips per second of CPU time on one core for every atlas and, under --threads, checks that threads and
-processes draw identical bytes. --require fails the run if the first atlas draws fewer strips per second.
+Then lines of Arabic and Hindi, of whole words up to so many characters, with GNU Unifont and, for Hindi, with a font:
+unseen (each line once, with a renderer that remembers nothing yet), late (the second half of them, the first being
+drawn) and warm (all of them again). Their words are drawn by lot from the samples of the Universal Declaration of
+Human Rights, or they are the text of --arabic and --hindi; shaped_texts.py makes such files of Debian packages.
+
+It prints strips per second of CPU time on one core and, under --threads, checks that threads and processes draw
+identical bytes. --require fails the run if the first atlas draws fewer strips per second.
 """
 
 import argparse
@@ -18,7 +23,9 @@ import concurrent.futures
 import gzip
 import hashlib
 import io
+import json
 import multiprocessing
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +37,8 @@ from PIL import Image, ImageDraw, ImageFont
 from texts import read_texts
 
 from pixel_ar.rendering_pixel_ar import StripRenderer, bundled_atlases
+
+SAMPLES = Path(__file__).parents[2] / "modeling_tests" / "fixtures" / "unicode"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -46,6 +55,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=int, default=4, help="threads, and processes, that must draw the same bytes"
     )
+    parser.add_argument("--arabic", type=Path, help="text file (UTF-8) for the lines of Arabic")
+    parser.add_argument("--hindi", type=Path, help="text file (UTF-8) for the lines of Hindi")
+    parser.add_argument(
+        "--hindi-font", type=Path, default=SAMPLES / "NotoSansDevanagari-sample.ttf", help="font for Hindi"
+    )
+    parser.add_argument("--shaped-lines", type=int, default=400, help="lines of Arabic and of Hindi, at most")
     parser.add_argument("--require", type=float, default=0.0, help="fail below this many strips per second")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.atlases) - set(bundled_atlases()))
@@ -72,6 +87,51 @@ def strips_per_second(draw: Callable[[str], bytes], texts: list[str], repeats: i
             draw(text)
         best = min(best, time.process_time() - start)
     return len(texts) / best
+
+
+def load_shaped(code: str, path: Path | None, number: int, length: int) -> list[str]:
+    """Lines of whole words, up to `length` characters each, of a file or of words drawn by lot from the samples."""
+    if path is None:
+        samples = json.loads((SAMPLES / "declarations.json").read_text(encoding="utf-8"))[code]
+        words = random.Random(0).choices(" ".join(samples).split(), k=number * length // 3)
+    else:
+        words = path.read_text(encoding="utf-8").split()
+    lines, line = [], ""
+    for word in words:
+        if len(line) + len(word) >= length:
+            lines.append(line)
+            line = ""
+        line += f" {word}" if line else word
+    return lines[:number]
+
+
+def measure_shaped(
+    name: str, chain: list[str | Path], lines: list[str], pillow_rate: float, repeats: int
+) -> None:
+    """Print the speed of unseen and of warm lines; the best of several runs."""
+
+    def new_renderer() -> StripRenderer:
+        renderer = StripRenderer(chain, missing="hexbox", unsupported="cells")
+        renderer.render_bytes(" ")
+        return renderer
+
+    # Tables and expressions are built once in a process.
+    list(map(new_renderer().render_bytes, lines[::5]))
+    half = len(lines) // 2
+    rates = []
+    for _ in range(repeats):
+        renderer = new_renderer()
+        unseen = strips_per_second(renderer.render_bytes, lines, 1)
+        warm = strips_per_second(renderer.render_bytes, lines, 1)
+        late = new_renderer()
+        list(map(late.render_bytes, lines[:half]))
+        rates.append((unseen, strips_per_second(late.render_bytes, lines[half:], 1), warm))
+    words = " ".join(lines).split(" ")
+    unseen, late_rate, warm = map(max, zip(*rates, strict=True))
+    print(
+        f"{name:44s} {unseen:10,.0f} unseen {late_rate:10,.0f} late {warm:10,.0f} warm; {len(lines)} lines, "
+        f"{1 - len(set(words)) / len(words):.1%} of the words seen before; warm {warm / pillow_rate:.1f}x Pillow"
+    )
 
 
 def pillow_drawer(font_path: Path | None) -> Callable[[str], bytes]:
@@ -129,6 +189,13 @@ def main(arguments: list[str] | None = None) -> None:
         rates.append(strips_per_second(renderer.render_bytes, texts, options.repeats))
         label = f"pixel_ar {name}, {renderer.height} rows"
         print(f"{label:44s} {rates[-1]:10,.0f} strips/s {rates[-1] / pillow_rate:8.1f}x Pillow")
+    for name, code, path, chain in (
+        ("Arabic, unifont-16", "arb", options.arabic, ["unifont-16"]),
+        ("Hindi, unifont-16", "hin", options.hindi, ["unifont-16"]),
+        (f"Hindi, {options.hindi_font.stem}", "hin", options.hindi, ["unifont-16", options.hindi_font]),
+    ):
+        lines = load_shaped(code, path, options.shaped_lines, options.characters)
+        measure_shaped(name, chain, lines, pillow_rate, options.repeats)
     if options.font:
         fixed = StripRenderer(["fixed-5x8"])
         same = sum(pillow(text) == fixed.render_bytes(text) for text in texts[: options.pillow_texts])

@@ -91,6 +91,12 @@ class LayoutOptions:
             raise ValueError(f"max_patches must be at least 1, got {limit}.")
         return options
 
+    def most_characters(self, patch_width: int) -> float:
+        """The length from which a text is far too long, since nearly every character has a column."""
+        if self.max_patches is None or self.truncation != "do_not_truncate":
+            return float("inf")
+        return self.max_patches * patch_width
+
     def _check_gap(self, patch_width: int) -> None:
         gap = self.end_gap
         if gap is None:

@@ -320,19 +320,12 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         columns: list[list[Segment]] = []
         if images is not None:
             columns.append([self._take(f"images[{i}]", image) for i, image in enumerate(list_images(images))])
-        # Only a start patch before it makes an empty text a row that a model can read.
-        may_be_empty = options.add_start and pairs is None and images is None
+        may_be_empty = options.add_start and pairs is None and images is None  # a start patch is a row by itself
         for name, values in (("text", texts), ("text_pair", pairs)):
             if values is not None:
-                try:
-                    strips: list[PackedStrip | None] = list(self._renderer.render_batch(values))
-                except ValueError:
-                    strips = [None] * len(values)  # one by one, to say which
+                drawn = zip(values, self._render_all(values, options), strict=True)
                 columns.append(
-                    [
-                        self._draw(f"{name}[{i}]", t, strip, options, may_be_empty)
-                        for i, (t, strip) in enumerate(zip(values, strips, strict=True))
-                    ]
+                    [self._draw(f"{name}[{i}]", *pair, options, may_be_empty) for i, pair in enumerate(drawn)]
                 )
         if not columns:
             raise ValueError("give at least one of text and images (or target_text, with a tokenizer).")
@@ -349,21 +342,28 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         strip = image_to_strip(image, self.patch_size[0], self.num_channels, name)
         return Segment(name, strip.shape[2], image=strip)
 
+    def _render_all(self, texts: list[str], options: LayoutOptions) -> list[PackedStrip | None]:
+        """Draws a batch; None for every text if one must be looked at by itself."""
+        if max(map(len, texts), default=0) > options.most_characters(self.patch_size[1]):
+            return [None] * len(texts)
+        try:
+            return list(self._renderer.render_batch(texts))
+        except ValueError:
+            return [None] * len(texts)
+
     def _draw(
         self, name: str, text: str, strip: PackedStrip | None, options: LayoutOptions, may_be_empty: bool
     ) -> Segment:
-        limit = options.max_patches if options.truncation == "do_not_truncate" else None
+        if len(text) > options.most_characters(self.patch_size[1]):
+            limit, num_patches = options.max_patches, -(-self._renderer.measure(text) // self.patch_size[1])
+            if limit is not None and num_patches > limit:
+                raise too_long(name, num_patches, limit, f" for its {len(text)} characters")
         try:
             strip = self._renderer.render(text) if strip is None else strip
         except ValueError as error:
             # The same error, of the same class, with the place in the batch.
             error.args = (f"{name}: {error}", *error.args[1:])
             raise
-        if limit is not None and len(text) > limit * self.patch_size[1]:
-            # Nearly every character has a column, so this text is far too long.
-            num_patches = -(-strip.num_columns // self.patch_size[1])
-            if num_patches > limit:
-                raise too_long(name, num_patches, limit, f" for its {len(text)} characters")
         if strip.num_columns == 0 and not may_be_empty:
             raise ValueError(
                 f"{name} is empty: {text!r} draws no pixels; leave it out, or pass add_start=True to begin with an "

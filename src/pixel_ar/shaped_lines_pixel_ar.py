@@ -169,8 +169,8 @@ def _masks() -> dict[str, np.ndarray]:
     joiner = np.zeros(len(indic), bool)
     joiner[[ord(char) for char in _JOINERS]] = True
     masks["extending"] = masks["Extend"] & ~joiner
-    names = ("Extend", "SpacingMark", "spacing", "ZWJ", "V", "T")
-    masks["follows"] = np.logical_or.reduce([masks[name] for name in names])
+    following = ("Extend", "SpacingMark", "spacing", "ZWJ", "V", "T")
+    masks["follows"] = np.logical_or.reduce([masks[name] for name in following])
     # What is a cluster only together with its neighbours, by rules that the expressions leave out.
     joined = ("CR", "LF", "Control", "ZWJ", "Regional_Indicator", "Prepend", "L", "V", "T")
     masks["odd"] = np.logical_or.reduce([masks[name] for name in joined])
@@ -311,7 +311,8 @@ class LineDrawer:
     def __init__(
         self, shaper: Shaper, normalize: str | None, complex_table: Callable[[], np.ndarray]
     ) -> None:
-        self.shaper, self.normalize, self._complex_table = shaper, normalize, complex_table
+        self.shaper, self._complex_table = shaper, complex_table
+        self.normalize: Any = normalize
         self.left_words = BoundedCache(self._draw_left_word)
         self.right_words = BoundedCache(self._draw_right_word)
         self._left_clusters = BoundedCache(lambda cluster: shaper.drawn[cluster, False, False][0])
