@@ -32,8 +32,12 @@ WITHOUT_TORCH = {
     "atlases",
     "bidi",
     "character_prior",
+    "damaged_strips",
+    "exact_reading",
+    "glyph_costs",
     "graphemes",
     "joining",
+    "lattice",
     "shaped_fonts",
     "shaped_reading",
     "shaping",
@@ -57,7 +61,7 @@ LAYERS = [
     },
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
     | {"tokens", "processing_files", "processing_options"},
-    {"noisy_reading", "shaped_reading"},
+    {"glyph_costs", "exact_reading", "lattice", "damaged_strips", "noisy_reading", "shaped_reading"},
     {"reading"},
     {
         "single_row",

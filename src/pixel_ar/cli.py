@@ -75,6 +75,11 @@ def _add_read(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser("read", help="read the text of a strip", description=text)
     parser.add_argument("image", metavar="IMAGE")
     parser.add_argument("--confidence", action="store_true", help="also print how sure the reader is")
+    parser.add_argument(
+        "--prior",
+        metavar="FILE",
+        help="read with this character prior (CharacterPrior.fit(texts).save(FILE))",
+    )
     _add_processor(parser)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from .character_prior_pixel_ar import CharacterPrior
 from .hub import bundled_checkpoint, bundled_checkpoints
 from .imaging_pixel_ar import list_strips
 from .processing_pixel_ar import PixelProcessor
@@ -39,7 +40,8 @@ def render(args: Namespace) -> None:
 
 def read(args: Namespace) -> None:
     """`pixel-ar read`: strip image to text."""
-    processor = _load_processor(args)
+    settings = {} if args.prior is None else {"character_prior": CharacterPrior.load(args.prior)}
+    processor = _load_processor(args, **settings)
     image = _reduce(_open_image(args.image), processor.patch_size[0])
     inputs = processor(images=image, add_eos=False, max_patches=sys.maxsize, return_tensors="np")
     result = processor.read(inputs)[0]
@@ -238,11 +240,11 @@ def _load_model(name: str) -> tuple[Any, PixelProcessor]:
     return model.eval(), processor
 
 
-def _load_processor(args: Namespace) -> PixelProcessor:
+def _load_processor(args: Namespace, **settings: Any) -> PixelProcessor:
     return (
-        PixelProcessor.from_preset(args.preset)
+        PixelProcessor.from_preset(args.preset, **settings)
         if args.model is None
-        else PixelProcessor.from_pretrained(_resolve(args.model))
+        else PixelProcessor.from_pretrained(_resolve(args.model), **settings)
     )
 
 

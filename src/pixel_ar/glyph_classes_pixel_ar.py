@@ -48,8 +48,8 @@ class GlyphClasses:
         for atlas in reversed(atlases):
             drawable = np.flatnonzero(drawable_mask(atlas.code_points)).tolist()
             if not isinstance(atlas, GlyphAtlas):  # a font, which draws on demand
-                codes = atlas.code_points[drawable].tolist()
-                glyphs.update((code, atlas.glyph(code)) for code in codes)
+                drawn = atlas.code_points[drawable].tolist()
+                glyphs.update((code, atlas.glyph(code)) for code in drawn)
                 continue
             raw, size = atlas.columns.tobytes(), self.height // 8
             bounds = (atlas.offsets * size).tolist()
@@ -131,6 +131,10 @@ class GlyphClasses:
         """Return the packed columns of classes of one width, uint8 `[K, width, height // 8]`."""
         joined = b"".join(self.cells[index] for index in classes.tolist())
         return np.frombuffer(joined, np.uint8).reshape(len(classes), -1, self.height // 8)
+
+    def text_of(self, char: str) -> str:
+        """Return the characters that a character of a reading stands for: itself."""
+        return char
 
     def canonical(self, text: str) -> str:
         """Replace every character by the canonical member of its class; wide blanks by spaces."""

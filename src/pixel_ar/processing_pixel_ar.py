@@ -85,7 +85,8 @@ class PixelProcessor(ProcessorMixin):
             leaves 2 on either side.
         tokenizer: for models with a token head (`PixelARConfig.vocab_size`): any tokenizer of transformers. It is
             saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
-        character_prior: what the reader knows of the language; see [`CharacterPrior`]. Saved with the processor.
+        character_prior: what the reader knows of the language: `CharacterPrior.fit(texts)`, or `.load(file)`. `read`,
+            `decode` and `batch_decode` use it where pixels leave a character open. Saved with the processor.
 
     Raises:
         ValueError: for settings that do not fit each other, naming both values.
@@ -515,7 +516,7 @@ class PixelProcessor(ProcessorMixin):
         settings = super(PixelProcessor, without_tokenizer).to_dict()
         settings.update(drawing_settings(self._renderer))
         if self._prior is not None:
-            settings["has_character_prior"] = True
+            settings["character_prior_sha256"] = self._prior.sha256
         if self._tokenizer is not None:
             settings["has_tokenizer"] = True
         return settings
@@ -566,8 +567,9 @@ class PixelProcessor(ProcessorMixin):
                 "Save one there with processor.save_pretrained, or start from PixelProcessor.from_preset."
             )
         load_members(where, settings, "atlases" not in kwargs, hub_kwargs)
-        if settings.pop("has_character_prior", False) and "character_prior" not in kwargs:
-            settings["character_prior"] = load_prior(where, hub_kwargs)
+        prior_sha256 = settings.pop("character_prior_sha256", None)
+        if prior_sha256 is not None and "character_prior" not in kwargs:
+            settings["character_prior"] = load_prior(where, prior_sha256, hub_kwargs)
         if settings.pop("has_tokenizer", False) and "tokenizer" not in kwargs:
             settings["tokenizer"] = load_tokenizer(where, kwargs.get("trust_remote_code"), hub_kwargs)
         return settings, unused
