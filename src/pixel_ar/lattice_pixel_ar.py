@@ -423,15 +423,24 @@ def decode(
     order = 0 if prior is None else prior.order - 1
     before = " " * order
     states.columns = {0: {before: 0}}
-    number, count = 0, len(starts)
+    number, count, furthest = 0, len(starts), 0
     while number < count:
         column, last = starts[number], number
         while last < count and starts[last] == column:
             last += 1
         if column in states.columns and column < stop:
             likely = states.kept(column)
+            if last == number + 1 and len(likely) == 1 and column == furthest:
+                # All ways pass here and go on alike: whatever it weighs is the same for all of them.
+                context, state = likely[0]
+                context = (context + texts[number])[len(texts[number]) :]
+                furthest = stops[number]
+                states.step(state, furthest, context, 0.0, number)
+                number = last
+                continue
             for segment in range(number, last):
                 text, there, cost = texts[segment], stops[segment], costs[segment]
+                furthest = max(furthest, there)
                 for context, state in likely:
                     if prior is None or not text:
                         states.step(state, there, context, -cost, segment)

@@ -128,8 +128,16 @@ class NoisyReader:
         has_ink = np.asarray(columns.any(axis=1))
         runs, position = [], 0
         size, shortest = self.classes.height // 8, self.classes.byte_lengths[0]
+        prefixes, end = self.classes.prefixes, stop * size
         while position < stop:
-            if data[position * size : position * size + shortest] in self.classes.prefixes:
+            first = position * size
+            entry = prefixes.get(data[first : first + shortest])
+            # Where only one glyph fits, a look at what follows it mostly ends the matter.
+            if entry is not None and not entry[1]:
+                after = first + shortest
+                if after < end and data[after : after + shortest] not in prefixes:
+                    entry = None
+            if entry is not None:
                 run = parse_exactly(self.classes, data, position, min(stop, position + _GLANCE))
                 if run.bounds[-1] >= position + _GLANCE:
                     run = parse_exactly(self.classes, data, position, stop)
