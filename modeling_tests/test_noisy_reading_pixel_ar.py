@@ -204,8 +204,12 @@ def test_classes_drawn_alike_by_alphabet_and_neighbours() -> None:
     cyrillic = "АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯабвгдежзийклмнопрстуфхцчшщъыьэюя "
     data = damaged(renderer, "МАМА РАМА НАША СОРОКА", 0.01, 0.0, 5)
     assert StripReader(alphabet=cyrillic).read(data).text == "МАМА РАМА НАША СОРОКА"
-    data = damaged(renderer, "Мама мыла раму, рама моя", 0.005, 0.0, 6)
-    assert StripReader().read(data).text == "Мама мыла раму, рама моя"
+    text = "Мама мыла раму, и все они тоже мыли рамы"
+    unifont = StripRenderer(["unifont-16"])
+    assert StripReader(["unifont-16"]).read(damaged(unifont, text, 0.03, 0.0, 6)).text == text
+    prior = CharacterPrior.fit([*declarations()["rus"], "мама мыла раму"], order=3)
+    found = StripReader(prior=prior).read(damaged(renderer, text, 0.03, 0.0, 6)).text
+    assert edit_distance(found, text) <= 3 and not set(found) & set("abcehkmopuxyABCEHKMOPTXY")
 
 
 # ---- shaped scripts ----
@@ -216,13 +220,10 @@ def test_a_prior_reads_right_to_left() -> None:
     prior = CharacterPrior.fit(texts, order=3)
     renderer = StripRenderer(["unifont-16"])
     readers = [StripReader(["unifont-16"], renderer=renderer, prior=each) for each in (None, prior)]
-    wrong = [0, 0]
-    for seed in range(2):
-        text = renderer.normalise(texts[1])[:30]
-        data = damaged(renderer, text, 0.12, 0.0, seed)
-        for index, reader in enumerate(readers):
-            wrong[index] += edit_distance(reader.read(data).text, text.rstrip())
-    assert wrong[1] < wrong[0] / 2
+    text = renderer.normalise(texts[1])[:40].rstrip()
+    data = damaged(renderer, text, 0.12, 0.0, 0)
+    alone, fitted = (edit_distance(reader.read(data).text, text) for reader in readers)
+    assert alone >= 2 and fitted < alone / 2
 
 
 @pytest.mark.parametrize("code", ["arb", "hin", "tha", "khm", "heb", "jpn"])

@@ -61,7 +61,7 @@ class NoisyReader:
         self.classes, self.prior = classes, prior
         self.num_classes = len(classes.codes)
         self.slack_cost, self.noise = slack_cost, noise
-        self._choices: dict[tuple[int, ...], list[GlyphGroup]] = {}
+        self._choices: dict[tuple[int, ...], tuple[list[GlyphGroup], np.ndarray]] = {}
         self._words: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray]] = {}
         self._clean_confidences = np.full(len(classes.codes), np.nan, np.float32)
 
@@ -100,7 +100,7 @@ class NoisyReader:
 
     def _read_strip(self, strip: DamagedStrip, seen: list[int], prices: Prices) -> Reading:
         """Find the glyphs that may stand there, then estimate the noise and decide, twice."""
-        groups = self._groups(seen)
+        groups, priors = self._groups(seen)
         frequent = [group for group in groups if len(group.shifts) > 1]
         if len(frequent) == 1 and frequent[0].width >= _GRID_WIDTH:
             prices = strip.fix_cells(frequent[0], prices, self.noise is None)
@@ -113,7 +113,7 @@ class NoisyReader:
         weights = np.zeros(len(segments.starts))
         weights[path] = 1.0
         prices = self._estimate(strip, segments, weights, prices)
-        lattice = _Lattice(self, strip, segments)
+        lattice = _Lattice(self, strip, segments, priors)
         decoded = lattice.decode(prices)
         better = self._estimate(strip, lattice.segments, decoded.posteriors, prices)
         if abs(math.log(better.flip / prices.flip)) > 0.1 or abs(better.slack - prices.slack) > SCALE:
@@ -276,7 +276,7 @@ class NoisyReader:
         return {chr(code): unsure[index] for code, index in self.classes.members.items() if index in unsure}
 
     def resolve_twins(self, text: str, confidences: np.ndarray) -> tuple[str, np.ndarray]:
-        """Let the prior decide between characters that are drawn alike, in words of which it knows all characters.
+        """Let the prior decide between characters that are drawn alike, in words of which it knows all letters.
 
         Args:
             text: As it was read.
@@ -291,7 +291,8 @@ class NoisyReader:
         texts: list[str] = []
         position = 0
         for word in re.split("( )", text):
-            is_known = all(self.classes.members.get(ord(char), -1) in self._known_texts for char in word)
+            members, known = self.classes.members, self._known_texts
+            is_known = all(members.get(ord(char), -1) in known for char in word if char.isalpha())
             for char in word:
                 choices = self._twins.get(char, [char]) if is_known else [char]
                 starts += [position] * len(choices)
@@ -316,12 +317,12 @@ class NoisyReader:
                 priors[index] += _FOREIGN
         return priors
 
-    def _groups(self, seen: list[int]) -> list[GlyphGroup]:
+    def _groups(self, seen: list[int]) -> tuple[list[GlyphGroup], np.ndarray]:
         """Choose what to look for: every common class as it is, frequent ones with a column more or less as well.
 
         Characters of the blocks of 128 code points in which others were `seen` count as frequent, so that any script
         is read well where most of a strip is clean. With a prior, its characters are common and frequent, and of the
-        others only those that were seen themselves.
+        others only those that were seen themselves. The second result is the nats of every class by these rules.
         """
         classes, priors = self.classes, self._class_priors
         blocks = tuple(sorted({code >> 7 for code in seen}))
@@ -340,10 +341,8 @@ class NoisyReader:
                 priors = np.where(in_block, np.minimum(priors, FREQUENT), priors)
                 common = np.union1d(classes.common, np.flatnonzero(in_block)[:4096]).astype(np.int32)
                 frequent = common[priors[common] <= FREQUENT][:1024]
-            self._choices[key] = [
-                *self._build_groups(np.setdiff1d(common, frequent), priors, False),
-                *self._build_groups(frequent, priors, True),
-            ]
+            groups = self._build_groups(np.setdiff1d(common, frequent), priors, False)
+            self._choices[key] = groups + self._build_groups(frequent, priors, True), priors
         return self._choices[key]
 
     def _build_groups(self, indices: np.ndarray, priors: np.ndarray, drifts: bool) -> list[GlyphGroup]:
@@ -393,8 +392,10 @@ class NoisyReader:
 class _Lattice:
     """Segments of a whole strip with the characters they may stand for."""
 
-    def __init__(self, reader: NoisyReader, strip: DamagedStrip, segments: Segments) -> None:
-        self.reader, self.strip = reader, strip
+    def __init__(
+        self, reader: NoisyReader, strip: DamagedStrip, segments: Segments, priors: np.ndarray
+    ) -> None:
+        self.reader, self.strip, self.priors = reader, strip, priors
         anchors = [Segments.of_glyphs(run.bounds, run.classes) for run in strip.anchors]
         joined = Segments.join([segments, *anchors])
         is_anchor = np.zeros(strip.stop + 1, bool)
@@ -418,7 +419,7 @@ class _Lattice:
         is_glyph = segments.classes >= 0
         reader = self.reader
         if reader.prior is None:
-            costs[is_glyph] += reader.classes.priors[segments.classes[is_glyph]]
+            costs[is_glyph] += self.priors[segments.classes[is_glyph]]
         elif reader.classes.alphabet:
             preferred = set(reader.classes.alphabet)
             costs += np.array([0.0 if preferred.issuperset(text) else _FOREIGN for text in self.texts])
