@@ -36,6 +36,10 @@ WITHOUT_TORCH = (
         "character_prior",
         "graphemes",
         "joining",
+        "damaged_strips",
+        "exact_reading",
+        "glyph_costs",
+        "lattice",
         "mark_order",
         "cell_reading",
         "joined_reading",
@@ -69,7 +73,8 @@ LAYERS = [
     | {"color_glyphs", "modes", "spacing", "strategies", "styles"},
     {"glyph_classes", "patch_head", "autoregressive_head", "linear_heads", "heads", "layout", "modalities"}
     | {"tokens", "processing_files", "processing_options"},
-    {"noisy_reading", "shaped_reading", "cell_reading", "joined_reading"},
+    {"glyph_costs", "exact_reading", "lattice", "damaged_strips", "noisy_reading"}
+    | {"shaped_reading", "cell_reading", "joined_reading"},
     {"reading", "styled_reading", "page_reading", "page_processing"},
     {
         "single_row",

@@ -123,7 +123,7 @@ def test_prior_is_saved(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no character prior"):
         CharacterPrior.load(tmp_path / "bad.json")
     with pytest.raises(ValueError, match="counts"):
-        CharacterPrior({}, {})
+        CharacterPrior({})
 
 
 def test_the_processor_keeps_fonts_engine_and_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,11 @@ def _add_read(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument("image", metavar="IMAGE")
     parser.add_argument("--confidence", action="store_true", help="also print how sure the reader is")
     parser.add_argument("--page", action="store_true", help="the image is a page, as render --width draws it")
+    parser.add_argument(
+        "--prior",
+        metavar="FILE",
+        help="read with this character prior (CharacterPrior.fit(texts).save(FILE))",
+    )
     _add_processor(parser)
 
 

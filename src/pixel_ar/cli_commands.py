@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .character_prior_pixel_ar import CharacterPrior
 from .hub import bundled_checkpoint, bundled_checkpoints
 from .imaging_pixel_ar import list_strips
 from .processing_pixel_ar import PixelProcessor
@@ -48,7 +49,8 @@ def render(args: Namespace) -> None:
 
 def read(args: Namespace) -> None:
     """`pixel-ar read`: image of a strip or page to text."""
-    processor = _load_processor(args)
+    settings = {} if args.prior is None else {"character_prior": CharacterPrior.load(args.prior)}
+    processor = _load_processor(args, **settings)
     image = _open_image(args.image)
     if args.page:
         page = processor.read_pages(_reduce_page(image, processor.patch_size))[0]
@@ -258,11 +260,11 @@ def _load_model(name: str) -> tuple[Any, PixelProcessor]:
     return model.eval(), processor
 
 
-def _load_processor(args: Namespace) -> PixelProcessor:
+def _load_processor(args: Namespace, **settings: Any) -> PixelProcessor:
     return (
-        PixelProcessor.from_preset(args.preset)
+        PixelProcessor.from_preset(args.preset, **settings)
         if args.model is None
-        else PixelProcessor.from_pretrained(_resolve(args.model))
+        else PixelProcessor.from_pretrained(_resolve(args.model), **settings)
     )
 
 

@@ -137,6 +137,10 @@ class GlyphClasses:
         joined = b"".join(self.cells[index] for index in classes.tolist())
         return np.frombuffer(joined, np.uint8).reshape(len(classes), -1, self.height // 8)
 
+    def text_of(self, char: str) -> str:
+        """Return the characters that a character of a reading stands for: itself."""
+        return char
+
     def canonical(self, text: str) -> str:
         """Replace every character by the canonical member of its class; wide blanks by spaces."""
         return "".join(

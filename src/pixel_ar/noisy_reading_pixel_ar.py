@@ -2,261 +2,43 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Reading of strips that no sequence of glyphs draws exactly: sampled by a model, or damaged.
 
-Stretches that do parse exactly are kept. What lies between is read by the Viterbi algorithm over pixel columns:
-a glyph costs `log((1 - noise) / noise)` nats per wrong pixel plus the prior of its class; a glyph with one
-column too many or too few, anywhere in it, costs `slack_cost` more; so does a column that belongs to no glyph,
-whose ink counts as wrong pixels. All costs are integers (sixteenths of a nat), so that results do not depend on
-the order of additions.
+Stretches that parse exactly are kept where no glyph is so near another that wrong pixels may have made it. For what
+lies between, the glyphs that may stand on each column are found (see `lattice_pixel_ar`): a wrong pixel costs
+`log((1 - noise) / noise)` nats, a column too many or too few, anywhere in a glyph, `slack_cost`; so does a column that
+belongs to no glyph, whose ink counts as wrong pixels. Which characters are frequent, alone or after others, is the
+classes' or the prior's part. The share of wrong pixels is estimated from the strip where it is not given: from the
+stretches that parse exactly at first, then twice from the pixels that the likeliest text leaves wrong.
 """
 
 import math
-from dataclasses import dataclass
+import re
+import unicodedata
 from functools import cached_property
 
 import numpy as np
 
 from .character_prior_pixel_ar import CharacterPrior
+from .damaged_strips_pixel_ar import MIN_NOISE, DamagedStrip, most_wrong, within_range
+from .exact_reading_pixel_ar import ExactRun, Reading, parse_exactly
 from .glyph_classes_pixel_ar import FREQUENT, GlyphClasses
+from .glyph_costs_pixel_ar import SCALE, GlyphGroup, Prices, count_wrong, flip_cost, to_words
+from .lattice_pixel_ar import Decoded, Segments, decode
 
-_SCALE = 16
-_POPCOUNT = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 # An exact stretch is trusted from this many characters and columns with ink on, less some characters at its ends:
 # narrow glyphs parse by accident, and a parse that begins inside a letter soon falls into step.
 _MIN_CHARS, _MIN_INK_COLUMNS, _TRIM = 6, 12, 2
-_INFINITY = 1 << 60
-# The estimate of the noise is no smaller; above the second, no more of it is read off the share of exact glyphs.
-_MIN_NOISE, _CLEAN_NOISE = 5e-4, 0.01
-
-
-def _count_bits(bits: np.ndarray) -> np.ndarray:
-    """Count the set bits of each row, uint8 `[n, bytes]` -> `[n]`."""
-    if hasattr(np, "bitwise_count"):  # numpy 2
-        if bits.shape[1] % 8 == 0:
-            bits = np.ascontiguousarray(bits).view(np.uint64)
-        return np.bitwise_count(bits).sum(axis=1, dtype=np.int32)
-    return _POPCOUNT[bits].sum(axis=1, dtype=np.int32)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Characters that were read, from left to right.
-
-    Attributes:
-        starts: int32 `[n]`, first column of each.
-        stops: int32 `[n]`, column after each.
-        codes: uint32 `[n]`, code points.
-        confidences: float32 `[n]`; see `ReadResult`.
-        wrong: int32 `[n]`, pixels that differ from the glyph's; -1 if a column is missing or too many.
-    """
-
-    starts: np.ndarray
-    stops: np.ndarray
-    codes: np.ndarray
-    confidences: np.ndarray
-    wrong: np.ndarray
-
-    @classmethod
-    def join(cls, readings: "list[Reading]") -> "Reading":
-        """Join readings of successive columns."""
-        kinds = {"starts": "i4", "stops": "i4", "codes": "u4", "confidences": "f4", "wrong": "i4"}
-        empty = cls(**{name: np.zeros(0, kind) for name, kind in kinds.items()})
-        return cls(*(np.concatenate([getattr(item, name) for item in [empty, *readings]]) for name in kinds))
-
-    @property
-    def is_exact(self) -> np.ndarray:
-        """bool `[n]`, whether the pixels are exactly those of the glyph."""
-        return self.wrong == 0
-
-    def moved(self, columns: int) -> "Reading":
-        """Return the same characters, `columns` further right."""
-        return Reading(self.starts + columns, self.stops + columns, self.codes, self.confidences, self.wrong)
-
-    @property
-    def text(self) -> str:
-        """The characters."""
-        return self.codes.astype("<u4").tobytes().decode("utf-32-le")
-
-
-@dataclass(frozen=True)
-class ExactRun:
-    """Glyphs that follow each other: `len(classes)` classes and the columns where they begin and the last ends."""
-
-    bounds: list[int]
-    classes: list[int]
-
-    def part(self, first: int, last: int) -> "ExactRun":
-        """Return the glyphs from number `first` to before number `last`."""
-        return ExactRun(self.bounds[first : last + 1], self.classes[first:last])
-
-
-def parse_exactly(classes: GlyphClasses, data: bytes, start: int, stop: int) -> ExactRun:
-    """Cover columns by exact glyphs, as far as it goes, with the likeliest characters.
-
-    Args:
-        classes: The glyphs.
-        data: Packed columns, with blank columns beyond `stop` for the widest glyph.
-        start: Column to begin at.
-        stop: Column to reach; the last glyph may end later, on blank columns.
-
-    Returns:
-        The glyphs on the way to the furthest column that can be reached; `bounds[-1] >= stop` if all are covered.
-    """
-    size = classes.height // 8
-    table, prefixes, priors = classes.table, classes.prefixes, classes.prior_list
-    shortest = classes.byte_lengths[0]
-    step = math.gcd(*classes.byte_lengths)
-    first, end = start * size, stop * size
-    infinity = math.inf
-    room = (end - first + classes.byte_lengths[-1]) // step + 2
-    costs, back = [infinity] * room, [(0, 0)] * room
-    costs[0] = 0.0
-    furthest = 0
-    for here in range((end - first + step - 1) // step):
-        cost = costs[here]
-        if cost == infinity:
-            if here > furthest:
-                break
-            continue
-        position = first + here * step
-        entry = prefixes.get(data[position : position + shortest])
-        if entry is None:
-            continue
-        index, longer = entry
-        if index >= 0:
-            there = here + shortest // step
-            # One nat per character: of two readings, the one with fewer characters.
-            total = cost + priors[index] + 1.0
-            if total < costs[there]:
-                costs[there], back[there] = total, (here, index)
-                furthest = max(furthest, there)
-        for length in longer:
-            index = table.get(data[position : position + length], -1)
-            if index >= 0:
-                there = here + length // step
-                total = cost + priors[index] + 1.0
-                if total < costs[there]:
-                    costs[there], back[there] = total, (here, index)
-                    furthest = max(furthest, there)
-    complete = range(-(-(end - first) // step), room)
-    here = min(complete, key=costs.__getitem__)
-    if costs[here] == infinity:
-        here = furthest
-    return _trace(back, here, start, step // size)
-
-
-def _trace(back: list[tuple[int, int]], here: int, start: int, columns: int) -> ExactRun:
-    """Follow the way back from step `here`; a step is `columns` wide."""
-    bounds, indices = [start + here * columns], []
-    while here > 0:
-        here, index = back[here]
-        bounds.append(start + here * columns)
-        indices.append(index)
-    return ExactRun(bounds[::-1], indices[::-1])
-
-
-class _Group:
-    """Classes of one width, with tables from a column byte to its distance from every class.
-
-    Args:
-        classes: All glyphs.
-        indices: int32 `[K]`, classes of one width.
-        priors: float32, nats of every class of the atlas.
-        delta: Columns that a glyph has too many (1), or too few (-1).
-    """
-
-    def __init__(self, classes: GlyphClasses, indices: np.ndarray, priors: np.ndarray, delta: int) -> None:
-        self.indices, self.delta = indices, delta
-        self.width = int(classes.widths[indices[0]])
-        bits = classes.bits(indices)  # [K, w, height // 8]
-        every_byte = np.arange(256, dtype=np.uint8)
-        # [w, height // 8, 256, K]
-        self.distances = _POPCOUNT[bits.transpose(1, 2, 0)[:, :, None, :] ^ every_byte[None, None, :, None]]
-        self.priors = np.round(priors[indices] * _SCALE).astype(np.int32)
-
-    def _column_distances(
-        self, columns: np.ndarray, starts: np.ndarray, column: int, shift: int
-    ) -> np.ndarray:
-        """Return uint16 `[n, K]`: wrong pixels if `column` of each class lies at `starts + column + shift`."""
-        values = columns[starts + column + shift]  # [n, height // 8]
-        total = self.distances[column, 0][values[:, 0]].astype(np.uint16)
-        for byte in range(1, values.shape[1]):
-            total += self.distances[column, byte][values[:, byte]]
-        return total
-
-    def wrong_pixels(self, columns: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Count the wrong pixels of every class at some columns, with the extra or missing column at its best place.
-
-        Args:
-            columns: uint8 `[W, height // 8]`, long enough.
-            starts: `[n]`, where the glyph begins.
-
-        Returns:
-            uint16 `[n, K]`.
-        """
-        before = [np.zeros((len(starts), len(self.indices)), np.uint16)]
-        for column in range(self.width if self.delta == 0 else self.width - 1):
-            before.append(before[-1] + self._column_distances(columns, starts, column, 0))
-        if self.delta == 0:
-            return before[-1]
-        best, after = None, np.zeros_like(before[0])
-        for column in range(self.width - 1, -1, -1):
-            if self.delta < 0:  # `column` is the missing one
-                total = before[column] + after
-            after = after + self._column_distances(columns, starts, column, self.delta)
-            if self.delta > 0:  # the extra one comes before `column`
-                if column == 0:
-                    break
-                total = before[column] + after
-            best = total if best is None else np.minimum(best, total)
-        assert best is not None
-        return best
-
-
-@dataclass(frozen=True)
-class _Costs:
-    """What a reading costs: the glyphs to look for, a wrong pixel, a column too many or too few."""
-
-    groups: list[_Group]
-    flip: int
-    slack: int
-
-    def of_group(
-        self, group: _Group, columns: np.ndarray, starts: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the cost of every class, int32 `[n, K]`, and its wrong pixels, uint16 `[n, K]`."""
-        wrong = group.wrong_pixels(columns, starts)
-        costs = wrong.astype(np.int32)
-        costs *= self.flip
-        costs += group.priors + (self.slack if group.delta else 0)
-        return costs, wrong
-
-    def best(self, columns: np.ndarray, span: int) -> "list[_Best]":
-        """Find the best class of every group at each column below `span`."""
-        found = []
-        for group in self.groups:
-            costs: list[int] = []
-            choices = []
-            for first in range(0, span, 128):  # chunks that stay in the cache
-                table, _ = self.of_group(group, columns, np.arange(first, min(span, first + 128)))
-                choice = table.argmin(axis=1)
-                choices.append(choice)
-                costs += np.take_along_axis(table, choice[:, None], 1)[:, 0].tolist()
-            found.append(_Best(group, costs, np.concatenate(choices)))
-        return found
-
-
-@dataclass(frozen=True)
-class _Best:
-    """The best class of one group at every column of a span, and its cost."""
-
-    group: _Group
-    costs: list[int]
-    choices: np.ndarray
-
-
-def flip_cost(noise: float) -> int:
-    """Return the cost of a wrong pixel if this share of pixels is wrong."""
-    return max(1, round(_SCALE * math.log((1 - noise) / noise)))
+_GLANCE = 64  # columns that show whether there is such a stretch at all
+# The noise of clean stretches, and, at first, that of a strip of which hardly anything parses exactly.
+_CLEAN_NOISE, _UNKNOWN_NOISE = 0.01, 0.06
+# With a prior, exact glyphs stay open to it unless all frequent rivals are less likely by this many nats.
+_SURE_NATS = 9.0
+_MAX_SEARCHED = 512
+# Nats for a column too many or too few: at first, and the range of the estimate.
+_FIRST_SLACK, _LEAST_SLACK, _MOST_SLACK = 6.0, 3.0, 9.0
+# A grid is sought for glyphs of at least so many columns.
+_GRID_WIDTH = 5
+# Nats for a character outside the alphabet that was given.
+_FOREIGN = 12.0
 
 
 class NoisyReader:
@@ -264,23 +46,23 @@ class NoisyReader:
 
     Args:
         classes: The glyphs.
-        slack_cost: Nats for a column too many or too few.
+        slack_cost: Nats for a column too many or too few; None: estimated from each strip.
         noise: Share of pixels that are wrong, above 0 and below 0.5; None: estimated from each strip.
-        prior: Frequencies of characters, to decide between glyphs that are near each other.
+        prior: Probabilities of characters after others.
     """
 
     def __init__(
         self,
         classes: GlyphClasses,
-        slack_cost: float,
+        slack_cost: float | None,
         noise: float | None,
         prior: CharacterPrior | None = None,
     ) -> None:
         self.classes, self.prior = classes, prior
         self.num_classes = len(classes.codes)
-        self.slack = round(_SCALE * slack_cost)
-        self.noise = noise
-        self._groups: dict[tuple[int, ...], list[_Group]] = {}
+        self.slack_cost, self.noise = slack_cost, noise
+        self._choices: dict[tuple[int, ...], tuple[list[GlyphGroup], np.ndarray]] = {}
+        self._words: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray]] = {}
         self._clean_confidences = np.full(len(classes.codes), np.nan, np.float32)
 
     def read(self, columns: np.ndarray, stop: int, is_open: bool) -> Reading:
@@ -294,29 +76,50 @@ class NoisyReader:
         Returns:
             What was read. Columns between its characters belong to no glyph.
         """
+        if stop <= 0:
+            return Reading.join([])
         runs = self._exact_runs(columns.tobytes(), columns, stop)
         has_ink = np.asarray(columns[:stop].any(axis=1))
-        share = sum(int(has_ink[run.bounds[0] : run.bounds[-1]].sum()) for run in runs) / max(
-            1, int(has_ink.sum())
-        )
-        noise = self.noise or self._noise_of_share(share)
+        exact = sum(int(has_ink[run.bounds[0] : run.bounds[-1]].sum()) for run in runs)
+        noise = self.noise or self._noise_of_share(exact / max(1, int(has_ink.sum())))
+        slack = _FIRST_SLACK if self.slack_cost is None else self.slack_cost
+        prices = Prices(flip_cost(noise), round(SCALE * slack))
         seen = self._trusted_codes(runs)
-        anchors = self._anchors(runs, seen, flip_cost(noise))
-        extra = self._extra_groups(columns, anchors, stop)
-        if self.noise is None and share < 0.9:
-            noise = self._estimate_noise(columns, stop, anchors, self._find_groups(seen) + extra)
-        costs = _Costs(self._find_groups(seen) + extra, flip_cost(noise), self.slack)
-        reading = self._read_between(columns, stop, is_open, anchors, costs)
+        strip = DamagedStrip(columns, stop, is_open, self._anchors(runs, seen, prices.flip), self.classes)
+        if self.prior is not None:  # it can tell what is too rare to be believed
+            seen = [code for run in runs for code in self.classes.codes[run.classes].tolist()]
+        reading = self._read_strip(strip, seen, prices)
         codes = reading.codes.tolist()
-        foreign = {code >> 7 for code in codes if code > 0x7F and chr(code).isalpha()} - {
-            code >> 7 for code in seen
-        }
+        known = {code >> 7 for code in seen}
+        foreign = {code >> 7 for code in codes if code > 0x7F and chr(code).isalpha()} - known
         # Another script than expected: read again, knowing it.
         if foreign and sum(code >> 7 in foreign for code in codes) > 0.15 * len(codes):
             seen += [code for code in codes if code >> 7 in foreign]
-            costs = _Costs(self._find_groups(seen) + extra, costs.flip, self.slack)
-            reading = self._read_between(columns, stop, is_open, anchors, costs)
+            reading = self._read_strip(strip, seen, prices)
         return reading
+
+    def _read_strip(self, strip: DamagedStrip, seen: list[int], prices: Prices) -> Reading:
+        """Find the glyphs that may stand there, then estimate the noise and decide, twice."""
+        groups, priors = self._groups(seen)
+        frequent = [group for group in groups if len(group.shifts) > 1]
+        if len(frequent) == 1 and frequent[0].width >= _GRID_WIDTH:
+            prices = strip.fix_cells(frequent[0], prices, self.noise is None)
+        segments = strip.find(groups, prices)
+        path = strip.cheapest(segments)
+        rare = self._rare_groups(strip, segments.take(np.array(path)), prices)
+        if rare:
+            segments = strip.find([*groups, *rare], prices)
+            path = strip.cheapest(segments)
+        weights = np.zeros(len(segments.starts))
+        weights[path] = 1.0
+        prices = self._estimate(strip, segments, weights, prices)
+        lattice = _Lattice(self, strip, segments, priors)
+        decoded = lattice.decode(prices)
+        better = self._estimate(strip, lattice.segments, decoded.posteriors, prices)
+        if abs(math.log(better.flip / prices.flip)) > 0.1 or abs(better.slack - prices.slack) > SCALE:
+            prices = better
+            decoded = lattice.decode(prices)
+        return lattice.reading(decoded, prices)
 
     # ---- exact stretches ----
 
@@ -325,9 +128,19 @@ class NoisyReader:
         has_ink = np.asarray(columns.any(axis=1))
         runs, position = [], 0
         size, shortest = self.classes.height // 8, self.classes.byte_lengths[0]
+        prefixes, end = self.classes.prefixes, stop * size
         while position < stop:
-            if data[position * size : position * size + shortest] in self.classes.prefixes:
-                run = parse_exactly(self.classes, data, position, stop)
+            first = position * size
+            entry = prefixes.get(data[first : first + shortest])
+            # Where only one glyph fits, a look at what follows it mostly ends the matter.
+            if entry is not None and not entry[1]:
+                after = first + shortest
+                if after < end and data[after : after + shortest] not in prefixes:
+                    entry = None
+            if entry is not None:
+                run = parse_exactly(self.classes, data, position, min(stop, position + _GLANCE))
+                if run.bounds[-1] >= position + _GLANCE:
+                    run = parse_exactly(self.classes, data, position, stop)
                 num_inked = has_ink[position : run.bounds[-1]].sum()
                 if len(run.classes) >= _MIN_CHARS and num_inked >= _MIN_INK_COLUMNS:
                     runs.append(run)
@@ -357,22 +170,38 @@ class NoisyReader:
         return anchors
 
     def _is_plausible(self, index: int, trusted: set[int], flip: int) -> bool:
-        prior = self.classes.prior_list[index]
-        if prior <= FREQUENT or int(self.classes.codes[index]) >> 7 in trusted:
+        priors = self._class_priors
+        if self.prior is not None and index in self._known_texts:
+            return self._distances.get(index, 99) * flip >= _SURE_NATS * SCALE
+        if priors[index] <= FREQUENT or int(self.classes.codes[index]) >> 7 in trusted:
             return True
         rivals, wrong = self._rivals(index)
-        frequent = self.classes.priors[rivals] <= FREQUENT
-        costs = self.classes.priors[rivals] + wrong * (flip / _SCALE)
-        return not frequent.any() or prior < float(costs[frequent].min())
+        frequent = priors[rivals] <= FREQUENT
+        if self.prior is not None:
+            frequent = np.isin(rivals, list(self._known_texts))
+        costs = priors[rivals] + wrong * (flip / SCALE)
+        return not frequent.any() or float(priors[index]) < float(costs[frequent].min())
 
     def _rivals(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the other common classes of the same width, and their distances in pixels."""
-        common, widths = self.classes.common, self.classes.widths
-        rivals = common[(widths[common] == widths[index]) & (common != index)]
-        if not len(rivals):
-            return rivals, np.zeros(0, np.int32)
-        cell = self.classes.bits(np.array([index]))
-        return rivals, _count_bits((self.classes.bits(rivals) ^ cell).reshape(len(rivals), -1))
+        width = int(self.classes.widths[index])
+        rivals, words = self._all_words(width, True)
+        wrong = count_wrong(to_words(self.classes.bits(np.array([index])).reshape(1, -1)), words)[0]
+        return rivals[rivals != index], wrong[rivals != index].astype(np.int32)
+
+    @cached_property
+    def _distances(self) -> dict[int, int]:
+        """For each class the prior knows, the pixels in which the nearest other one differs."""
+        found: dict[int, int] = {}
+        known = np.array(sorted(self._known_texts), np.int32)[:2048]
+        widths = self.classes.widths[known]
+        for width in np.unique(widths).tolist():
+            same = known[widths == width]
+            words = to_words(self.classes.bits(same).reshape(len(same), -1))
+            wrong = count_wrong(words, words)
+            np.fill_diagonal(wrong, 9999)
+            found.update(zip(same.tolist(), wrong.min(axis=1).tolist(), strict=True))
+        return found
 
     def exact_reading(self, run: ExactRun) -> Reading:
         """Return an exact parse as a reading."""
@@ -384,7 +213,7 @@ class NoisyReader:
         """Return float32 `[n]`: the posterior of classes whose glyphs are matched exactly, against others as wide."""
         known = self._clean_confidences[indices]
         if np.isnan(known).any():
-            flip = flip_cost(self.noise or _CLEAN_NOISE) / _SCALE
+            flip = flip_cost(self.noise or _CLEAN_NOISE) / SCALE
             for index in np.unique(indices[np.isnan(known)]).tolist():
                 rivals, wrong = self._rivals(index)
                 odds = np.exp(self.classes.priors[index] - self.classes.priors[rivals] - wrong * flip)
@@ -392,194 +221,285 @@ class NoisyReader:
             known = self._clean_confidences[indices]
         return known
 
-    # ---- what to look for, and at what cost ----
+    # ---- noise ----
 
     def _noise_of_share(self, share: float) -> float:
         """Estimate the noise from the share of the ink that parses exactly."""
         frequent = self.classes.widths[self.classes.priors <= FREQUENT]
         pixels = self.classes.height * float(frequent.mean() if len(frequent) else self.classes.widths.mean())
-        return min(max(-math.log(max(share, 1e-3)) / pixels, _MIN_NOISE), _CLEAN_NOISE)
+        return min(max(-math.log(max(share, 1e-3)) / pixels, MIN_NOISE), _UNKNOWN_NOISE)
 
-    def _estimate_noise(
-        self, columns: np.ndarray, stop: int, anchors: list[ExactRun], groups: list[_Group]
-    ) -> float:
-        """Read a few hundred columns to see how many pixels are wrong."""
-        costs = _Costs([group for group in groups if group.delta == 0], flip_cost(0.03), self.slack)
-        position, unread, sample, wrong = 0, 0, 0, 0
-        for run in [*anchors, ExactRun([stop], [])]:
-            end = min(run.bounds[0], position + 512 - min(sample, 512))
-            unread += run.bounds[0] - position
-            if end > position:
-                wrong += int(self._read_span(columns, position, end, costs, True, True).wrong.sum())
-                sample += end - position
-            position = run.bounds[-1]
-        noise = wrong / max(1, sample) * unread / (stop * self.classes.height)
-        return min(max(noise, _MIN_NOISE), 0.2)
+    def _estimate(
+        self, strip: DamagedStrip, segments: Segments, weights: np.ndarray, prices: Prices
+    ) -> Prices:
+        """Set prices by the pixels and columns that are expected to be wrong."""
+        flip, slack = prices.flip, prices.slack
+        if self.noise is None:
+            wrong = float((weights * segments.wrong).sum())
+            noise = (wrong + 0.2) / max(1, strip.stop * self.classes.height)
+            flip = flip_cost(within_range(noise))
+        if self.slack_cost is None:
+            drift = float((weights * segments.drift).sum())
+            rate = (drift + 0.1) / max(1, strip.stop)
+            slack = round(SCALE * min(max(-math.log(rate / 2), _LEAST_SLACK), _MOST_SLACK))
+        return Prices(flip, slack)
 
-    def _find_groups(self, seen: list[int]) -> list[_Group]:
+    # ---- what to look for ----
+
+    @cached_property
+    def _known_texts(self) -> dict[int, list[str]]:
+        """Class -> its texts that the prior has seen, the most frequent first."""
+        found: dict[int, list[str]] = {}
+        if self.prior is None:
+            return found
+        preferred = set(self.classes.alphabet)
+        for char in self.prior.characters:
+            index = self.classes.members.get(ord(char))
+            if index is not None:
+                found.setdefault(index, []).append(char)
+        for index, texts in found.items():
+            found[index] = [char for char in texts if char in preferred] or texts
+        for index in np.flatnonzero(self.classes.codes >= 0xF0000).tolist():
+            text = self.classes.text_of(self.classes.chars[index])
+            if all(char in self.prior for char in text):
+                found[index] = [text]
+        return found
+
+    @cached_property
+    def _twins(self) -> dict[str, list[str]]:
+        """Characters whose class the prior does not know as the canonical one alone -> those it knows."""
+        unsure = {
+            index: texts
+            for index, texts in self._known_texts.items()
+            if texts != [self.classes.chars[index]] and len(texts[0]) == 1
+        }
+        return {chr(code): unsure[index] for code, index in self.classes.members.items() if index in unsure}
+
+    def resolve_twins(self, text: str, confidences: np.ndarray) -> tuple[str, np.ndarray]:
+        """Let the prior decide between characters that are drawn alike, in words of which it knows all letters.
+
+        Args:
+            text: As it was read.
+            confidences: float32 `[len(text)]`.
+
+        Returns:
+            Text and confidences, which are the less the less sure the prior is.
+        """
+        if self.prior is None or self._twins.keys().isdisjoint(text):
+            return text, confidences
+        starts: list[int] = []
+        texts: list[str] = []
+        position = 0
+        for word in re.split("( )", text):
+            members, known = self.classes.members, self._known_texts
+            is_known = all(members.get(ord(char), -1) in known for char in word if char.isalpha())
+            for char in word:
+                choices = self._twins.get(char, [char]) if is_known else [char]
+                starts += [position] * len(choices)
+                texts += choices
+                position += 1
+        stops = [start + 1 for start in starts]
+        found = decode(starts, stops, texts, [0.0] * len(starts), self.prior, len(text), False)
+        chosen = "".join(texts[number] for number in found.path)
+        posteriors = np.clip(found.posteriors[found.path], 1e-6, 1.0)
+        return chosen, (confidences * posteriors).astype(np.float32)
+
+    @cached_property
+    def _class_priors(self) -> np.ndarray:
+        """float32 `[K]`: nats of each class without its context."""
+        if self.prior is None:
+            return self.classes.priors
+        priors = np.full(len(self.classes.codes), -self.prior.log_probability("\uffff"), np.float32)
+        for index, texts in self._known_texts.items():
+            single = [sum(self.prior.single_log_probability(char) for char in text) for text in texts]
+            priors[index] = -max(single)
+            if self.classes.alphabet and not set(texts[0]) <= set(self.classes.alphabet):
+                priors[index] += _FOREIGN
+        return priors
+
+    def _groups(self, seen: list[int]) -> tuple[list[GlyphGroup], np.ndarray]:
         """Choose what to look for: every common class as it is, frequent ones with a column more or less as well.
 
         Characters of the blocks of 128 code points in which others were `seen` count as frequent, so that any script
-        is read well where most of a strip is clean.
+        is read well where most of a strip is clean. With a prior, its characters are common and frequent, and of the
+        others only those that were seen themselves. The second result is the nats of every class by these rules.
         """
-        classes = self.classes
+        classes, priors = self.classes, self._class_priors
         blocks = tuple(sorted({code >> 7 for code in seen}))
-        if blocks not in self._groups:
-            if len(self._groups) >= 8:
-                self._groups.clear()
-            is_seen = np.isin(classes.codes >> 7, blocks) & (not classes.alphabet)
-            priors = np.where(is_seen, np.minimum(classes.priors, FREQUENT), classes.priors)
-            common = np.union1d(classes.common, np.flatnonzero(is_seen)[:4096]).astype(np.int32)
-            frequent = common[priors[common] <= FREQUENT][:1024]
-            self._groups[blocks] = [
-                group
-                for indices, delta in ((common, 0), (frequent, -1), (frequent, 1))
-                for group in self._build_groups(indices, priors, delta)
-            ]
-        return self._groups[blocks]
+        key = tuple(sorted(set(seen))) if self.prior is not None else blocks
+        if key not in self._choices:
+            if len(self._choices) >= 8:
+                self._choices.clear()
+            if self.prior is not None:
+                known = np.array(sorted(self._known_texts), np.int32)
+                known = known[np.argsort(priors[known], kind="stable")][:4096]
+                is_seen = np.flatnonzero(np.isin(classes.codes, sorted(set(seen))))
+                common = np.union1d(known, is_seen).astype(np.int32)
+                frequent = np.union1d(known[:1024], is_seen[:1024]).astype(np.int32)
+            else:
+                in_block = np.isin(classes.codes >> 7, blocks) & (not classes.alphabet)
+                priors = np.where(in_block, np.minimum(priors, FREQUENT), priors)
+                common = np.union1d(classes.common, np.flatnonzero(in_block)[:4096]).astype(np.int32)
+                frequent = common[priors[common] <= FREQUENT][:1024]
+            groups = self._build_groups(np.setdiff1d(common, frequent), priors, False)
+            self._choices[key] = groups + self._build_groups(frequent, priors, True), priors
+        return self._choices[key]
 
-    def _build_groups(self, indices: np.ndarray, priors: np.ndarray, delta: int) -> list[_Group]:
+    def _build_groups(self, indices: np.ndarray, priors: np.ndarray, drifts: bool) -> list[GlyphGroup]:
         widths = self.classes.widths[indices]
         return [
-            _Group(self.classes, indices[widths == width], priors, delta)
+            GlyphGroup(self.classes, indices[widths == width], priors, drifts)
             for width in np.unique(widths).tolist()
-            if width > 1 or delta == 0
         ]
 
-    def _extra_groups(self, columns: np.ndarray, anchors: list[ExactRun], stop: int) -> list[_Group]:
-        """In an atlas of thousands, find the classes closest to each cell of the grid that was not read exactly."""
+    def _rare_groups(self, strip: DamagedStrip, path: Segments, prices: Prices) -> list[GlyphGroup]:
+        """Among all classes, find those closest to the columns that the common ones explain badly."""
         classes = self.classes
-        if len(classes.common) == len(classes.codes):
+        num_looked_for = len(self._known_texts) if self.prior is not None else len(classes.common)
+        if num_looked_for == len(classes.codes):
             return []
-        unit = math.gcd(*classes.widths.tolist())
-        position = 0
-        places: list[int] = []
-        for run in [*anchors, ExactRun([stop], [])]:
-            places += range(position, run.bounds[0], unit)
-            position = run.bounds[-1]
+        noise = 1 / (1 + math.exp(prices.flip / SCALE))
+        pixels = ((path.stops - path.starts) * classes.height).tolist()
+        is_bad = path.wrong > np.array([most_wrong(number, noise) for number in pixels])
         wanted: set[int] = set()
-        searched = 0
-        for place in places:
-            nearest = [self._nearest(columns[place : place + width], True) for width in self._all_bits]
-            # A common character with a few wrong pixels explains the cell; searching tens of thousands takes long.
-            if min(wrong for _, wrong in nearest) > 4 and searched < 256:
-                searched += 1
-                wanted.update(
-                    self._nearest(columns[place : place + width], False)[0] for width in self._all_bits
-                )
-        indices = np.array(sorted(wanted), np.int32)
-        return self._build_groups(indices, self.classes.priors, 0)
+        # Searching tens of thousands takes long.
+        for place in path.starts[is_bad][:_MAX_SEARCHED].tolist():
+            for width in self._widths:
+                indices, words = self._all_words(width, False)
+                cell = strip.columns[place : place + width].reshape(1, -1)
+                wrong = count_wrong(to_words(cell), words)[0]
+                best = int(wrong.argmin())
+                if int(wrong[best]) <= 0.25 * width * classes.height:
+                    wanted.add(int(indices[best]))
+        return self._build_groups(np.array(sorted(wanted), np.int32), self._class_priors, False)
 
     @cached_property
-    def _all_bits(self) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
-        """Width -> (classes, their packed columns uint8 `[K, width * height // 8]`) for all and for common classes."""
-        every = np.arange(len(self.classes.codes), dtype=np.int32)
-        found: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
-        for width in np.unique(self.classes.widths).tolist():
-            parts = [
-                indices[self.classes.widths[indices] == width] for indices in (every, self.classes.common)
-            ]
-            if not len(parts[1]):
-                parts[1] = parts[0]
-            found[width] = [(part, self.classes.bits(part).reshape(len(part), -1)) for part in parts]
-        return found
+    def _widths(self) -> list[int]:
+        return np.unique(self.classes.widths).tolist()
 
-    def _nearest(self, cell: np.ndarray, is_common: bool) -> tuple[int, int]:
-        """Return the class closest to a cell, and the number of wrong pixels."""
-        indices, bits = self._all_bits[len(cell)][is_common]
-        wrong = _count_bits(bits ^ cell.reshape(-1))
-        best = int(wrong.argmin())
-        return int(indices[best]), int(wrong[best])
+    def _all_words(self, width: int, is_common: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classes of a width, all or the common ones (all if none is), and their packed cells as words."""
+        key = (width, is_common)
+        if key not in self._words:
+            part = self.classes.common if is_common else np.arange(len(self.classes.codes), dtype=np.int32)
+            part = part[self.classes.widths[part] == width]
+            if not len(part):
+                return self._all_words(width, False)
+            self._words[key] = (part, to_words(self.classes.bits(part).reshape(len(part), -1)))
+        return self._words[key]
 
-    # ---- Viterbi ----
 
-    def _read_between(
-        self, columns: np.ndarray, stop: int, is_open: bool, anchors: list[ExactRun], costs: _Costs
-    ) -> Reading:
-        """Keep what was read exactly and read what lies between."""
-        readings: list[Reading] = []
-        position = 0
-        for run in [*anchors, None]:
-            end = run.bounds[0] if run else stop
-            if end > position:
-                is_last = is_open and run is None
-                readings.append(self._read_span(columns, position, end, costs, position == 0, is_last))
-            if run:
-                readings.append(self.exact_reading(run))
-                position = run.bounds[-1]
-        return Reading.join(readings)
+class _Lattice:
+    """Segments of a whole strip with the characters they may stand for."""
 
-    def _read_span(
-        self, columns: np.ndarray, first: int, stop: int, costs: _Costs, is_start: bool, is_open: bool
-    ) -> Reading:
-        """Run the Viterbi algorithm on columns [first, stop)."""
-        span = stop - first
-        # Nothing beyond a closed end may be read as part of a glyph: it belongs to the exact stretch there.
-        columns = columns[first:] if is_open else np.pad(columns[first:stop], ((0, 64), (0, 0)))
-        candidates = costs.best(columns, span)
-        ink = _POPCOUNT[columns[:span]].sum(axis=1, dtype=np.int64)
-        skips = (costs.slack + costs.flip * ink).tolist()
-        if is_start:  # a text may begin at any column
-            blank = min(int(np.argmax(ink > 0)) if ink.any() else span, self.classes.space_width - 1)
-            skips[:blank] = [1] * blank
-        steps = _cheapest_path(
-            skips, [(best.group.width + best.group.delta, best.costs) for best in candidates], is_open
+    def __init__(
+        self, reader: NoisyReader, strip: DamagedStrip, segments: Segments, priors: np.ndarray
+    ) -> None:
+        self.reader, self.strip, self.priors = reader, strip, priors
+        anchors = [Segments.of_glyphs(run.bounds, run.classes) for run in strip.anchors]
+        joined = Segments.join([segments, *anchors])
+        is_anchor = np.zeros(strip.stop + 1, bool)
+        for run in strip.anchors:
+            is_anchor[run.bounds[:-1]] = True
+        numbers: list[int] = []
+        self.texts: list[str] = []
+        chars, known = reader.classes.chars, reader._known_texts
+        for number, index in enumerate(joined.classes.tolist()):
+            texts = ("",) if index < 0 else known.get(index) or (reader.classes.text_of(chars[index]),)
+            for text in texts:
+                numbers.append(number)
+                self.texts.append(text)
+        self.segments = joined.take(np.array(numbers, np.int64))
+        self.is_anchor = is_anchor[self.segments.starts]
+
+    def _costs(self, prices: Prices) -> np.ndarray:
+        """Nats of every segment, without what the prior says of it."""
+        segments = self.segments
+        costs = (segments.wrong * prices.flip + segments.drift * prices.slack) / SCALE
+        is_glyph = segments.classes >= 0
+        reader = self.reader
+        if reader.prior is None:
+            costs[is_glyph] += self.priors[segments.classes[is_glyph]]
+        elif reader.classes.alphabet:
+            preferred = set(reader.classes.alphabet)
+            costs += np.array([0.0 if preferred.issuperset(text) else _FOREIGN for text in self.texts])
+        return costs
+
+    def decode(self, prices: Prices) -> Decoded:
+        """Find the likeliest text at these prices."""
+        segments, strip = self.segments, self.strip
+        starts, stops, prior = segments.starts, segments.stops, self.reader.prior
+        costs = self._costs(prices)
+        if prior is None or not self._runs_left():
+            return decode(
+                starts.tolist(), stops.tolist(), self.texts, costs.tolist(), prior, strip.stop, strip.is_open
+            )
+        # The prior knows texts in logical order, so the strip is read from its right end.
+        firsts, lasts = strip.stop - np.minimum(stops, strip.stop), strip.stop - starts
+        order = np.argsort(firsts, kind="stable")
+        texts = [self.texts[number] for number in order.tolist()]
+        found = decode(
+            firsts[order].tolist(),
+            lasts[order].tolist(),
+            texts,
+            costs[order].tolist(),
+            prior,
+            strip.stop,
+            False,
         )
-        table = np.array(steps, np.int32).reshape(-1, 3)
-        codes, confidences = np.zeros(len(table), np.uint32), np.ones(len(table), np.float32)
-        wrong = np.zeros(len(table), np.int32)
-        rivals: list[tuple[np.ndarray, np.ndarray]] = [(codes, codes)] * len(table)
-        for number in np.unique(table[:, 2]).tolist():
-            best, rows = candidates[number], np.flatnonzero(table[:, 2] == number)
-            choices = best.choices[table[rows, 0]]
-            all_costs, all_wrong = costs.of_group(best.group, columns, table[rows, 0])
-            chosen = all_costs[np.arange(len(rows)), choices]
-            codes[rows] = self.classes.codes[best.group.indices[choices]]
-            confidences[rows] = 1 / np.exp((chosen[:, None] - all_costs) / _SCALE).sum(axis=1)
-            wrong[rows] = all_wrong[np.arange(len(rows)), choices] if best.group.delta == 0 else -1
-            if self.prior is not None:
-                # What pixels alone say; how frequent characters are is the prior's part.
-                pixel_costs = (all_costs - best.group.priors) / _SCALE
-                group_codes = self.classes.codes[best.group.indices]
-                for row, row_costs in zip(rows.tolist(), pixel_costs, strict=True):
-                    rivals[row] = (group_codes, row_costs)
-        if self.prior is not None and len(table):
-            codes, confidences = self.prior.choose(rivals)
-        return Reading(table[:, 0] + first, table[:, 1] + first, codes, confidences, wrong)
+        posteriors = np.zeros(len(order))
+        posteriors[order] = found.posteriors
+        return Decoded([int(order[number]) for number in reversed(found.path)], posteriors)
+
+    def _runs_left(self) -> bool:
+        """Whether most letters are of a right-to-left script."""
+        likely = [self.texts[number] for number in np.flatnonzero(self.segments.excess <= 0).tolist()]
+        kinds = [unicodedata.bidirectional(text[0]) for text in likely if text]
+        return 2 * sum(kind in ("R", "AL") for kind in kinds) > sum(
+            kind in ("R", "AL", "L") for kind in kinds
+        )
+
+    def reading(self, decoded: Decoded, prices: Prices) -> Reading:
+        """Return the characters of the likeliest way."""
+        segments, classes = self.segments, self.reader.classes
+        path = np.array([n for n in decoded.path if segments.classes[n] >= 0], np.int64)
+        chosen = segments.take(path)
+        codes = classes.codes[chosen.classes]
+        for place, number in enumerate(path.tolist()):
+            text = self.texts[number]
+            if len(text) == 1 and codes[place] < 0xF0000:
+                codes[place] = ord(text)
+        confidences = self._confidences(path, decoded.posteriors)
+        exact = self.is_anchor[path]
+        if exact.any():
+            indices, where = np.unique(chosen.classes[exact], return_inverse=True)
+            alone = np.array([self._alone(index, prices) for index in indices.tolist()])
+            confidences[exact] = np.minimum(confidences[exact], alone[where])
+        wrong = np.where(chosen.drift == 0, np.ceil(chosen.wrong), -1).astype(np.int32)
+        confidences = np.clip(confidences, 1e-6, 1.0).astype(np.float32)
+        return Reading(chosen.starts, chosen.stops, codes, confidences, wrong)
+
+    def _confidences(self, path: np.ndarray, posteriors: np.ndarray) -> np.ndarray:
+        """Probability of the characters on a way: that they stand there, be it a column further left or right."""
+        segments = self.segments
+        confidences = posteriors[path].copy()
+        for place in np.flatnonzero(confidences < 0.9999).tolist():
+            number = int(path[place])
+            start, stop, text = segments.starts[number], segments.stops[number], self.texts[number]
+            near = int(stop - start) // 2
+            first, last = np.searchsorted(segments.starts, [start - near, start + near + 1]).tolist()
+            confidences[place] = sum(
+                posteriors[other]
+                for other in range(first, last)
+                if self.texts[other] == text and abs(int(segments.stops[other]) - int(stop)) <= near
+            )
+        return confidences
+
+    def _alone(self, index: int, prices: Prices) -> float:
+        """Probability of a glyph that was matched exactly, without regard to others around it."""
+        rivals, wrong = self.reader._rivals(index)
+        priors = self.reader._class_priors
+        return float(1 / (1 + np.exp(priors[index] - priors[rivals] - wrong * prices.flip / SCALE).sum()))
 
 
-def _cheapest_path(
-    skips: list[int], edges: list[tuple[int, list[int]]], is_open: bool
-) -> list[tuple[int, int, int]]:
-    """Find the cheapest way over columns.
-
-    Args:
-        skips: Cost of leaving out each column.
-        edges: For each kind of step, its length and its cost at every column.
-        is_open: Whether the last step may lead beyond the end.
-
-    Returns:
-        (start, stop, kind) of every step taken.
-    """
-    span = len(skips)
-    reach = span + max(advance for advance, _ in edges) + 1
-    best, back = [_INFINITY] * (reach + 1), [(-1, -1)] * (reach + 1)
-    best[0] = 0
-    for position in range(span):
-        cost = best[position]
-        if cost == _INFINITY:
-            continue
-        if cost + skips[position] < best[position + 1]:
-            best[position + 1], back[position + 1] = cost + skips[position], (position, -1)
-        for kind, (advance, costs) in enumerate(edges):
-            total = cost + costs[position]
-            if total < best[position + advance]:
-                best[position + advance], back[position + advance] = total, (position, kind)
-    position = min(range(span, reach), key=best.__getitem__) if is_open else span
-    steps = []
-    while position > 0:
-        previous, kind = back[position]
-        if kind >= 0:
-            steps.append((previous, position, kind))
-        position = previous
-    return steps[::-1]
+__all__ = ["ExactRun", "NoisyReader", "Reading", "parse_exactly"]

@@ -180,11 +180,16 @@ def _load_font(
     return font
 
 
-def load_prior(where: str, hub_kwargs: dict[str, Any]) -> CharacterPrior:
+def load_prior(where: str, sha256: str | None, hub_kwargs: dict[str, Any]) -> CharacterPrior:
     """Loads the frequencies of characters saved beside processor_config.json.
 
+    Args:
+        where: folder, repository, or path of the processor_config.json.
+        sha256: its recorded hash.
+        hub_kwargs: see [`hub_arguments`].
+
     Raises:
-        ValueError: if the file is missing or damaged.
+        ValueError: if the file is missing, damaged, or not the one that was saved.
     """
     path = _find_file(where, _PRIOR_FILE, hub_kwargs)
     if path is None:
@@ -192,7 +197,14 @@ def load_prior(where: str, hub_kwargs: dict[str, Any]) -> CharacterPrior:
             f"{_folder(where)} lacks {_PRIOR_FILE}, which its processor reads with. Copy it there from the original "
             "checkpoint, or pass character_prior=None to from_pretrained."
         )
-    return CharacterPrior.load(path)
+    prior = CharacterPrior.load(path)
+    if prior.sha256 != sha256:
+        raise ValueError(
+            f"{path} is not the character prior this processor was saved with: its sha256 is {prior.sha256}, "
+            f"processor_config.json records {sha256}. Restore the file from the original checkpoint, or pass "
+            "character_prior=CharacterPrior.load(path) to from_pretrained and save the processor again."
+        )
+    return prior
 
 
 def _find_file(where: str, file: str, hub_kwargs: dict[str, Any]) -> str | None:

@@ -106,7 +106,8 @@ class PixelProcessor(PageMixin, ProcessorMixin):
             leaves 2 on either side.
         tokenizer: for models with a token head (`PixelARConfig.vocab_size`): any tokenizer of transformers. It is
             saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
-        character_prior: what the reader knows of the language; see [`CharacterPrior`]. Saved with the processor.
+        character_prior: what the reader knows of the language: `CharacterPrior.fit(texts)`, or `.load(file)`. `read`,
+            `decode` and `batch_decode` use it where pixels leave a character open. Saved with the processor.
         mode: levels of the pixels: `"1"`, `"L"` (gray) or `"RGB"`; see [`RenderStyle`], as for the next four. A model
             with the autoregressive head needs `"1"`.
         text_color: of mode `"L"` or `"RGB"`.
@@ -320,7 +321,9 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         columns: list[list[Segment]] = []
         if images is not None:
             columns.append([self._take(f"images[{i}]", image) for i, image in enumerate(list_images(images))])
-        may_be_empty = options.add_start and pairs is None and images is None  # a start patch is a row by itself
+        may_be_empty = (
+            options.add_start and pairs is None and images is None
+        )  # a start patch is a row by itself
         for name, values in (("text", texts), ("text_pair", pairs)):
             if values is not None:
                 drawn = zip(values, self._render_all(values, options), strict=True)
@@ -544,7 +547,7 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         settings = super(PixelProcessor, without_tokenizer).to_dict()
         settings.update(drawing_settings(self._renderer))
         if self._prior is not None:
-            settings["has_character_prior"] = True
+            settings["character_prior_sha256"] = self._prior.sha256
         if self._tokenizer is not None:
             settings["has_tokenizer"] = True
         return settings
@@ -595,8 +598,9 @@ class PixelProcessor(PageMixin, ProcessorMixin):
                 "Save one there with processor.save_pretrained, or start from PixelProcessor.from_preset."
             )
         load_members(where, settings, "atlases" not in kwargs, hub_kwargs)
-        if settings.pop("has_character_prior", False) and "character_prior" not in kwargs:
-            settings["character_prior"] = load_prior(where, hub_kwargs)
+        prior_sha256 = settings.pop("character_prior_sha256", None)
+        if prior_sha256 is not None and "character_prior" not in kwargs:
+            settings["character_prior"] = load_prior(where, prior_sha256, hub_kwargs)
         if settings.pop("has_tokenizer", False) and "tokenizer" not in kwargs:
             settings["tokenizer"] = load_tokenizer(where, kwargs.get("trust_remote_code"), hub_kwargs)
         return settings, unused

@@ -36,9 +36,13 @@ class ReadResult:
 
     Attributes:
         text: The characters, without blanks at the end.
-        confidences: float32 `[len(text)]`: probability of the character against all others of its width on the same
-            columns, if each pixel is wrong with probability `noise` (in clean stretches 1 % unless it is given). It
-            does not cover the doubt whether the columns were cut up rightly.
+        confidences: float32 `[len(text)]`: the probability that the character stands there. In strips that are not
+            clean it is the posterior of the forward-backward algorithm over all likely readings of the strip, also
+            those that cut up its columns differently, for the noise that was given or estimated from the strip and
+            with the prior, if there is one. It is calibrated by that and not fitted: of the characters read with
+            confidence 0.9, nine of ten are right as far as pixels are wrong independently of each other and the
+            prior fits the text; `examples/benchmarks/reading.py` measures it. In clean strips it is the probability
+            against all others of its width on the same columns, if 1 % of pixels (or `noise`) were wrong.
         unreadable: Share of the columns with ink that are not exactly those of the glyph they were read as; 0 for a
             clean strip, NaN never (0 for a blank strip).
         char_columns: int32 `[len(text) + 1]`, the column where each character starts, then where the last one ends.
@@ -58,13 +62,14 @@ class StripReader:
     Args:
         atlases: As given to the renderer: names, paths or atlases.
         alphabet: Characters to prefer where glyphs are alike or pixels are wrong, e.g. all letters of a language.
-        slack_cost: Nats for a column too many or too few.
+        slack_cost: Nats for a column too many or too few; None: estimated from the strip, from 3 to 9.
         noise: Share of pixels expected to be wrong in a strip that is not clean; None: estimated from the strip.
         eos_width: Reading stops where this many columns in a row are all ink. No text of the bundled atlases has
             more than a few: their U+2588 FULL BLOCK is not quite full. None: never stop.
         renderer: The renderer that drew the strips. If it shapes text, shaped text is read as well: what its atlases
             draw from cells always, what a font draws as far as it was drawn before or shown to [`learn`].
-        prior: Frequencies of characters, fitted from text; see [`CharacterPrior`].
+        prior: Probabilities of characters after others, fitted from text; see [`CharacterPrior`]. It decides where
+            pixels are wrong, and between characters that are drawn alike.
 
     Raises:
         ValueError: for a setting out of range.
@@ -74,7 +79,7 @@ class StripReader:
         self,
         atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]" = ("fixed-5x8",),
         alphabet: str = "",
-        slack_cost: float = 6.0,
+        slack_cost: float | None = None,
         noise: float | None = None,
         eos_width: int | None = None,
         renderer: StripRenderer | None = None,
@@ -82,8 +87,8 @@ class StripReader:
     ) -> None:
         if noise is not None and not 0 < noise < 0.5:
             raise ValueError(f"noise must lie between 0 and 0.5, or be None, got {noise}")
-        if not 0 <= slack_cost < math.inf:
-            raise ValueError(f"slack_cost must be at least 0, got {slack_cost}")
+        if slack_cost is not None and not 0 <= slack_cost < math.inf:
+            raise ValueError(f"slack_cost must be at least 0 or None, got {slack_cost}")
         if eos_width is not None and eos_width < 1:
             raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
         self._atlases = load_atlases(atlases)
@@ -276,9 +281,10 @@ class StripReader:
                 return self._finish_shaped(reading, units, unreadable, eos_column, base)
         length = len(text.rstrip(" "))
         text = self._reader.classes.resolve_scripts(text[:length])
+        text, confidences = self._reader.resolve_twins(text, reading.confidences[:length])
         starts, stops = reading.starts[:length], reading.stops[:length]
         bounds = np.concatenate([starts, stops[-1:] if length else np.zeros(1, np.int32)])
-        return ReadResult(text, reading.confidences[:length], unreadable, bounds, eos_column)
+        return ReadResult(text, confidences, unreadable, bounds, eos_column)
 
     def _finish_shaped(
         self,
