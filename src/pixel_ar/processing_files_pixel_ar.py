@@ -78,6 +78,25 @@ def load_atlas(where: str, name: str, sha256: str | None, hub_kwargs: dict[str, 
     return atlas
 
 
+def check_chain(names: Sequence[str], height: int, patch_size: Sequence[int]) -> None:
+    """Checks that atlases are as high as a patch, and can be saved side by side.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    if height != patch_size[0]:
+        raise ValueError(
+            f"patch_size {tuple(patch_size)} asks for strips {patch_size[0]} pixels high, but atlas {names[0]!r} is "
+            f"{height} pixels high; set patch_size to ({height}, width) or choose another atlas."
+        )
+    for name in names:
+        atlas_file(name)
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"two atlases have the same name in {tuple(names)}; they could not be saved side by side."
+        )
+
+
 def font_file(name: str) -> str:
     """The file name of a shaped font."""
     return atlas_file(name).removesuffix(".npz") + ".ttf"
@@ -237,6 +256,7 @@ def _folder(where: str) -> str:
 
 __all__ = [
     "atlas_file",
+    "check_chain",
     "drawing_settings",
     "font_file",
     "hub_arguments",

@@ -52,7 +52,7 @@ from .layout_pixel_ar import (
 from .modes_pixel_ar import build_renderer
 from .page_processing_pixel_ar import PageMixin
 from .processing_files_pixel_ar import (
-    atlas_file,
+    check_chain,
     drawing_settings,
     hub_arguments,
     load_members,
@@ -167,22 +167,8 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         settings = self._style.settings()
         self.mode, self.strategy, self.letter_spacing = mode, strategy, letter_spacing
         self.text_color, self.background_color = settings["text_color"], settings["background_color"]
-        self._check_atlases()
+        check_chain(self.atlases, self._renderer.height, self.patch_size)
         super().__init__()
-
-    def _check_atlases(self) -> None:
-        if self._renderer.height != self.patch_size[0]:
-            raise ValueError(
-                f"patch_size {self.patch_size} asks for strips {self.patch_size[0]} pixels high, but atlas "
-                f"{self.atlases[0]!r} is {self._renderer.height} pixels high; set patch_size to "
-                f"({self._renderer.height}, width) or choose another atlas."
-            )
-        for name in self.atlases:
-            atlas_file(name)
-        if len(set(self.atlases)) < len(self.atlases):
-            raise ValueError(
-                f"two atlases have the same name in {self.atlases}; they could not be saved side by side."
-            )
 
     @classmethod
     def presets(cls) -> tuple[str, ...]:
