@@ -307,9 +307,7 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         columns: list[list[Segment]] = []
         if images is not None:
             columns.append([self._take(f"images[{i}]", image) for i, image in enumerate(list_images(images))])
-        may_be_empty = (
-            options.add_start and pairs is None and images is None
-        )  # a start patch is a row by itself
+        may_be_empty = options.add_start and pairs is None and images is None
         for name, values in (("text", texts), ("text_pair", pairs)):
             if values is not None:
                 drawn = zip(values, self._render_all(values, options), strict=True)
