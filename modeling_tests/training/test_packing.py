@@ -90,6 +90,49 @@ def test_cut_text_resumes_at_the_character_the_cut_hit(processor: PixelProcessor
     assert columns[resumed] <= cut < columns[resumed + 1]
 
 
+class TestShapedText:
+    """Documents whose end comes first in the strip."""
+
+    TEXT = " ".join(f"كلمة {number} في جملة طويلة من النص العربي" for number in range(12))
+
+    @pytest.fixture
+    def unifont(self) -> PixelProcessor:
+        return PixelProcessor.from_preset("unifont-16")
+
+    def test_pieces_fit_and_follow_each_other(self, unifont: PixelProcessor) -> None:
+        blocks = packed(unifont, ["Latin first.", self.TEXT], 60, size=16)
+        segments = [piece for block in blocks for piece in block["segments"]]
+        assert segments[0] == "Latin first."
+        assert "".join(segments[1:]).startswith(self.TEXT)
+        assert all(unifont.renderer.measure(piece) <= 16 * 16 for piece in segments)
+        assert not blocks[1]["is_complete"]
+        assert all(piece.endswith(" ") for piece in blocks[1]["segments"])
+
+    def test_blocks_show_their_pieces(self, unifont: PixelProcessor) -> None:
+        blocks = packed(unifont, [self.TEXT], 3, size=16)
+        batch = LanguageModelingCollator(unifont, block_patches=16)(blocks)
+        assert batch["pixel_values"].shape == (3, 1, 16, 256)
+        assert batch["attention_mask"].sum() < 48  # a piece leaves room at the end of its block
+        assert ((batch["labels"] == 0) == (batch["attention_mask"] == 1)).all()
+        for block, pixels, mask in zip(blocks, batch["pixel_values"], batch["attention_mask"], strict=True):
+            (piece,) = block["segments"]
+            drawn = unifont.renderer.render(piece).to_array()
+            assert np.array_equal(pixels[0, :, : drawn.shape[1]], drawn)
+            assert mask.sum() == -(-drawn.shape[1] // 16)
+
+    def test_rewound_pieces_begin_with_a_word(self, unifont: PixelProcessor) -> None:
+        blocks = packed(unifont, [self.TEXT], 40, max_rewind=7, size=16)
+        pieces = [piece for block in blocks for piece in block["segments"]]
+        words = self.TEXT.split(" ")
+        assert {word for piece in pieces for word in piece.split()} == set(words)
+        assert sum(map(len, pieces)) > len(self.TEXT)
+
+    def test_a_block_that_cannot_hold_a_cluster(self, unifont: PixelProcessor) -> None:
+        dataset = PackedTextDataset(Documents(["كلمة"]), unifont.renderer, 2, 2)
+        with pytest.raises(ValueError, match="wider than a block of 2 patches"):
+            next(iter(dataset))
+
+
 def test_order_depends_on_the_seed_alone(processor: PixelProcessor) -> None:
     assert packed(processor, TEXTS, 20, 7) == packed(processor, TEXTS, 20, 7)
 

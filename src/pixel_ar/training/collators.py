@@ -76,13 +76,14 @@ class LanguageModelingCollator:
         if self.processor.mode != "1":
             return self._collate_levels(features)
         blocks = [self._block_bytes(feature["segments"], feature["is_complete"]) for feature in features]
-        height = self.processor.patch_size[0]
-        packed = np.frombuffer(b"".join(blocks), np.uint8).reshape(len(blocks), -1, height // 8)
+        height, width = self.processor.patch_size
+        patch_bytes = width * height // 8
+        filled = b"".join(block.ljust(self.block_patches * patch_bytes, b"\0") for block in blocks)
+        packed = np.frombuffer(filled, np.uint8).reshape(len(blocks), -1, height // 8)
         ink = np.unpackbits(packed, axis=2).transpose(0, 2, 1)
         pixels = torch.from_numpy(255 * (1 - np.ascontiguousarray(ink)))
-        mask = torch.ones(len(blocks), self.block_patches, dtype=torch.int64)
         pixels = pixels[:, None].expand(-1, self.processor.num_channels, -1, -1)
-        return {"pixel_values": pixels, "attention_mask": mask, "labels": torch.zeros_like(mask)}
+        return _block_batch(pixels, self.block_patches, [len(block) // patch_bytes for block in blocks])
 
     def _block_bytes(self, segments: list[str], is_complete: bool) -> bytes:
         """Packed columns of one block: texts padded to whole patches, an EOS patch after each that ends here."""
@@ -106,6 +107,7 @@ class LanguageModelingCollator:
         columns = (self.block_patches or 0) * width
         color = torch.tensor(self.processor.background_color[:num_channels], dtype=torch.uint8)[:, None, None]
         pixels = color.expand(len(features), num_channels, height, columns).clone()
+        used: list[int] = []
         for feature, block in zip(features, pixels, strict=True):
             place, segments = 0, feature["segments"]
             for number, segment in enumerate(segments):
@@ -118,8 +120,15 @@ class LanguageModelingCollator:
                 if feature["is_complete"] or number + 1 < len(segments):
                     block[:, :, place : place + width] = 0
                     place += width
-        mask = torch.ones(len(features), self.block_patches or 0, dtype=torch.int64)
-        return {"pixel_values": pixels, "attention_mask": mask, "labels": torch.zeros_like(mask)}
+            used.append(min(place, columns) // width)
+        return _block_batch(pixels, self.block_patches or 0, used)
+
+
+def _block_batch(pixels: torch.Tensor, num_patches: int, used: list[int]) -> dict[str, torch.Tensor]:
+    """Blocks `[B, C, H, W]` with their mask and labels; blocks of shaped text may end with padding."""
+    is_used = torch.arange(num_patches) < torch.tensor(used)[:, None]
+    labels = torch.where(is_used, 0, IGNORED_LABEL)
+    return {"pixel_values": pixels, "attention_mask": is_used.long(), "labels": labels}
 
 
 class MixedModalityCollator:

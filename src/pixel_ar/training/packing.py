@@ -2,12 +2,14 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Packing documents into strips of equal length, for pretraining without padding."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
+from ..graphemes_pixel_ar import grapheme_bounds
 from ..rendering_pixel_ar import StripRenderer
 
 
@@ -26,7 +28,8 @@ class PackedTextDataset(IterableDataset):
 
     A document that does not fit is cut at the end of the block and resumed in the next one, `0 .. max_rewind`
     characters (at random) before the cut: nothing is lost, and the text meets the patch grid at changing offsets, so a
-    model that sees a corpus many times does not see the same patches each time.
+    model that sees a corpus many times does not see the same patches each time. Shaped text (right to left, joined) is
+    cut between words, and each piece is drawn by itself; what it leaves of its block is padding.
 
     Blocks come without end, pass after pass over the documents; bound training with `max_steps`. The order depends on
     `seed` alone, so a resumed run that skips the batches it has seen continues exactly where it stopped.
@@ -82,15 +85,28 @@ class PackedTextDataset(IterableDataset):
             while text:
                 strip = self.renderer.render(text)
                 needed = -(-(strip.num_columns + sum(self.margins)) // self.patch_width) + 1
-                segments.append(text)
+                is_complete = True
                 if needed <= room:
+                    segments.append(text)
                     room -= needed
                     text = ""
-                else:
+                elif strip.char_spans is None:
+                    segments.append(text)
                     text = self._rest(strip.text, strip.char_columns, room, rng)
+                    room, is_complete = 0, not text
+                else:
+                    text, piece = strip.text, self._fitting(strip.text, room)
+                    if piece:
+                        segments.append(piece)
+                        text = self._rest_of_shaped(text, len(piece), rng)
+                        is_complete = not text
+                    elif room == self.block_patches:
+                        raise ValueError(
+                            f"the first character of {text[:20]!r} is wider than a block of {room} patches."
+                        )
                     room = 0
                 if room == 0:
-                    yield {"segments": segments, "is_complete": not text}
+                    yield {"segments": segments, "is_complete": is_complete}
                     segments, room = [], self.block_patches
 
     def _rest(self, text: str, char_columns: np.ndarray, room: int, rng: np.random.Generator) -> str:
@@ -100,6 +116,27 @@ class PackedTextDataset(IterableDataset):
         rewind = int(rng.integers(0, self.max_rewind + 1))
         # Resuming at or before the start of what was just written would repeat the document forever.
         return text[max(first_cut - rewind, min(first_cut, 1)) :]
+
+    def _fitting(self, text: str, room: int) -> str:
+        """The longest beginning of a shaped text that a block with `room` patches left can show.
+
+        Shaped text may run from right to left, where its end comes first in the strip, so a piece is drawn by itself.
+        It ends with a word if it can.
+        """
+        columns = room * self.patch_width - sum(self.margins)
+        words = [place + 1 for place, char in enumerate(text) if char == " "]
+        for ends in (words, grapheme_bounds(text)[1:]):
+            count = bisect_right(ends, columns, key=lambda end: self.renderer.measure(text[:end]))
+            if count:
+                return text[: ends[count - 1]]
+        return ""
+
+    def _rest_of_shaped(self, text: str, cut: int, rng: np.random.Generator) -> str:
+        """What follows a piece of shaped text, from the start of the word a little before the cut."""
+        start = max(cut - int(rng.integers(0, self.max_rewind + 1)), 0)
+        if start < cut:
+            start = text.rfind(" ", 0, start + 1) + 1
+        return text[start or cut :]
 
     def _texts(self, index: int, count: int) -> Iterator[str]:
         epoch = 0
