@@ -99,6 +99,18 @@ def order_marks(text: str) -> str:
     return _runs().sub(lambda match: "".join(_ordered(match[0], text[match.end() : match.end() + 1])), text)
 
 
+def normalise_marks(text: str) -> str:
+    """Return a text in form NFC with its marks in order."""
+    text = unicodedata.normalize("NFC", text)
+    # A mark that moved may stand beside another that it joins, or is sorted with.
+    for _ in range(3):
+        ordered = order_marks(text)
+        if ordered == text:
+            break
+        text = unicodedata.normalize("NFC", ordered)
+    return text
+
+
 def ordered_places(text: str) -> list[int]:
     """Return the places of the characters of `text` in the order that [`order_marks`] gives them."""
     places: list[int] = []
@@ -131,4 +143,4 @@ def _order_of(marks: str, following: str) -> list[int]:
     return [*order, *range(count, len(marks))]
 
 
-__all__ = ["mark_key", "mark_rank", "order_marks", "ordered_places", "reading_key"]
+__all__ = ["mark_key", "mark_rank", "normalise_marks", "order_marks", "ordered_places", "reading_key"]

@@ -188,19 +188,23 @@ class StyledRenderer(StripRenderer):
         """Draw a text: a [`PackedStrip`] in mode `"1"`, an [`ImageStrip`] in the others."""
         if self._style.mode == "1" or not self._has_levels:
             continuous = self._style.strategy == "continuous"
-            packed = super().render(text) if continuous else self._render_packed(text)[0]
+            packed = super().render_batch([text])[0] if continuous else self._render_packed(text)[0]
             if self._style.mode == "1":
                 return packed
             return ImageStrip(packed, self._hard_levels(packed.columns), self._style)
         packed, pieces = self._render_packed(text)
         return self._paint(packed, pieces)
 
+    def render_batch(self, texts: "Sequence[str]") -> list[Any]:
+        """Draw texts; see [`render`]."""
+        return [self.render(text) for text in texts]
+
     # ---- 1 bit ----
 
     def _render_packed(self, text: str) -> tuple[PackedStrip, list[_SourcedPiece]]:
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
-        strip = super().render(text)  # checks that everything has a glyph
+        strip = self._render_whole(text)  # checks that everything has a glyph
         pieces = self._pieces(strip.text)
         strategy = self._style.strategy
         if strategy == "continuous":

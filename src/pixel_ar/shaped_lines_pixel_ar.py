@@ -11,7 +11,6 @@ words are remembered changes how long a line takes, never what it looks like.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ import numpy as np
 
 from .bidi_pixel_ar import base_level, bidi_classes, plain_levels, visual_order
 from .joining_pixel_ar import join_letters
+from .mark_order_pixel_ar import normalise_marks
 from .unicode_data_pixel_ar import (
     BIDI_CLASSES,
     CONSONANT,
@@ -352,7 +352,7 @@ class LineDrawer:
     def _draw_line(self, text: str) -> bytes:
         """Draw a line of several directions, or one that is out of the ordinary."""
         if self.normalize is not None:
-            text = unicodedata.normalize("NFC", text)
+            text = normalise_marks(text)
         try:
             if not self._flags(text) & HARD:
                 return self._draw_runs(text)
@@ -418,7 +418,7 @@ class LineDrawer:
 
     def _draw_left_word(self, word: str) -> bytes:
         if self.normalize is not None:
-            word = unicodedata.normalize("NFC", word)
+            word = normalise_marks(word)
         odd, cluster = _left_expressions()
         if odd.search(word):
             return self.shaper.piece(_whole_word(word), 0)
@@ -426,7 +426,7 @@ class LineDrawer:
 
     def _draw_right_word(self, word: str) -> bytes:
         if self.normalize is not None:
-            word = unicodedata.normalize("NFC", word)
+            word = normalise_marks(word)
         odd, marked, joined, joined_with_marks, _ = _right_expressions(self.shaper.has_fonts)
         if odd.search(word):
             word = _whole_word(word)

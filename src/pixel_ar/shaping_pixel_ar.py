@@ -25,7 +25,7 @@ from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
 from .characters_pixel_ar import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
 from .graphemes_pixel_ar import drawn_bounds
 from .joining_pixel_ar import join_letters, joining_types, joins
-from .mark_order_pixel_ar import order_marks
+from .mark_order_pixel_ar import normalise_marks
 from .shaped_fonts_pixel_ar import ShapedFont
 from .shaped_lines_pixel_ar import BoundedCache, LineDrawer
 from .unicode_data_pixel_ar import (
@@ -207,13 +207,7 @@ class TextShaper:
             text = _JOINER.sub(lambda match: match[0][0] if self._keeps_joiner(text, match) else "", text)
         if self.policy.normalize is not None:
             # What stood between a letter and its mark may be gone.
-            text = unicodedata.normalize("NFC", text)
-            # A mark that moved may stand beside another that it joins, or is sorted with.
-            for _ in range(3):
-                ordered = order_marks(text)
-                if ordered == text:
-                    break
-                text = unicodedata.normalize("NFC", ordered)
+            text = normalise_marks(text)
         return text
 
     def _keeps_joiner(self, text: str, match: "re.Match[str]") -> bool:
