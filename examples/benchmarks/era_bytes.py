@@ -106,18 +106,19 @@ def main(words: list[str] | None = None) -> None:
         return accuracy(classes, found.label_ids) | f1(classes, found.label_ids, average="macro")
 
     rows = with_lengths(data.train, collator, training, max_bytes)
+    validation = with_lengths(data.validation[""], collator, training, max_bytes)
     trainer = Trainer(
         model=build(arguments, max_bytes, options.attention),
         args=training,
         train_dataset=noise(options, processor, ("text",), options.train_noise, training=True)(rows),
-        eval_dataset=data.validation[""],
+        eval_dataset=validation,
         data_collator=collator,
         compute_metrics=compute,
     )
     facts = train(trainer, options)
     results = {}
     for strength in strengths(options):
-        noisy = noise(options, processor, ("text",), strength, training=False)(data.validation[""])
+        noisy = noise(options, processor, ("text",), strength, training=False)(validation)
         metrics = trainer.evaluate(noisy)
         results[f"noise {strength:g}" if strength else "clean"] = {
             key: metrics[f"eval_{key}"] for key in ("accuracy", "f1")
