@@ -83,12 +83,14 @@ def reading_key(char: str) -> tuple[int, int, int]:
 
 
 @cache
-def _runs() -> "re.Pattern[str]":
-    """Two or more sorted marks of one script in a row."""
+def _runs() -> "tuple[re.Pattern[str], re.Pattern[str]]":
+    """Two sorted marks in a row, of any scripts; two or more of one script in a row."""
     scripts = [
         "".join(char for char in map(chr, range(*span)) if mark_rank(char) is not None) for span in _RANGES
     ]
-    return re.compile("|".join(f"[{marks}]{{2,}}" for marks in scripts if marks))
+    # One set of characters is looked for much faster than one set a script, and most words have no such run.
+    any_two = re.compile(f"[{''.join(scripts)}]{{2}}")
+    return any_two, re.compile("|".join(f"[{marks}]{{2,}}" for marks in scripts if marks))
 
 
 def order_marks(text: str) -> str:
@@ -96,7 +98,10 @@ def order_marks(text: str) -> str:
 
     A virama that joins a consonant after it stays where it is, and so do marks around it.
     """
-    return _runs().sub(lambda match: "".join(_ordered(match[0], text[match.end() : match.end() + 1])), text)
+    any_two, runs = _runs()
+    if any_two.search(text) is None:
+        return text
+    return runs.sub(lambda match: "".join(_ordered(match[0], text[match.end() : match.end() + 1])), text)
 
 
 def normalise_marks(text: str) -> str:
@@ -115,7 +120,7 @@ def ordered_places(text: str) -> list[int]:
     """Return the places of the characters of `text` in the order that [`order_marks`] gives them."""
     places: list[int] = []
     position = 0
-    for match in _runs().finditer(text):
+    for match in _runs()[1].finditer(text):
         places += range(position, match.start())
         following = text[match.end() : match.end() + 1]
         places += [match.start() + place for place in _order_of(match[0], following)]
