@@ -15,6 +15,9 @@ import pytest
 from hypothesis import settings
 from tiny import TINY
 
+from pixel_ar.reading_pixel_ar import StripReader
+from pixel_ar.rendering_pixel_ar import StripRenderer
+
 # The same examples in every run, whatever the machine's speed.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
@@ -52,3 +55,15 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     PixelARForCausalLM(config).eval().save_pretrained(folder)
     PixelProcessor.from_preset("fixed-8", model_max_patches=64).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def drawer() -> StripRenderer:
+    """Draws every script in the cells of GNU Unifont."""
+    return StripRenderer(["unifont-16"], missing="hexbox", unsupported="cells")
+
+
+@pytest.fixture(scope="module")
+def reader() -> StripReader:
+    """Reads them; shares no drawing with the drawer."""
+    return StripReader(["unifont-16"], renderer=StripRenderer(["unifont-16"], unsupported="cells"))

@@ -33,17 +33,6 @@ SAMPLE_FONTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def drawer() -> StripRenderer:
-    return StripRenderer(["unifont-16"], missing="hexbox", unsupported="cells")
-
-
-@pytest.fixture(scope="module")
-def reader() -> StripReader:
-    """Shares no drawing with the drawer."""
-    return StripReader(["unifont-16"], renderer=StripRenderer(["unifont-16"], unsupported="cells"))
-
-
 @pytest.mark.parametrize("code", CODES)
 def test_languages_are_read_back(drawer: StripRenderer, reader: StripReader, code: str) -> None:
     differs = False

@@ -23,17 +23,6 @@ ENGLISH = [
 ]
 
 
-@pytest.fixture(scope="module")
-def drawer() -> StripRenderer:
-    return StripRenderer(["unifont-16"], missing="hexbox", unsupported="cells")
-
-
-@pytest.fixture(scope="module")
-def reader() -> StripReader:
-    """Shares no drawing with the drawer."""
-    return StripReader(["unifont-16"], renderer=StripRenderer(["unifont-16"], unsupported="cells"))
-
-
 @pytest.mark.parametrize(("name", "code"), [("Devanagari", "hin"), ("Arabic", "arb"), ("Khmer", "khm")])
 def test_fonts_are_read_as_far_as_they_were_seen(name: str, code: str) -> None:
     chain = [sample_font(name), "fixed-5x8"] if name == "" else ["unifont-16", sample_font(name)]

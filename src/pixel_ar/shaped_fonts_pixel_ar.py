@@ -256,12 +256,7 @@ class ShapedFont:
     def _rasterise(self, cluster: str, is_right_to_left: bool, size: float) -> _Drawing | None:
         """Shape and draw at one size; None if a glyph is missing."""
         font, raster = self._handle(size)
-        buffer = uharfbuzz.Buffer()
-        buffer.add_str(cluster)
-        buffer.guess_segment_properties()
-        buffer.direction = "rtl" if is_right_to_left else "ltr"
-        uharfbuzz.shape(font, buffer)
-        infos, positions = buffer.glyph_infos, buffer.glyph_positions
+        infos, positions = _shape(font, cluster, is_right_to_left)
         if not infos or any(info.codepoint == 0 for info in infos):
             return None
         glyphs: list[tuple[int, float, float]] = []
@@ -363,13 +358,8 @@ def shape_outline(
         ShapingNotInstalledError: without HarfBuzz.
     """
     handle, _ = font._handle(size)
-    buffer = uharfbuzz.Buffer()
-    buffer.add_str(text)
-    buffer.guess_segment_properties()
-    buffer.direction = "rtl" if is_right_to_left else "ltr"
-    uharfbuzz.shape(handle, buffer)
     above = below = 0.0
-    for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
+    for info, position in zip(*_shape(handle, text, is_right_to_left), strict=True):
         if info.codepoint == 0:
             return None
         extents = handle.get_glyph_extents(info.codepoint)
@@ -377,6 +367,16 @@ def shape_outline(
             top = (position.y_offset + extents.y_bearing) / 64
             above, below = max(above, top), max(below, -(top + extents.height / 64))
     return above, below
+
+
+def _shape(handle: Any, text: str, is_right_to_left: bool) -> tuple[Any, Any]:
+    """HarfBuzz's glyphs of a text from left to right, and their positions in 64ths of a pixel."""
+    buffer = uharfbuzz.Buffer()
+    buffer.add_str(text)
+    buffer.guess_segment_properties()
+    buffer.direction = "rtl" if is_right_to_left else "ltr"
+    uharfbuzz.shape(handle, buffer)
+    return buffer.glyph_infos, buffer.glyph_positions
 
 
 def _paste(canvas: np.ndarray, image: np.ndarray, place: tuple[int, int]) -> np.ndarray:
