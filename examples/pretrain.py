@@ -318,6 +318,7 @@ def main() -> None:
     training.remove_unused_columns = False
     training.prediction_loss_only = True
     model, processor = build_model_and_processor(model_arguments, data)
+    processor.check_model(model.config)
     if training.max_steps < 0 and not budget.train_minutes:
         raise SystemExit("packed blocks come without end: set --max_steps or --train_minutes")
     if training.max_steps < 0:

@@ -243,6 +243,10 @@ def edit_config(folder: Path, name: str, **changes: object) -> None:
         (lambda folder: (folder / "model.safetensors").write_bytes(b"noise"), "weights"),
         (lambda folder: (folder / "fixed-5x8.npz").unlink(), "fixed-5x8.npz"),
         (lambda folder: (folder / "processor_config.json").unlink(), "processor_config.json"),
+        (
+            lambda folder: edit_config(folder, "processor_config.json", patch_size=[8, 16]),
+            r"patches of \(8, 16\)",
+        ),
     ],
 )
 def test_damaged_and_foreign_checkpoints(

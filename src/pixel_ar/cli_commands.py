@@ -257,6 +257,7 @@ def _load_model(name: str) -> tuple[Any, PixelProcessor]:
             raise ValueError(
                 f"the weights in {folder} do not fit its config.json: {len(keys)} {kind}, first {keys[0]}."
             )
+    processor.check_model(model.config)
     return model.eval(), processor
 
 
