@@ -5,6 +5,7 @@
 Shapes: N sheets, B texts, C channels, R rows of patches of `patch_size = (H, w)`, W = P * w columns.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -43,14 +44,14 @@ class PageMixin:
     model_max_patches: int | None
 
     @property
+    @abstractmethod
     def renderer(self) -> StripRenderer:
         """The strip renderer in use."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def reader(self) -> StripReader:
         """The strip reader in use."""
-        raise NotImplementedError
 
     def page_format(
         self,

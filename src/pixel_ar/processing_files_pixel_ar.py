@@ -31,6 +31,7 @@ _HUB_ARGUMENTS = (
 
 
 _PRIOR_FILE = "character_prior.json"
+_SAVE_AGAIN = "save the processor there again with save_pretrained"
 
 
 def hub_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -62,12 +63,9 @@ def load_atlas(where: str, name: str, sha256: str | None, hub_kwargs: dict[str, 
     Raises:
         ValueError: if the atlas is missing or is not the one that was saved.
     """
-    path = _find_file(where, atlas_file(name), hub_kwargs)
-    if path is None:
-        raise ValueError(
-            f"{_folder(where)} lacks {atlas_file(name)}, the glyph atlas its processor draws with. Copy it there from "
-            "the original checkpoint, or save the processor there again with save_pretrained."
-        )
+    path = _require_file(
+        where, atlas_file(name), "the glyph atlas its processor draws with", _SAVE_AGAIN, hub_kwargs
+    )
     atlas = GlyphAtlas.load(path)
     if atlas.sha256 != sha256:
         raise ValueError(
@@ -184,12 +182,7 @@ def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwar
 def _load_font(
     where: str, name: str, options: dict[str, Any], sha256: str | None, hub_kwargs: dict[str, Any]
 ) -> ShapedFont:
-    path = _find_file(where, font_file(name), hub_kwargs)
-    if path is None:
-        raise ValueError(
-            f"{_folder(where)} lacks {font_file(name)}, a font its processor draws with. Copy it there from the "
-            "original checkpoint, or save the processor there again with save_pretrained."
-        )
+    path = _require_file(where, font_file(name), "a font its processor draws with", _SAVE_AGAIN, hub_kwargs)
     font = ShapedFont(path, **options)
     if font.sha256 != sha256:
         raise ValueError(
@@ -210,12 +203,8 @@ def load_prior(where: str, sha256: str | None, hub_kwargs: dict[str, Any]) -> Ch
     Raises:
         ValueError: if the file is missing, damaged, or not the one that was saved.
     """
-    path = _find_file(where, _PRIOR_FILE, hub_kwargs)
-    if path is None:
-        raise ValueError(
-            f"{_folder(where)} lacks {_PRIOR_FILE}, which its processor reads with. Copy it there from the original "
-            "checkpoint, or pass character_prior=None to from_pretrained."
-        )
+    way_out = "pass character_prior=None to from_pretrained"
+    path = _require_file(where, _PRIOR_FILE, "which its processor reads with", way_out, hub_kwargs)
     prior = CharacterPrior.load(path)
     if prior.sha256 != sha256:
         raise ValueError(
@@ -226,8 +215,14 @@ def load_prior(where: str, sha256: str | None, hub_kwargs: dict[str, Any]) -> Ch
     return prior
 
 
-def _find_file(where: str, file: str, hub_kwargs: dict[str, Any]) -> str | None:
-    return cached_file(_folder(where), file, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
+def _require_file(where: str, file: str, use: str, way_out: str, hub_kwargs: dict[str, Any]) -> str:
+    """The path of a file of the checkpoint; an error says what it is for, and how to do without."""
+    path = cached_file(_folder(where), file, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
+    if path is None:
+        raise ValueError(
+            f"{_folder(where)} lacks {file}, {use}. Copy it there from the original checkpoint, or {way_out}."
+        )
+    return path
 
 
 def load_tokenizer(
