@@ -202,8 +202,6 @@ class StyledRenderer(StripRenderer):
     # ---- 1 bit ----
 
     def _render_packed(self, text: str) -> tuple[PackedStrip, list[_SourcedPiece]]:
-        if not isinstance(text, str):
-            raise TypeError(f"text must be a str, got {type(text).__name__}")
         strip = self._render_whole(text)  # checks that everything has a glyph
         pieces = self._pieces(strip.text)
         strategy = self._style.strategy

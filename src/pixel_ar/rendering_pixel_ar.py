@@ -347,8 +347,7 @@ class StripRenderer:
             UnsupportedScriptError: for text that needs shaping or right-to-left layout.
             TypeError: if `text` is not a str.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text must be a str, got {type(text).__name__}")
+        _check_text(text)
         if text.isascii() and text.isprintable():
             cells = self._ascii if self._ascii is not None else self._prepare_cells()
             if len(cells):
@@ -364,14 +363,14 @@ class StripRenderer:
         try:
             return self._shaper.lines.draw(text)
         except MissingGlyphError:
-            raise MissingGlyphError(self.coverage(text), [atlas.name for atlas in self._atlases]) from None
+            raise self._all_missing(text) from None
 
     def render(self, text: str) -> PackedStrip:
         """Draw a text, with the column of every character; see [`render_bytes`]."""
         return self.render_batch([text])[0]
 
     def render_batch(self, texts: Sequence[str]) -> list[PackedStrip]:
-        """Draw texts, with the column of every character; what the processor and the collators call.
+        """Draw texts, with the column of every character; what the processor calls.
 
         Args:
             texts: See [`render_bytes`], which names the errors as well.
@@ -380,21 +379,23 @@ class StripRenderer:
             A strip for each text, in their order. Where the characters of shaped text stand is worked out when a strip
             is asked for it.
         """
-        strips = []
-        for text in texts:
+        return [self._render_one(text) for text in texts]
+
+    def _render_one(self, text: str) -> PackedStrip:
+        if isinstance(text, str) and self._is_shaped(text):
             columns = self.render_bytes(text)
-            if text.isascii() and text.isprintable() and self._ascii is not None and len(self._ascii):
-                width = self._ascii.itemsize * 8 // self.height
+            return PackedStrip.deferred(columns, self.height, partial(self._render_whole, text))
+        if isinstance(text, str) and text.isascii() and text.isprintable():
+            cells = self._ascii if self._ascii is not None else self._prepare_cells()
+            if len(cells):
+                width = cells.itemsize * 8 // self.height
                 starts = np.arange(0, len(text) * width + 1, width, dtype=np.int32)
-                strips.append(PackedStrip(columns, self.height, len(text) * width, text, starts))
-            elif self._is_shaped(text):
-                strips.append(PackedStrip.deferred(columns, self.height, partial(self._render_whole, text)))
-            else:
-                strips.append(self._render_whole(text))
-        return strips
+                return PackedStrip(self.render_bytes(text), self.height, len(text) * width, text, starts)
+        return self._render_whole(text)
 
     def _render_whole(self, text: str) -> PackedStrip:
         """Draw a text and find the column of every character."""
+        _check_text(text)
         text = self._normalise(text)
         size = self.height // 8
         if self._is_shaped(text):
@@ -427,7 +428,11 @@ class StripRenderer:
         try:
             return self._shaper.units(text)  # type: ignore[union-attr]
         except MissingGlyphError:
-            raise MissingGlyphError(self.coverage(text), [atlas.name for atlas in self._atlases]) from None
+            raise self._all_missing(text) from None
+
+    def _all_missing(self, text: str) -> MissingGlyphError:
+        """The error that names every character of a text without a glyph, not the first alone."""
+        return MissingGlyphError(self.coverage(text), [atlas.name for atlas in self._atlases])
 
     def measure(self, text: str) -> int:
         """Return the number of pixel columns of a text."""
@@ -457,9 +462,7 @@ class StripRenderer:
             try:
                 return self._shaper.columns(text)  # type: ignore[union-attr]
             except MissingGlyphError:
-                raise MissingGlyphError(
-                    self.coverage(text), [atlas.name for atlas in self._atlases]
-                ) from None
+                raise self._all_missing(text) from None
         return self._join(text)
 
     def _join(self, text: str) -> bytes:
@@ -491,6 +494,11 @@ class StripRenderer:
 
     def __reduce__(self) -> tuple:
         return _rebuild_renderer, (self._atlases, asdict(self._policy))
+
+
+def _check_text(text: Any) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {type(text).__name__}")
 
 
 def _rebuild_renderer(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any]) -> StripRenderer:

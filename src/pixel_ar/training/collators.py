@@ -92,8 +92,8 @@ class LanguageModelingCollator:
         left = bytes(self.processor.left_padding * height // 8)
         right = bytes(self.processor.right_padding * height // 8)
         parts: list[bytes] = []
-        for number, strip in enumerate(self.processor.renderer.render_batch(segments)):
-            columns = left + strip.columns + right
+        for number, segment in enumerate(segments):
+            columns = left + self.processor.renderer.render_bytes(segment) + right
             parts.append(columns + bytes(-len(columns) % patch_bytes))
             if is_complete or number + 1 < len(segments):
                 parts.append(b"\xff" * patch_bytes)
