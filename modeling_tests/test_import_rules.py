@@ -66,6 +66,8 @@ LAYERS = [
         "mark_order",
         "shaped_fonts",
         "shaped_lines",
+        "bounded_cache",
+        "joined_letters",
         "shaping",
         "character_prior",
     }

@@ -218,7 +218,7 @@ def test_pickled_and_spawned_renderers_draw_the_same() -> None:
 
 
 def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixel_ar.shaped_lines_pixel_ar.CACHE_BYTES", 6000)
+    monkeypatch.setattr("pixel_ar.bounded_cache_pixel_ar.CACHE_BYTES", 6000)
     renderer = StripRenderer(["unifont-16"], unsupported="cells")
     words = [chr(0x5D0 + i % 27) + chr(0x5D0 + i // 27) for i in range(200)]
     expected = [StripRenderer(["unifont-16"]).render_bytes(word) for word in words[:3]]

@@ -31,7 +31,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=24)
 # Characters that act on their neighbours: order, joining, marks, conjuncts, jamo, emoji, prefixes, blanks.
 ACTIVE = (
     "ab1 2(]٣-+%,.  שםמرَلاحبًك٣هनिर््षकभ्ष1ด้ำ\u1112\u1161\u11abé\u0323\u0301\u200c\u200d\u200e\u200f\u061c\u0600"
-    "\U0001f469\U0001f3fdक्षக்ஷ\u0c55\u0308ܫܠܡᠮᠣ\U00011013\U00011046ߞߊ\ufe0f\u20e3©🇩🇪<>«»ـ\u2067\u2069\u202b\u202c\0\u00ad"
+    "\U0001f469\U0001f3fdक्षக்ஷ\u0c55\u0308ܫܠܡᠮᠣ\U00011013\U00011046ߞߊ\ufe0f\u20e3©🇩🇪<>«»ـ\u2067\u2069\u202a\u202b\u202c\u202e\0\u00ad"
 )
 WORDS = sorted({word for texts in declarations().values() for text in texts for word in text.split()})
 MIXED_TEXT = st.one_of(
@@ -195,9 +195,50 @@ def test_what_is_remembered_changes_nothing(chain: str, monkeypatch: pytest.Monk
     """The same lines in any order, with caches that hold nearly nothing."""
     lines = [" ".join(WORDS[i::97]) for i in range(40)]
     expected = [renderer_of(chain).render_bytes(line) for line in lines]
-    monkeypatch.setattr("pixel_ar.shaped_lines_pixel_ar.CACHE_BYTES", 3000)
+    monkeypatch.setattr("pixel_ar.bounded_cache_pixel_ar.CACHE_BYTES", 3000)
     small = StripRenderer(CHAINS[chain], missing="hexbox", unsupported="cells")
     assert [small.render_bytes(line) for line in lines[::-1]] == expected[::-1]
+
+
+RIGHT_WORDS = [word for word in WORDS if "\u0590" <= word[0] <= "\u08ff"]
+RIGHT_LETTERS = "لاآأبتهجدمـשָגܫܠ،؟٣ي\u0651\u064b\u0653\u064e\u0670\u200c(.«5a"
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@given(
+    words=st.lists(
+        st.one_of(
+            st.sampled_from(RIGHT_WORDS), st.text(st.sampled_from(RIGHT_LETTERS), max_size=8), ANY_TEXT
+        ),
+        min_size=14,
+        max_size=24,
+    ),
+    normalize=st.sampled_from(["NFC", None]),
+)
+@settings(max_examples=40)
+def test_words_drawn_together_are_those_drawn_alone(
+    chain: str, words: list[str], normalize: str | None
+) -> None:
+    """Whatever is remembered of many new words is what each would have given, whole lines included."""
+    settings_of = {"missing": "hexbox", "unsupported": "cells", "normalize": normalize}
+    together, alone = (StripRenderer(CHAINS[chain], **settings_of) for _ in range(2))
+    texts = [*words, " ".join(words)]
+    together.remember(texts)
+    assert [strip.columns for strip in together.render_batch(texts)] == [
+        drawn_in_units(alone, text) for text in texts
+    ]
+
+
+def test_many_new_words_are_drawn_together() -> None:
+    renderer = StripRenderer(["unifont-16"], missing="hexbox")
+    new = RIGHT_WORDS[:400]
+    renderer.remember([" ".join(new), "plain", "кириллица"])
+    assert renderer.shaper is not None
+    remembered = renderer.shaper.lines.right_words
+    drawn = [word for word in set(new) if word in remembered]
+    assert len(drawn) > 0.9 * len(set(new)), len(drawn)
+    fresh = StripRenderer(["unifont-16"], missing="hexbox")
+    assert all(remembered[word] == drawn_in_units(fresh, word) for word in drawn)
 
 
 def strips_hash(renderer: StripRenderer) -> str:

@@ -11,7 +11,8 @@ unless --font names another; with the very font of the atlas, the pixels are com
 
 Then lines of Arabic and Hindi, of whole words up to so many characters, with GNU Unifont and, for Hindi, with a font:
 unseen (each line once, with a renderer that remembers nothing yet), late (the second half of them, the first being
-drawn) and warm (all of them again). Their words are drawn by lot from the samples of the Universal Declaration of
+drawn) and warm (all of them again), in batches of --batch as a collator draws them; and unseen once more, one by one.
+Their words are drawn by lot from the samples of the Universal Declaration of
 Human Rights, or they are the text of --arabic and --hindi; shaped_texts.py makes such files of Debian packages.
 
 It prints strips per second of CPU time on one core and, under --threads, checks that threads and processes draw
@@ -61,6 +62,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--hindi-font", type=Path, default=SAMPLES / "NotoSansDevanagari-sample.ttf", help="font for Hindi"
     )
     parser.add_argument("--shaped-lines", type=int, default=400, help="lines of Arabic and of Hindi, at most")
+    parser.add_argument("--batch", type=int, default=32, help="lines drawn by one call")
     parser.add_argument("--require", type=float, default=0.0, help="fail below this many strips per second")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.atlases) - set(bundled_atlases()))
@@ -105,8 +107,16 @@ def load_shaped(code: str, path: Path | None, number: int, length: int) -> list[
     return lines[:number]
 
 
+def batches_per_second(renderer: StripRenderer, lines: list[str], batch: int) -> float:
+    """Lines drawn per second of CPU time, so many by one call."""
+    start = time.process_time()
+    for first in range(0, len(lines), batch):
+        renderer.render_batch(lines[first : first + batch])
+    return len(lines) / (time.process_time() - start)
+
+
 def measure_shaped(
-    name: str, chain: list[str | Path], lines: list[str], pillow_rate: float, repeats: int
+    name: str, chain: list[str | Path], lines: list[str], pillow_rate: float, repeats: int, batch: int
 ) -> None:
     """Print the speed of unseen and of warm lines; the best of several runs."""
 
@@ -121,16 +131,18 @@ def measure_shaped(
     rates = []
     for _ in range(repeats):
         renderer = new_renderer()
-        unseen = strips_per_second(renderer.render_bytes, lines, 1)
-        warm = strips_per_second(renderer.render_bytes, lines, 1)
+        unseen = batches_per_second(renderer, lines, batch)
+        warm = batches_per_second(renderer, lines, batch)
         late = new_renderer()
-        list(map(late.render_bytes, lines[:half]))
-        rates.append((unseen, strips_per_second(late.render_bytes, lines[half:], 1), warm))
+        late.render_batch(lines[:half])
+        single = strips_per_second(new_renderer().render_bytes, lines, 1)
+        rates.append((unseen, batches_per_second(late, lines[half:], batch), warm, single))
     words = " ".join(lines).split(" ")
-    unseen, late_rate, warm = map(max, zip(*rates, strict=True))
+    unseen, late_rate, warm, single = map(max, zip(*rates, strict=True))
     print(
-        f"{name:44s} {unseen:10,.0f} unseen {late_rate:10,.0f} late {warm:10,.0f} warm; {len(lines)} lines, "
-        f"{1 - len(set(words)) / len(words):.1%} of the words seen before; warm {warm / pillow_rate:.1f}x Pillow"
+        f"{name:34s} {unseen:8,.0f} unseen {single:8,.0f} one by one {late_rate:8,.0f} late {warm:8,.0f} warm; "
+        f"{len(lines)} lines, {1 - len(set(words)) / len(words):.1%} of the words seen before; "
+        f"unseen {unseen / pillow_rate:.1f}x, warm {warm / pillow_rate:.1f}x Pillow"
     )
 
 
@@ -195,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
         (f"Hindi, {options.hindi_font.stem}", "hin", options.hindi, ["unifont-16", options.hindi_font]),
     ):
         lines = load_shaped(code, path, options.shaped_lines, options.characters)
-        measure_shaped(name, chain, lines, pillow_rate, options.repeats)
+        measure_shaped(name, chain, lines, pillow_rate, options.repeats, options.batch)
     if options.font:
         fixed = StripRenderer(["fixed-5x8"])
         same = sum(pillow(text) == fixed.render_bytes(text) for text in texts[: options.pillow_texts])

@@ -267,8 +267,10 @@ class GlyphAtlas:
 
     def index(self, char: str) -> int:
         """Return the position of a character's glyph, or -1."""
-        index = int(np.searchsorted(self.code_points, np.uint32(ord(char))))
-        return index if index < len(self) and int(self.code_points[index]) == ord(char) else -1
+        code = ord(char)
+        # Of the type of the array, which would be converted as a whole otherwise.
+        index = int(self.code_points.searchsorted(np.uint32(code)))
+        return index if index < len(self) and int(self.code_points[index]) == code else -1
 
     def glyph(self, index: int) -> bytes:
         """Return the packed columns of the glyph at `index`."""

@@ -23,14 +23,14 @@ _STRONG = re.compile("[LRA]")
 _MARKS = re.compile("n+")
 _AFTER = dict.fromkeys("ijkm", "o")
 _AFTER_ARABIC = re.compile("A[^LR]*")
-_BETWEEN_NUMBERS = re.compile("(?<=1)[+,](?=1)")
-_BETWEEN_ARABIC_NUMBERS = re.compile("(?<=9),(?=9)")
+_BETWEEN_NUMBERS = re.compile("1[+,](?=1)")
+_BETWEEN_ARABIC_NUMBERS = re.compile("9,(?=9)")
 _BESIDE_NUMBERS = re.compile("(?<=1)%+|%+(?=1)")
 _OTHER = str.maketrans("+,%", "ooo")
 _AFTER_LATIN = re.compile("L[^R]*")
 # Rules N1 and I1, I2 for a line of one embedding.
-_IN_RIGHT = re.compile("(?<=[R19])[owPS]+(?=[R19])")
-_IN_LEFT = re.compile("(?<=L)[owPS]+(?=L)")
+_IN_RIGHT = re.compile("[R19][owPS]+(?=[R19])")
+_IN_LEFT = re.compile("L[owPS]+(?=L)")
 _TRAILING = re.compile("w*[PS]|w+$")
 _LEVELS = (
     str.maketrans("LR19owPS", "01220000"),
@@ -251,6 +251,9 @@ def _resolve_sequence(
 
 def _weak_types(kinds: str) -> str:
     """Rules W1 to W7; the first letter is the start of the sequence."""
+    for letter in "ARL":  # what most marks stand on
+        while letter + "n" in kinds:
+            kinds = kinds.replace(letter + "n", letter * 2)
     if "n" in kinds:
         kinds = _MARKS.sub(
             lambda m: _AFTER.get(kinds[m.start() - 1], kinds[m.start() - 1]) * len(m[0]), kinds
@@ -260,9 +263,9 @@ def _weak_types(kinds: str) -> str:
             kinds = _AFTER_ARABIC.sub(lambda m: m[0].replace("1", "9"), kinds)
         kinds = kinds.replace("A", "R")
     if "1" in kinds:
-        kinds = _BETWEEN_NUMBERS.sub("1", kinds)
+        kinds = _BETWEEN_NUMBERS.sub("11", kinds)
     if "9" in kinds:
-        kinds = _BETWEEN_ARABIC_NUMBERS.sub("9", kinds)
+        kinds = _BETWEEN_ARABIC_NUMBERS.sub("99", kinds)
     if "%" in kinds and "1" in kinds:
         kinds = _BESIDE_NUMBERS.sub(lambda m: "1" * len(m[0]), kinds)
     kinds = kinds.translate(_OTHER)
@@ -297,7 +300,7 @@ def _paired_brackets(text: str, letters: str, sequence: Sequence[int], resolved:
         return resolved
     kinds = list(resolved)
     for first, last in sorted(pairs):
-        inside = {_AS_STRONG[kind] for kind in kinds[first + 1 : last] if kind in _AS_STRONG}
+        inside = {_AS_STRONG[kind] for kind in set(kinds[first + 1 : last]) if kind in _AS_STRONG}
         if embedding in inside:
             chosen = embedding
         elif inside:
@@ -357,7 +360,7 @@ def plain_levels(text: str, classes: str, base: int) -> str:
         kinds = _paired_brackets(text, classes, range(len(text)), kinds, embedding)
     # Where two characters of the other direction enclose neutral ones, these go with them; all others with the line.
     enclosed = _IN_RIGHT if base == 0 else _IN_LEFT
-    kinds = enclosed.sub(lambda match: "RL"[base] * len(match[0]), kinds[1:])
+    kinds = enclosed.sub(lambda match: match[0][0] + "RL"[base] * (len(match[0]) - 1), kinds[1:])
     levels = kinds.translate(_LEVELS[base])
     if classes[-1:] in ("w", "P", "S") or "P" in classes or "S" in classes:
         for match in _TRAILING.finditer(classes):

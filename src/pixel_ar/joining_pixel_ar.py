@@ -43,6 +43,11 @@ def _forms() -> dict[str, list[str]]:
 
 
 @cache
+def _lam_alefs() -> frozenset[str]:
+    return frozenset(_LAM + alef for alef in _ALEFS)
+
+
+@cache
 def letters_of_forms() -> dict[str, str]:
     """Presentation form -> the letter or letters it stands for."""
     return {form: text for text, forms in _forms().items() for form in forms if form}
@@ -83,6 +88,22 @@ def join_letters(text: str) -> tuple[list[str], list[int]]:
     return drawn, unjoined
 
 
+def letter_form(letters: str, form: int) -> tuple[str, bool]:
+    """Choose one form of a letter, as [`join_letters`] does.
+
+    Args:
+        letters: A letter, or lam and alef, with its marks.
+        form: 0 isolated, 1 final, 2 initial, 3 medial.
+
+    Returns:
+        What to draw, and whether the letter joins but has no form for it.
+    """
+    size = 2 if letters[:2] in _lam_alefs() else 1
+    shape = _forms().get(letters[:size], [""] * 4)[form]
+    is_unjoined = form > 0 and not shape and joining_types(letters[0]) in "DRL"
+    return (shape or letters[:size]) + letters[size:], is_unjoined
+
+
 def joins(text: str, kinds: str, bound: int) -> bool:
     """Tell whether the letters on both sides of `bound` are joined; `kinds` as of [`joining_types`]."""
     before = bound - 1
@@ -91,4 +112,4 @@ def joins(text: str, kinds: str, bound: int) -> bool:
     return before >= 0 and kinds[before] in "DLC" and kinds[bound] in "DRC"
 
 
-__all__ = ["join_letters", "joining_types", "joins", "letters_of_forms"]
+__all__ = ["join_letters", "joining_types", "joins", "letter_form", "letters_of_forms"]

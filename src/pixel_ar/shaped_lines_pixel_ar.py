@@ -11,14 +11,18 @@ words are remembered changes how long a line takes, never what it looks like.
 """
 
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 
-from .bidi_pixel_ar import base_level, bidi_classes, plain_levels, visual_order
-from .joining_pixel_ar import join_letters
+from .bidi_pixel_ar import base_level, bidi_classes, embedding_levels, plain_levels, visual_order
+from .bounded_cache_pixel_ar import LONGEST_WORD, BoundedCache
+from .characters_pixel_ar import MissingGlyphError, UnsupportedScriptError, has_surrogates
+from .joined_letters_pixel_ar import JoinedLetters
+from .joining_pixel_ar import letter_form
 from .mark_order_pixel_ar import normalise_marks
 from .unicode_data_pixel_ar import (
     BIDI_CLASSES,
@@ -35,58 +39,18 @@ NORMALISED, COMPLEX, EUROPEAN_NUMBER, ARABIC_LETTER, RIGHT, ARABIC_NUMBER, LEFT,
     1 << i for i in range(8)
 )
 MOVED = ARABIC_LETTER | RIGHT | ARABIC_NUMBER
-# Bytes that a cache may hold in each of its two generations, and the longest word it keeps. A word of an unspaced
-# script is a whole phrase, which hardly comes again.
-CACHE_BYTES = 8 << 20
-_LONGEST_WORD, _LONGEST_LINE = 40, 4000
-# What an entry takes beside its text and its columns: two object headers and a place in a dictionary.
-_ENTRY_BYTES = 200
+_LONGEST_LINE = 4000
+# New words are drawn together if there are so many, and so large a share of the words, in one text of so many.
+_MANY_WORDS, _NEW_SHARE, _SAMPLED = 12, 0.05, 8
 # Stands before the first word of a line if that begins with a mark; no word holds it.
 _BEGINNING = "\0"
-_TATWEEL = "\u0640"
 _LAM_ALEF = "\u0644[\u0622\u0623\u0625\u0627]"
 _JOINERS = "\u200c\u200d"
 _MARKS_OF_DIRECTION = "\u200e\u200f\u061c"
-_CONTROLS = re.compile(f"[{_MARKS_OF_DIRECTION}]")
-_FORMS = ((0, 0), (1, 0), (0, 1), (1, 1))  # (joined before, joined after): isolated, final, initial, medial
 
 
 class _NotAloneError(Exception):
     """A word cannot be drawn apart from what stands beside it."""
-
-
-class BoundedCache(dict[Any, Any]):
-    """Remembers what a function returned, in at most twice `CACHE_BYTES` bytes.
-
-    When one generation is full it becomes the old one, and the one before is forgotten; what is asked for again moves
-    to the new one. A hit costs no more than that of a dictionary.
-
-    Args:
-        make: Returns the value of a key; one that is bytes, or a tuple that begins with bytes.
-        longest: Longer keys are not kept.
-    """
-
-    def __init__(self, make: Callable[[Any], Any], longest: int = _LONGEST_WORD) -> None:
-        super().__init__()
-        self.make, self.longest = make, longest
-        self.old: dict[Any, Any] = {}
-        self.num_bytes = 0
-
-    def __missing__(self, key: Any) -> Any:
-        value = self.old.get(key)
-        if value is None:
-            value = self.make(key)
-        columns = value if isinstance(value, bytes) else value[0]
-        if len(key) > self.longest:
-            return value
-        # Characters above the BMP take four bytes.
-        self.num_bytes += _ENTRY_BYTES + len(columns) + 4 * len(key)
-        if self.num_bytes > CACHE_BYTES:
-            self.old = dict(self)
-            self.clear()
-            self.num_bytes = _ENTRY_BYTES + len(columns)
-        self[key] = value
-        return value
 
 
 class Shaper(Protocol):
@@ -94,6 +58,9 @@ class Shaper(Protocol):
 
     drawn: Any
     has_fonts: bool
+
+    def normalise(self, text: str) -> str:
+        """Return the text that is drawn."""
 
     def units(self, text: str, base: int | None = None) -> list[Any]:
         """Draw a line as units from left to right."""
@@ -233,6 +200,20 @@ def _right_expressions(has_fonts: bool) -> tuple[re.Pattern[str], ...]:
 
 
 @cache
+def _right_letter() -> re.Pattern[str]:
+    mask = np.isin(property_table("bidi"), [BIDI_CLASSES.index("R"), BIDI_CLASSES.index("AL")])
+    return re.compile(f"[{_bmp(mask)}]")
+
+
+@cache
+def _letter_clusters() -> re.Pattern[str]:
+    """Several characters that have the form of one letter."""
+    masks = _masks()
+    marks = _bmp(masks["extending"] & masks["join T"])
+    return re.compile(f"{_LAM_ALEF}[{marks}]*|[^ ][{marks}]+")
+
+
+@cache
 def _joining_mask() -> np.ndarray:
     masks = _masks()
     return masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"]
@@ -244,11 +225,23 @@ def _joining_letters() -> frozenset[str]:
 
 
 @cache
-def _joins_across() -> re.Pattern[str]:
-    """What ends where letters may join those of another direction."""
-    left = _ranges(_joining_mask() & (property_table("bidi") == BIDI_CLASSES.index("L")))
-    marks = _ranges(_masks()["join T"])
-    return re.compile(f"\u200d[{marks}]*|[{left}][{marks}]*|[\\s\\S](?=[{left}])")
+def _left_joining() -> frozenset[str]:
+    """Joining letters of scripts that run from left to right."""
+    mask = _joining_mask() & (property_table("bidi") == BIDI_CLASSES.index("L"))
+    return frozenset(map(chr, np.flatnonzero(mask).tolist()))
+
+
+@cache
+def _transparent() -> frozenset[str]:
+    return frozenset(map(chr, np.flatnonzero(_masks()["join T"]).tolist()))
+
+
+def _joins_across(text: str, bound: int) -> bool:
+    """Tell whether letters may join others of another direction at a bound between them."""
+    before = bound - 1
+    while before > 0 and text[before] in _transparent():
+        before -= 1
+    return text[before] == "\u200d" or not _left_joining().isdisjoint((text[before], text[bound]))
 
 
 @cache
@@ -278,11 +271,18 @@ def _edges() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(f"[{_ranges(follows)}]"), re.compile(pair)
 
 
-_RUN = re.compile("0+|1+|2+")
+_RUN = re.compile("|".join(f"{digit}+" for digit in range(10)))
+_EMBEDDING = re.compile("[\u202a-\u202c]")
 
 
 def _codes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _words_of(texts: Sequence[str]) -> set[str]:
+    words: set[str] = set()
+    words.update(*[text.split(" ") for text in texts])
+    return words
 
 
 def _whole_word(word: str) -> str:
@@ -318,8 +318,10 @@ class LineDrawer:
         self._left_clusters = BoundedCache(lambda cluster: shaper.drawn[cluster, False, False][0])
         self._joined = BoundedCache(self._draw_joined)
         # Only lines that take longer than their words.
-        self._lines = BoundedCache(self._draw_line, _LONGEST_LINE)
-        self._forms = tuple(BoundedCache(self._form_drawer(*form)) for form in _FORMS)
+        self._unusual = BoundedCache(self._draw_unusual, _LONGEST_LINE)
+        self._lines = BoundedCache(lambda text: self._draw_line(text, self._flags(text)), _LONGEST_LINE)
+        self._forms = tuple(BoundedCache(partial(self._draw_form, form=form)) for form in range(4))
+        self._joined_letters: JoinedLetters | None = None
 
     def draw(self, text: str) -> bytes | None:
         """Draw a text that may not be normalised yet.
@@ -328,10 +330,20 @@ class LineDrawer:
             text: Any text.
 
         Returns:
-            Packed columns; None for a text that needs more than NFC to be normalised, or that has nothing to shape.
+            Packed columns; None for a text that has nothing to shape.
         """
         flags = self._flags(text)
-        return self._draw(text, flags) if flags & (NORMALISED | HARD | COMPLEX) == COMPLEX else None
+        if flags & (NORMALISED | HARD | COMPLEX) == COMPLEX:
+            return self._draw(text, flags)
+        return self._unusual[text] if flags & COMPLEX else None
+
+    def _draw_unusual(self, text: str) -> bytes | None:
+        """Draw a line that needs more than NFC to be normalised."""
+        if has_surrogates(text):
+            return None  # the renderer warns of them
+        normal = self.shaper.normalise(text)
+        flags = self._flags(normal)
+        return self._draw(normal, flags) if flags & COMPLEX else None
 
     def columns(self, text: str) -> bytes:
         """Draw a normalised line."""
@@ -340,7 +352,12 @@ class LineDrawer:
     def _draw(self, text: str, flags: int) -> bytes:
         is_right = flags & MOVED and self._is_right_line(text, flags)
         if flags & HARD or (flags & MOVED and not is_right):
-            return self._lines[text]
+            drawn = self._lines.get(text)
+            return (
+                self._lines.remember(text, lambda line: self._draw_line(line, flags))
+                if drawn is None
+                else drawn
+            )
         try:
             return self._draw_words(text, bool(is_right), True, self._space(text))
         except _NotAloneError:
@@ -349,16 +366,16 @@ class LineDrawer:
     def _space(self, text: str) -> bytes:
         return self._left_clusters[" "] if " " in text else b""
 
-    def _draw_line(self, text: str) -> bytes:
+    def _draw_line(self, text: str, flags: int) -> bytes:
         """Draw a line of several directions, or one that is out of the ordinary."""
         if self.normalize is not None:
-            text = normalise_marks(text)
+            normal = normalise_marks(text)
+            flags = flags if normal == text else self._flags(normal)
+            text = normal
         try:
-            if not self._flags(text) & HARD:
-                return self._draw_runs(text)
+            return self._draw_embedded(text) if flags & HARD else self._draw_runs(text)
         except _NotAloneError:
-            pass
-        return b"".join([unit.cell for unit in self.shaper.units(text)])
+            return b"".join([unit.cell for unit in self.shaper.units(text)])
 
     def _is_right_line(self, text: str, flags: int) -> bool:
         """Tell whether the words of a line stand one after another from right to left, whatever is in them.
@@ -384,37 +401,102 @@ class LineDrawer:
 
     def _draw_runs(self, text: str) -> bytes:
         """Draw a line run by run, each of one direction."""
-        classes, space = bidi_classes(text), self._space(text)
+        classes = bidi_classes(text)
         base = base_level(classes)
-        levels = plain_levels(text, classes, base)
-        if _CONTROLS.search(text) and _joined_through_control().search(text):
+        has_controls = any(control in text for control in _MARKS_OF_DIRECTION)
+        if has_controls and _joined_through_control().search(text):
             raise _NotAloneError
+        return self._draw_levels(text, plain_levels(text, classes, base), base)
+
+    def _draw_embedded(self, text: str) -> bytes:
+        """Draw a line with embeddings, and no other controls: an override makes letters of digits."""
+        if not _EMBEDDING.search(text) or self._flags(_EMBEDDING.sub("", text)) & HARD:
+            raise _NotAloneError
+        found, base = embedding_levels(text)
+        places = [place for place, char in enumerate(text) if not _EMBEDDING.match(char)]
+        levels: list[int] = []
+        for place in places:
+            # Joiners have the level of what they follow.
+            levels.append(found[place] if found[place] >= 0 else levels[-1] if levels else base)
+        # What a control keeps apart must not come together.
+        parted = [text[before] + text[after] for before, after in pairwise(places) if after > before + 1]
+        comes_together = any(
+            _joining_letters().issuperset(pair) or _edges()[1].match(pair) for pair in parted
+        )
+        if comes_together or max(levels, default=10) > 9:
+            raise _NotAloneError
+        return self._draw_levels("".join([text[i] for i in places]), "".join(map(str, levels)), base)
+
+    def _draw_levels(self, text: str, levels: str, base: int) -> bytes:
+        """Draw a line of which every character has a level, one digit each."""
+        space = self._space(text)
         drawn: list[bytes] = []
         numbers: list[int] = []
-        joined: set[int] | None = None
         for match in _RUN.finditer(levels):
             first, stop = match.span()
-            if first and text[first] != " " != text[first - 1]:  # a run begins inside a word
-                if joined is None:
-                    joined = {match.end() for match in _joins_across().finditer(text)}
-                if first in joined or _edges()[1].match(text, first - 1):
-                    raise _NotAloneError
             numbers.append(int(levels[first]))
-            drawn.append(self._draw_words(text[first:stop], numbers[-1] == 1, first == 0, space))
-        if base == 0:
+            if first and text[first] != " " != text[first - 1]:  # a run begins inside a word
+                if _joins_across(text, first) or _edges()[1].match(text, first - 1):
+                    raise _NotAloneError
+                if numbers[-1] & numbers[-2] & 1:  # letters join from one embedding to another
+                    raise _NotAloneError
+            drawn.append(self._draw_words(text[first:stop], numbers[-1] & 1 == 1, first == 0, space))
+        if base == 0 or max(numbers) > 2:
             return b"".join([drawn[index] for index in visual_order(numbers)])
         return b"".join(drawn[::-1])
 
     def _draw_words(self, text: str, is_right: bool, is_first: bool, space: bytes) -> bytes:
         """Draw words of one direction."""
-        words = text.split(" ")
         if is_first and _edges()[0].match(text):
-            words[0] = _BEGINNING + words[0]
+            text = _BEGINNING + text
+        words = text.split(" ")
         if is_right:
             return space.join(map(self.right_words.__getitem__, words[::-1]))
         return space.join(map(self.left_words.__getitem__, words))
 
     # ---- words ----
+
+    def remember(self, texts: Sequence[str]) -> None:
+        """Draw the new words from right to left of several texts together, which takes less time than one by one.
+
+        Args:
+            texts: Texts that will be drawn.
+        """
+        right = _right_letter()
+        if self.shaper.has_fonts or not (texts := [text for text in texts if right.search(text)]):
+            return
+        # Looking through texts that hold nothing new would take as long as drawing them.
+        words = _words_of(texts[::_SAMPLED])
+        if len(self._new_words(words)) < max(_MANY_WORDS, _NEW_SHARE * len(words)):
+            return
+        new = self._new_words(_words_of(texts))
+        joined = " ".join(new)
+        text = joined if self.normalize is None else normalise_marks(joined)
+        normal = text.split(" ")
+        if self._joined_letters is None:
+            size = len(self._space(" "))
+            self._joined_letters = JoinedLetters(_letter_clusters(), self._draw_letter, size)
+        drawn = self._joined_letters.draw(normal)
+        self.right_words.keep_all({new[place]: columns for place, columns in drawn.items()})
+        if text != joined:
+            # A line of several directions is normalised as a whole, before it is cut into words.
+            self.right_words.keep_all({normal[place]: columns for place, columns in drawn.items()})
+
+    def _new_words(self, words: set[str]) -> list[str]:
+        known, left = self.right_words, self.left_words
+        return [
+            word for word in words if word not in known and word not in left and len(word) <= LONGEST_WORD
+        ]
+
+    def _draw_letter(self, letters: str, form: int) -> bytes | None:
+        """Draw a letter, or what is drawn as one; None for what is out of the ordinary or has no glyph."""
+        is_settled = self.normalize is None or normalise_marks(letters) == letters
+        if _right_expressions(False)[0].search(letters) or not is_settled:
+            return None
+        try:
+            return self._draw_form(letters, form)
+        except (MissingGlyphError, UnsupportedScriptError):
+            return None
 
     def _draw_left_word(self, word: str) -> bytes:
         if self.normalize is not None:
@@ -425,16 +507,19 @@ class LineDrawer:
         return b"".join(map(self._left_clusters.__getitem__, cluster.findall(word)))
 
     def _draw_right_word(self, word: str) -> bytes:
+        if word.isascii() and word.isdigit():
+            return self.left_words[word]
         if self.normalize is not None:
             word = normalise_marks(word)
-        odd, marked, joined, joined_with_marks, _ = _right_expressions(self.shaper.has_fonts)
+        odd, mark, joined, joined_with_marks, _ = _right_expressions(self.shaper.has_fonts)
         if odd.search(word):
             word = _whole_word(word)
             if self._flags(word) & (EUROPEAN_NUMBER | ARABIC_NUMBER):
                 # An Arabic letter mark has no shape, and makes the numbers after it Arabic ones.
-                return b"".join([unit.cell for unit in self.shaper.units("\u061c" + word, 1)])
+                marked = "\u061c" + word
+                return self._draw_levels(word, plain_levels(marked, bidi_classes(marked), 1)[1:], 1)
             return self.shaper.piece(word, 1)
-        letters = (joined_with_marks if marked.search(word) else joined).findall(word)
+        letters = (joined_with_marks if mark.search(word) else joined).findall(word)
         return b"".join(map(self._joined.__getitem__, letters[::-1]))
 
     def _draw_joined(self, letters: str) -> bytes:
@@ -450,17 +535,11 @@ class LineDrawer:
         cells = [final[clusters[-1]], *map(medial.__getitem__, clusters[-2:0:-1]), initial[clusters[0]]]
         return b"".join(cells)
 
-    def _form_drawer(self, before: int, after: int) -> Callable[[str], bytes]:
-        """A function that draws a letter, with its marks, as it stands between others."""
-
-        def draw(cluster: str) -> bytes:
-            drawn, unjoined = join_letters(_TATWEEL * before + cluster + _TATWEEL * after)
-            shapes = "".join(drawn[before : len(drawn) - after])
-            is_unjoined = any(before <= place < before + len(cluster) for place in unjoined)
-            key = cluster if shapes == cluster else (cluster, shapes)
-            return self.shaper.drawn[key, True, is_unjoined][0]
-
-        return draw
+    def _draw_form(self, letters: str, form: int) -> bytes:
+        """Draw a letter, with its marks, as it stands between others."""
+        shapes, is_unjoined = letter_form(letters, form)
+        key = letters if shapes == letters else (letters, shapes)
+        return self.shaper.drawn[key, True, is_unjoined][0]
 
 
-__all__ = ["BoundedCache", "LineDrawer", "flag_table"]
+__all__ = ["LineDrawer", "flag_table"]

@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 
 from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
+from .bounded_cache_pixel_ar import BoundedCache
 from .characters_pixel_ar import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
 from .graphemes_pixel_ar import drawn_bounds
 from .joining_pixel_ar import join_letters, joining_types, joins
 from .mark_order_pixel_ar import normalise_marks
 from .shaped_fonts_pixel_ar import ShapedFont
-from .shaped_lines_pixel_ar import BoundedCache, LineDrawer
+from .shaped_lines_pixel_ar import LineDrawer
 from .unicode_data_pixel_ar import (
     BIDI_CLASSES,
     CONSONANT,
@@ -253,19 +254,19 @@ class TextShaper:
         lost = set(unjoined)
         bounds = self._unit_bounds(text, kinds, drawn, levels)
         pieces: list[tuple[int, int, int]] = []
+        current = next((level for level in levels if level >= 0), base)
         for start, stop in pairwise(bounds):
-            level = next((level for level in levels[start:stop] if level >= 0), base)
-            pieces.append((start, stop, level))
+            # What rule X9 removes has no level, and must not give the line another one.
+            current = next((level for level in levels[start:stop] if level >= 0), current)
+            pieces.append((start, stop, current))
         units = []
         for index in visual_order([level for _, _, level in pieces]):
             start, stop, level = pieces[index]
-            shapes = "".join(drawn[start:stop]) if start + 1 < stop or drawn[start] else ""
-            is_unjoined = bool(lost) and any(place in lost for place in range(start, stop))
-            cell, source, is_split = self.drawn[
-                text[start:stop] if shapes == text[start:stop] else (text[start:stop], shapes),
-                level & 1 == 1,
-                is_unjoined,
-            ]
+            chars = text[start:stop]
+            shapes = drawn[start] if start + 1 == stop else "".join(drawn[start:stop])
+            is_unjoined = bool(lost) and not lost.isdisjoint(range(start, stop))
+            key = chars if shapes == chars else (chars, shapes)
+            cell, source, is_split = self.drawn[key, level & 1 == 1, is_unjoined]
             units.append(Unit(start, stop, cell, source, is_split))
         return units
 
@@ -418,9 +419,16 @@ def _without_controls(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+@cache
+def _indic_bytes() -> bytes:
+    # A cluster is a few characters: looking them up one by one is faster than an array.
+    return property_table("indic").tobytes()
+
+
 def _is_conjunct(text: str) -> bool:
     """Tell whether a cluster joins consonants into one shape."""
-    kinds = property_table("indic")[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")].tolist()
+    table = _indic_bytes()
+    kinds = [table[ord(char)] for char in text]
     if SUBJOINED in kinds:
         return True
     return LINKER in kinds and CONSONANT in kinds[kinds.index(LINKER) :]

@@ -75,6 +75,7 @@ class LanguageModelingCollator:
             raise ValueError("packed blocks need block_patches; pass the value PackedTextDataset was given.")
         if self.processor.mode != "1":
             return self._collate_levels(features)
+        self.processor.renderer.remember([text for feature in features for text in feature["segments"]])
         blocks = [self._block_bytes(feature["segments"], feature["is_complete"]) for feature in features]
         height, width = self.processor.patch_size
         patch_bytes = width * height // 8
