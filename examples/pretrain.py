@@ -143,6 +143,9 @@ class BudgetArguments:
             "help": "Minutes of training, in place of --max_steps; the schedule is a cosine over them."
         },
     )
+    train_clock: str = field(
+        default="wall", metadata={"help": "Of --train_minutes: wall, or processor for the time of all cores."}
+    )
 
 
 def load_texts(name: str, config: str | None, split: str, streaming: bool) -> Dataset | IterableDataset:
@@ -362,7 +365,7 @@ def main() -> None:
         callbacks=callbacks,
     )
     if budget.train_minutes:
-        TimeBudget(budget.train_minutes, int(training.warmup_steps)).install(trainer)
+        TimeBudget(budget.train_minutes, int(training.warmup_steps), budget.train_clock).install(trainer)
     trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
     if validation is not None:
         metrics = trainer.evaluate()

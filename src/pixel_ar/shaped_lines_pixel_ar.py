@@ -12,7 +12,7 @@ words are remembered changes how long a line takes, never what it looks like.
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -57,7 +57,7 @@ class Shaper(Protocol):
     """What lines are drawn with; [`TextShaper`] is one."""
 
     drawn: Any
-    has_fonts: bool
+    fonts: Sequence[Any]
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn."""
@@ -171,7 +171,7 @@ def _left_expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 @cache
-def _right_expressions(has_fonts: bool) -> tuple[re.Pattern[str], ...]:
+def _right_expressions(fonts_join: bool) -> tuple[re.Pattern[str], ...]:
     """Expressions for words from right to left.
 
     Returns:
@@ -183,7 +183,7 @@ def _right_expressions(has_fonts: bool) -> tuple[re.Pattern[str], ...]:
     strange = masks["odd"] | masks["join L"] | numbers_and_left | masks["SpacingMark"] | masks["spacing"]
     strange |= (masks["extending"] != masks["join T"]) & ~masks["odd"]
     # A font may look at a joiner that an atlas passes over.
-    strange[[ord(char) for char in _JOINERS]] = [has_fonts, True]
+    strange[[ord(char) for char in _JOINERS]] = [fonts_join, True]
     marks = _bmp(masks["extending"] & masks["join T"])
     odd = re.compile(f"[{_ranges(strange)}]|\u200c[{marks}]|\\A[{_BEGINNING}{_bmp(masks['follows'])}]")
     both, before = _bmp(masks["join D"] | masks["join C"] & ~masks["ZWJ"]), _bmp(masks["join R"])
@@ -322,6 +322,11 @@ class LineDrawer:
         self._lines = BoundedCache(lambda text: self._draw_line(text, self._flags(text)), _LONGEST_LINE)
         self._forms = tuple(BoundedCache(partial(self._draw_form, form=form)) for form in range(4))
         self._joined_letters: JoinedLetters | None = None
+
+    @cached_property
+    def _fonts_join(self) -> bool:
+        """Whether joined letters may be drawn by a font, which shapes them as a whole."""
+        return any(char in font for font in self.shaper.fonts for char in _joining_letters())
 
     def draw(self, text: str) -> bytes | None:
         """Draw a text that may not be normalised yet.
@@ -463,7 +468,7 @@ class LineDrawer:
             texts: Texts that will be drawn.
         """
         right = _right_letter()
-        if self.shaper.has_fonts or not (texts := [text for text in texts if right.search(text)]):
+        if self._fonts_join or not (texts := [text for text in texts if right.search(text)]):
             return
         # Looking through texts that hold nothing new would take as long as drawing them.
         words = _words_of(texts[::_SAMPLED])
@@ -511,7 +516,7 @@ class LineDrawer:
             return self.left_words[word]
         if self.normalize is not None:
             word = normalise_marks(word)
-        odd, mark, joined, joined_with_marks, _ = _right_expressions(self.shaper.has_fonts)
+        odd, mark, joined, joined_with_marks, _ = _right_expressions(self._fonts_join)
         if odd.search(word):
             word = _whole_word(word)
             if self._flags(word) & (EUROPEAN_NUMBER | ARABIC_NUMBER):
@@ -526,7 +531,7 @@ class LineDrawer:
         """Draw letters that are joined to each other and to nothing else, or one that is never joined."""
         if letters[0] not in _joining_letters():
             return self.shaper.drawn[letters, True, False][0]
-        if self.shaper.has_fonts:
+        if self._fonts_join:
             return self.shaper.piece(letters, 1)
         clusters = _right_expressions(False)[4].findall(letters)
         isolated, final, initial, medial = self._forms
