@@ -14,7 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -265,9 +265,19 @@ class GlyphAtlas:
                 info.create_system, info.external_attr = 3, 0o644 << 16  # else they depend on the platform
                 archive.writestr(info, buffer.getvalue(), zipfile.ZIP_DEFLATED, 9)
 
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """int32 `[0x10000]`: the position of each glyph of the BMP, or -1."""
+        places = np.full(0x10000, -1, np.int32)
+        count = int(self.code_points.searchsorted(np.uint32(len(places))))
+        places[self.code_points[:count]] = np.arange(count)
+        return places
+
     def index(self, char: str) -> int:
         """Return the position of a character's glyph, or -1."""
         code = ord(char)
+        if code < len(self._places):
+            return int(self._places.item(code))
         # Of the type of the array, which would be converted as a whole otherwise.
         index = int(self.code_points.searchsorted(np.uint32(code)))
         return index if index < len(self) and int(self.code_points[index]) == code else -1

@@ -45,15 +45,21 @@ class JoinedLetters:
     Args:
         clusters: Matches what has the form of one letter and more than one character: lam and alef, and letters with
             their marks. Never a space.
-        draw_letter: Returns the packed columns of a letter, or of such a cluster, in a form: 0 alone, 1 joined to what
-            is before it, 2 joined to what is after it, 3 to both. None for what is drawn in another way.
+        is_plain: Tells whether a letter, or such a cluster, is drawn without regard to anything but joining.
+        draw_letter: Returns the packed columns of one in a form: 0 alone, 1 joined to what is before it, 2 joined to
+            what is after it, 3 to both. None for what cannot be drawn.
         cell_bytes: Bytes of a cell; letters of another width are drawn in another way.
     """
 
     def __init__(
-        self, clusters: re.Pattern[str], draw_letter: Callable[[str, int], bytes | None], cell_bytes: int
+        self,
+        clusters: re.Pattern[str],
+        is_plain: Callable[[str], bool],
+        draw_letter: Callable[[str, int], bytes | None],
+        cell_bytes: int,
     ) -> None:
-        self._clusters, self._draw_letter, self._cell_bytes = clusters, draw_letter, cell_bytes
+        self._clusters, self._is_plain = clusters, is_plain
+        self._draw_letter, self._cell_bytes = draw_letter, cell_bytes
         self._stand_ins = _StandIns()
         self._letters: list[str] = []
         self._entries = np.zeros(0x10000, np.uint32)
@@ -127,6 +133,7 @@ class JoinedLetters:
             letters = self._stand_ins.clusters.get(chr(code), chr(code))
             kind = joining_types(letters).replace("T", "")[-1:] or "U"
             flags = _JOINS_AFTER * (kind in "DC") | _JOINS_BEFORE * (kind in "DRC")
+            flags |= _REFUSED * (not self._is_plain(letters))
             self._letters.append(letters)
             self._entries[code] = 4 * len(self._letters) << _PLACE | flags
         while len(self._is_drawn) < 4 * len(self._letters) + 4:

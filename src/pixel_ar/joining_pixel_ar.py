@@ -7,7 +7,7 @@ none (those of Syriac, N'Ko, Mongolian and some Arabic ones) keep their own glyp
 """
 
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -40,6 +40,11 @@ def _forms() -> dict[str, list[str]]:
         if kind in _FORMS and (len(text) == 1 or text in (_LAM + alef for alef in _ALEFS)):
             forms.setdefault(text, [""] * 4)[_FORMS.index(kind)] = chr(code)
     return forms
+
+
+@lru_cache(maxsize=4096)
+def _joining_type(char: str) -> str:
+    return joining_types(char)
 
 
 @cache
@@ -98,10 +103,11 @@ def letter_form(letters: str, form: int) -> tuple[str, bool]:
     Returns:
         What to draw, and whether the letter joins but has no form for it.
     """
+    if _joining_type(letters[0]) not in "DRL":
+        return letters, False
     size = 2 if letters[:2] in _lam_alefs() else 1
     shape = _forms().get(letters[:size], [""] * 4)[form]
-    is_unjoined = form > 0 and not shape and joining_types(letters[0]) in "DRL"
-    return (shape or letters[:size]) + letters[size:], is_unjoined
+    return (shape or letters[:size]) + letters[size:], form > 0 and not shape
 
 
 def joins(text: str, kinds: str, bound: int) -> bool:

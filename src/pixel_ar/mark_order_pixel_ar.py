@@ -110,16 +110,20 @@ def _runs() -> "tuple[re.Pattern[str], re.Pattern[str]]":
     return any_two, re.compile("|".join(f"[{marks}]{{2,}}" for marks in scripts if marks))
 
 
+def _has_marks_in_a_row(text: str) -> bool:
+    if len(text) >= _LONG_TEXT and not _is_ranked()[_codes(text)].any():
+        return False
+    return _runs()[0].search(text) is not None
+
+
 def order_marks(text: str) -> str:
     """Return a text with the marks of each letter in their order; applying it twice changes nothing more.
 
     A virama that joins a consonant after it stays where it is, and so do marks around it.
     """
-    if len(text) >= _LONG_TEXT and not _is_ranked()[_codes(text)].any():
+    if not _has_marks_in_a_row(text):
         return text
-    any_two, runs = _runs()
-    if any_two.search(text) is None:
-        return text
+    runs = _runs()[1]
     return runs.sub(lambda match: _ordered(match[0], text[match.end() : match.end() + 1]), text)
 
 
@@ -128,6 +132,8 @@ def normalise_marks(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     # A mark that moved may stand beside another that it joins, or is sorted with.
     for _ in range(3):
+        if not _has_marks_in_a_row(text):
+            break
         ordered = order_marks(text)
         if ordered == text:
             break

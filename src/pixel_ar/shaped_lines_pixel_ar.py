@@ -279,9 +279,11 @@ def _codes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _words_of(texts: Sequence[str]) -> set[str]:
+def _right_words_of(texts: Sequence[str]) -> set[str]:
+    """The words of the texts that hold letters from right to left."""
+    right = _right_letter()
     words: set[str] = set()
-    words.update(*[text.split(" ") for text in texts])
+    words.update(*[text.split(" ") for text in texts if right.search(text)])
     return words
 
 
@@ -454,10 +456,11 @@ class LineDrawer:
         """Draw words of one direction."""
         if is_first and _edges()[0].match(text):
             text = _BEGINNING + text
+        known = self.right_words if is_right else self.left_words
+        if " " not in text:
+            return known[text]
         words = text.split(" ")
-        if is_right:
-            return space.join(map(self.right_words.__getitem__, words[::-1]))
-        return space.join(map(self.left_words.__getitem__, words))
+        return space.join(map(known.__getitem__, words[::-1] if is_right else words))
 
     # ---- words ----
 
@@ -467,20 +470,20 @@ class LineDrawer:
         Args:
             texts: Texts that will be drawn.
         """
-        right = _right_letter()
-        if self._fonts_join or not (texts := [text for text in texts if right.search(text)]):
-            return
         # Looking through texts that hold nothing new would take as long as drawing them.
-        words = _words_of(texts[::_SAMPLED])
-        if len(self._new_words(words)) < max(_MANY_WORDS, _NEW_SHARE * len(words)):
+        words = _right_words_of(texts[::_SAMPLED])
+        new = self._new_words(words)
+        if self._fonts_join or len(new) < max(_MANY_WORDS, _NEW_SHARE * len(words)):
             return
-        new = self._new_words(_words_of(texts))
+        new = self._new_words(_right_words_of(texts))
         joined = " ".join(new)
         text = joined if self.normalize is None else normalise_marks(joined)
         normal = text.split(" ")
         if self._joined_letters is None:
             size = len(self._space(" "))
-            self._joined_letters = JoinedLetters(_letter_clusters(), self._draw_letter, size)
+            self._joined_letters = JoinedLetters(
+                _letter_clusters(), self._is_plain_letter, self._draw_letter, size
+            )
         drawn = self._joined_letters.draw(normal)
         self.right_words.keep_all({new[place]: columns for place, columns in drawn.items()})
         if text != joined:
@@ -493,11 +496,12 @@ class LineDrawer:
             word for word in words if word not in known and word not in left and len(word) <= LONGEST_WORD
         ]
 
-    def _draw_letter(self, letters: str, form: int) -> bytes | None:
-        """Draw a letter, or what is drawn as one; None for what is out of the ordinary or has no glyph."""
+    def _is_plain_letter(self, letters: str) -> bool:
         is_settled = self.normalize is None or normalise_marks(letters) == letters
-        if _right_expressions(False)[0].search(letters) or not is_settled:
-            return None
+        return is_settled and not _right_expressions(False)[0].search(letters)
+
+    def _draw_letter(self, letters: str, form: int) -> bytes | None:
+        """Draw a letter, or what is drawn as one; None where a glyph is missing."""
         try:
             return self._draw_form(letters, form)
         except (MissingGlyphError, UnsupportedScriptError):
