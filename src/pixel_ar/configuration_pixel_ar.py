@@ -34,8 +34,9 @@ class PixelARConfig(PreTrainedConfig):
         head_hidden_size: Width of the head's decoder over column groups; `None` for 512 without decoder layers, else
             192, or for `hidden_size` where that is smaller.
         head_intermediate_size: Width of that decoder's SwiGLU; `None` for 8/3 of `head_hidden_size`.
-        head_num_layers: Layers of that decoder. 0 (the default, best by measurement: examples/benchmarks) leaves the
-            byte-causal masked MLP alone. It then spans the whole patch: `head_group_columns` must be the patch width.
+        head_num_layers: Layers of that decoder. 0 (the default) leaves the byte-causal masked MLP alone, which writes
+            fastest. It then spans the whole patch: `head_group_columns` must be the patch width. Where the head shall
+            have no more than a million parameters or so, 1 learns more (measured: examples/benchmarks).
         head_num_attention_heads: Attention heads of that decoder.
         head_group_columns: Pixel columns written per step of that decoder; must divide the patch width. `None` for the
             patch width without decoder layers, else for the largest divisor up to 5, about a glyph; 1 gives a plain

@@ -57,7 +57,7 @@ class Shaper(Protocol):
     """What lines are drawn with; [`TextShaper`] is one."""
 
     drawn: Any
-    fonts: Sequence[Any]
+    fonts: Any
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn."""
