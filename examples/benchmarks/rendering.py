@@ -12,8 +12,9 @@ unless --font names another; with the very font of the atlas, the pixels are com
 Then lines of Arabic and Hindi, of whole words up to so many characters, with GNU Unifont and, for Hindi, with a font:
 unseen (each line once, with a renderer that remembers nothing yet), late (the second half of them, the first being
 drawn) and warm (all of them again), in batches of --batch as a collator draws them; and unseen once more, one by one.
-Their words are drawn by lot from the samples of the Universal Declaration of
-Human Rights, or they are the text of --arabic and --hindi; shaped_texts.py makes such files of Debian packages.
+Pillow draws the same lines, without shaping and with boxes for what its font lacks. Their words are drawn by lot from
+the samples of the Universal Declaration of Human Rights, or they are the text of --arabic and --hindi; shaped_texts.py
+makes such files of Debian packages.
 
 It prints strips per second of CPU time on one core and, under --threads, checks that threads and processes draw
 identical bytes. --require fails the run if the first atlas draws fewer strips per second.
@@ -118,7 +119,7 @@ def batches_per_second(renderer: StripRenderer, lines: list[str], batch: int) ->
 def measure_shaped(
     name: str, chain: list[str | Path], lines: list[str], pillow_rate: float, repeats: int, batch: int
 ) -> None:
-    """Print the speed of unseen and of warm lines; the best of several runs."""
+    """Print the speed of unseen and of warm lines, beside that of Pillow; the best of several runs."""
 
     def new_renderer() -> StripRenderer:
         renderer = StripRenderer(chain, missing="hexbox", unsupported="cells")
@@ -142,7 +143,7 @@ def measure_shaped(
     print(
         f"{name:34s} {unseen:8,.0f} unseen {single:8,.0f} one by one {late_rate:8,.0f} late {warm:8,.0f} warm; "
         f"{len(lines)} lines, {1 - len(set(words)) / len(words):.1%} of the words seen before; "
-        f"unseen {unseen / pillow_rate:.1f}x, warm {warm / pillow_rate:.1f}x Pillow"
+        f"unseen {unseen / pillow_rate:.1f}x, warm {warm / pillow_rate:.1f}x Pillow drawing them ({pillow_rate:,.0f})"
     )
 
 
@@ -207,6 +208,7 @@ def main(arguments: list[str] | None = None) -> None:
         (f"Hindi, {options.hindi_font.stem}", "hin", options.hindi, ["unifont-16", options.hindi_font]),
     ):
         lines = load_shaped(code, path, options.shaped_lines, options.characters)
+        pillow_rate = strips_per_second(pillow, lines[: options.pillow_texts], options.repeats)
         measure_shaped(name, chain, lines, pillow_rate, options.repeats, options.batch)
     if options.font:
         fixed = StripRenderer(["fixed-5x8"])

@@ -94,6 +94,26 @@ def test_recipes_say_what_they_are() -> None:
         assert (EXAMPLES.parent / source).is_file() or source == "wikimedia/wikipedia"
 
 
+def test_pretrain_for_a_time_of_all_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("Line of a small corpus.\n" * 30, encoding="utf-8")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    arguments = {
+        "train_data": corpus,
+        "output_dir": tmp_path / "run",
+        "config_overrides": json.dumps(TINY),
+        "block_patches": 16,
+        "train_minutes": 0.01,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+    given = [str(part) for name, value in arguments.items() for part in (f"--{name}", value)]
+    run("pretrain.py", *given, "--train_clock", "processor", monkeypatch=monkeypatch)
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    with pytest.raises(ValueError, match="processor, got 'sun'"):
+        run("pretrain.py", *given, "--train_clock", "sun", monkeypatch=monkeypatch)
+
+
 def test_pretrain_without_a_length_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("text", encoding="utf-8")
