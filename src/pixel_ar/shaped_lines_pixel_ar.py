@@ -360,11 +360,9 @@ class LineDrawer:
         is_right = flags & MOVED and self._is_right_line(text, flags)
         if flags & HARD or (flags & MOVED and not is_right):
             drawn = self._lines.get(text)
-            return (
-                self._lines.remember(text, lambda line: self._draw_line(line, flags))
-                if drawn is None
-                else drawn
-            )
+            if drawn is None:
+                drawn = self._lines.remember(text, lambda line: self._draw_line(line, flags))
+            return drawn
         try:
             return self._draw_words(text, bool(is_right), True, self._space(text))
         except _NotAloneError:
@@ -410,9 +408,6 @@ class LineDrawer:
         """Draw a line run by run, each of one direction."""
         classes = bidi_classes(text)
         base = base_level(classes)
-        has_controls = any(control in text for control in _MARKS_OF_DIRECTION)
-        if has_controls and _joined_through_control().search(text):
-            raise _NotAloneError
         return self._draw_levels(text, plain_levels(text, classes, base), base)
 
     def _draw_embedded(self, text: str) -> bytes:
@@ -436,6 +431,9 @@ class LineDrawer:
 
     def _draw_levels(self, text: str, levels: str, base: int) -> bytes:
         """Draw a line of which every character has a level, one digit each."""
+        has_controls = any(control in text for control in _MARKS_OF_DIRECTION)
+        if has_controls and _joined_through_control().search(text):
+            raise _NotAloneError
         space = self._space(text)
         drawn: list[bytes] = []
         numbers: list[int] = []
