@@ -20,6 +20,7 @@ from pixel_ar.bidi_pixel_ar import (
     class_letters,
     embedding_levels,
     has_right_to_left,
+    plain_levels,
     visual_order,
 )
 from pixel_ar.graphemes_pixel_ar import drawn_bounds, grapheme_bounds, grapheme_clusters
@@ -76,6 +77,13 @@ def test_simple_lines() -> None:
     assert has_right_to_left("a ש") and not has_right_to_left("aé中")
     with pytest.raises(ValueError, match="got 2"):
         embedding_levels("a", 2)
+
+
+@pytest.mark.parametrize(("letter", "level"), [("\u0628", "1"), ("\u05d0", "1"), ("a", "2"), ("(", "1")])
+def test_a_letter_with_a_million_marks(letter: str, level: str) -> None:
+    """Every mark goes with its letter, and the work grows with the text: its square would not end."""
+    text = letter + "\u064e" * 1_000_000
+    assert set(plain_levels(text, bidi_classes(text), 1)) == {level}
 
 
 def test_tables_agree_with_python() -> None:

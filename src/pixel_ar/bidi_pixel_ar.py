@@ -251,9 +251,8 @@ def _resolve_sequence(
 
 def _weak_types(kinds: str) -> str:
     """Rules W1 to W7; the first letter is the start of the sequence."""
-    for letter in "ARL":  # what most marks stand on
-        while letter + "n" in kinds:
-            kinds = kinds.replace(letter + "n", letter * 2)
+    for letter in "ARL":  # what most marks stand on, one on each: the others are left to the expression
+        kinds = kinds.replace(letter + "n", letter * 2)
     if "n" in kinds:
         kinds = _MARKS.sub(
             lambda m: _AFTER.get(kinds[m.start() - 1], kinds[m.start() - 1]) * len(m[0]), kinds
