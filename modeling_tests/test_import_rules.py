@@ -67,6 +67,7 @@ LAYERS = [
         "shaped_fonts",
         "shaped_lines",
         "bounded_cache",
+        "code_points",
         "joined_letters",
         "shaping",
         "character_prior",

@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from .code_points_pixel_ar import code_points
 from .unicode_data_pixel_ar import BIDI_CLASSES, bracket_pairs, property_table
 
 # One letter for each of BIDI_CLASSES.
@@ -68,8 +69,7 @@ def class_letters(classes: "list[str]") -> str:
 
 def bidi_classes(text: str) -> str:
     """Return the class of each character as a letter, `len(text)` letters."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    return _letter_table()[codes].tobytes().decode("ascii")
+    return _letter_table()[code_points(text)].tobytes().decode("ascii")
 
 
 def base_level(classes: str) -> int:

@@ -20,7 +20,7 @@ class BoundedCache(dict[Any, Any]):
     to the new one. A hit costs no more than that of a dictionary.
 
     Args:
-        make: Returns the value of a key; one that is bytes, or a tuple that begins with bytes.
+        make: Returns the value of a key: bytes, a tuple that begins with bytes, or None, which is not kept.
         longest: Longer keys are not kept.
     """
 
@@ -31,13 +31,9 @@ class BoundedCache(dict[Any, Any]):
         self.num_bytes = 0
 
     def __missing__(self, key: Any) -> Any:
-        return self.remember(key, self.make)
-
-    def remember(self, key: Any, make: Callable[[Any], Any]) -> Any:
-        """Return what is among the old ones or else what `make` returns, and keep it, unless it is None."""
         value = self.old.get(key)
         if value is None:
-            value = make(key)
+            value = self.make(key)
         if value is not None and len(key) <= self.longest:
             self.keep(key, value)
         return value

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from .code_points_pixel_ar import code_points
 from .unicode_data_pixel_ar import CONSONANT, GRAPHEME_CLASSES, LINKER, SPACING_MARK, property_table
 
 # One letter for each of GRAPHEME_CLASSES; P for pictographs, which are Other.
@@ -28,13 +29,9 @@ def _letter_table() -> np.ndarray:
     return np.where((table >= 128) & (table & 127 == 0), np.uint8(ord("P")), letters)
 
 
-def _codes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
 def grapheme_bounds(text: str) -> list[int]:
     """Return where the extended grapheme clusters of a text begin, then its length; `[0]` for an empty text."""
-    letters = _letter_table()[_codes(text)].tobytes().decode("ascii")
+    letters = _letter_table()[code_points(text)].tobytes().decode("ascii")
     return [match.start() for match in _CLUSTER.finditer(letters)] + [len(text)]
 
 
@@ -47,7 +44,7 @@ def grapheme_clusters(text: str) -> list[str]:
 def drawn_bounds(text: str) -> list[int]:
     """Return where the clusters begin that are drawn as one, then the length of the text."""
     bounds = grapheme_bounds(text)
-    kinds = property_table("indic")[_codes(text)].tobytes()
+    kinds = property_table("indic")[code_points(text)].tobytes()
     if LINKER not in kinds and SPACING_MARK not in kinds:
         return bounds
     kept = [0]

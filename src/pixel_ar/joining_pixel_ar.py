@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from .code_points_pixel_ar import code_points
 from .unicode_data_pixel_ar import JOINING_TYPES, property_table
 
 _KINDS = dict(zip(JOINING_TYPES, range(len(JOINING_TYPES)), strict=True))
@@ -26,8 +27,7 @@ def _letter_table() -> np.ndarray:
 
 def joining_types(text: str) -> str:
     """Return the Joining_Type of each character as a letter, `len(text)` letters."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    return _letter_table()[codes].tobytes().decode("ascii")
+    return _letter_table()[code_points(text)].tobytes().decode("ascii")
 
 
 @cache

@@ -24,6 +24,7 @@ from functools import cache
 
 import numpy as np
 
+from .code_points_pixel_ar import code_points
 from .graphemes_pixel_ar import grapheme_bounds
 
 # Letters of the classes: s space, h hyphen, d em dash, b break after, i ideograph, c closing or non-starter of CJK,
@@ -85,7 +86,7 @@ def break_opportunities(text: str) -> list[int]:
     Args:
         text: A paragraph, normalised, without line breaks.
     """
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    codes = code_points(text)
     bounds = None if text.isascii() else grapheme_bounds(text)
     if bounds is not None:
         codes = codes[bounds[:-1]]

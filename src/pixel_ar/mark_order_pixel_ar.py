@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from .code_points_pixel_ar import code_points
 from .unicode_data_pixel_ar import CONSONANT, LEFT_VOWEL, property_table
 
 # Ranks. Marks of one rank stay in the order of their code points, but those beside the letter and those below each
@@ -95,10 +96,6 @@ def _is_ranked() -> np.ndarray:
     return table
 
 
-def _codes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
 @cache
 def _runs() -> "tuple[re.Pattern[str], re.Pattern[str]]":
     """Two sorted marks in a row, of any scripts; two or more of one script in a row."""
@@ -111,7 +108,7 @@ def _runs() -> "tuple[re.Pattern[str], re.Pattern[str]]":
 
 
 def _has_marks_in_a_row(text: str) -> bool:
-    if len(text) >= _LONG_TEXT and not _is_ranked()[_codes(text)].any():
+    if len(text) >= _LONG_TEXT and not _is_ranked()[code_points(text)].any():
         return False
     return _runs()[0].search(text) is not None
 

@@ -18,9 +18,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .bidi_pixel_ar import base_level, bidi_classes, embedding_levels, plain_levels, visual_order
+from .bidi_pixel_ar import (
+    base_level,
+    bidi_classes,
+    embedding_levels,
+    has_right_to_left,
+    plain_levels,
+    visual_order,
+)
 from .bounded_cache_pixel_ar import LONGEST_WORD, BoundedCache
 from .characters_pixel_ar import MissingGlyphError, UnsupportedScriptError, has_surrogates
+from .code_points_pixel_ar import code_points
 from .joined_letters_pixel_ar import JoinedLetters
 from .joining_pixel_ar import letter_form
 from .mark_order_pixel_ar import normalise_marks
@@ -200,12 +208,6 @@ def _right_expressions(fonts_join: bool) -> tuple[re.Pattern[str], ...]:
 
 
 @cache
-def _right_letter() -> re.Pattern[str]:
-    mask = np.isin(property_table("bidi"), [BIDI_CLASSES.index("R"), BIDI_CLASSES.index("AL")])
-    return re.compile(f"[{_bmp(mask)}]")
-
-
-@cache
 def _letter_clusters() -> re.Pattern[str]:
     """Several characters that have the form of one letter."""
     masks = _masks()
@@ -275,16 +277,9 @@ _RUN = re.compile("|".join(f"{digit}+" for digit in range(10)))
 _EMBEDDING = re.compile("[\u202a-\u202c]")
 
 
-def _codes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
 def _right_words_of(texts: Sequence[str]) -> set[str]:
     """The words of the texts that hold letters from right to left."""
-    right = _right_letter()
-    words: set[str] = set()
-    words.update(*[text.split(" ") for text in texts if right.search(text)])
-    return words
+    return set().union(*[text.split(" ") for text in texts if has_right_to_left(text)])
 
 
 def _whole_word(word: str) -> str:
@@ -321,7 +316,7 @@ class LineDrawer:
         self._joined = BoundedCache(self._draw_joined)
         # Only lines that take longer than their words.
         self._unusual = BoundedCache(self._draw_unusual, _LONGEST_LINE)
-        self._lines = BoundedCache(lambda text: self._draw_line(text, self._flags(text)), _LONGEST_LINE)
+        self._lines = BoundedCache(self._draw_line, _LONGEST_LINE)
         self._forms = tuple(BoundedCache(partial(self._draw_form, form=form)) for form in range(4))
         self._joined_letters: JoinedLetters | None = None
 
@@ -359,10 +354,7 @@ class LineDrawer:
     def _draw(self, text: str, flags: int) -> bytes:
         is_right = flags & MOVED and self._is_right_line(text, flags)
         if flags & HARD or (flags & MOVED and not is_right):
-            drawn = self._lines.get(text)
-            if drawn is None:
-                drawn = self._lines.remember(text, lambda line: self._draw_line(line, flags))
-            return drawn
+            return self._lines[text]
         try:
             return self._draw_words(text, bool(is_right), True, self._space(text))
         except _NotAloneError:
@@ -371,14 +363,12 @@ class LineDrawer:
     def _space(self, text: str) -> bytes:
         return self._left_clusters[" "] if " " in text else b""
 
-    def _draw_line(self, text: str, flags: int) -> bytes:
+    def _draw_line(self, text: str) -> bytes:
         """Draw a line of several directions, or one that is out of the ordinary."""
         if self.normalize is not None:
-            normal = normalise_marks(text)
-            flags = flags if normal == text else self._flags(normal)
-            text = normal
+            text = normalise_marks(text)
         try:
-            return self._draw_embedded(text) if flags & HARD else self._draw_runs(text)
+            return self._draw_embedded(text) if self._flags(text) & HARD else self._draw_runs(text)
         except _NotAloneError:
             return b"".join([unit.cell for unit in self.shaper.units(text)])
 
@@ -394,7 +384,7 @@ class LineDrawer:
             return True
         if flags & RIGHT:
             return False
-        kinds = self._table().take(_codes(text)) & (EUROPEAN_NUMBER | ARABIC_LETTER)
+        kinds = self._table().take(code_points(text)) & (EUROPEAN_NUMBER | ARABIC_LETTER)
         return bool(kinds[(kinds != 0).argmax()] & ARABIC_LETTER)
 
     def _table(self) -> np.ndarray:
@@ -402,7 +392,7 @@ class LineDrawer:
 
     def _flags(self, text: str) -> int:
         """The flags of all characters of a text together."""
-        return int(np.bitwise_or.reduce(self._table().take(_codes(text)))) if text else 0
+        return int(np.bitwise_or.reduce(self._table().take(code_points(text)))) if text else 0
 
     def _draw_runs(self, text: str) -> bytes:
         """Draw a line run by run, each of one direction."""
@@ -468,10 +458,11 @@ class LineDrawer:
         Args:
             texts: Texts that will be drawn.
         """
+        if self._fonts_join:
+            return
         # Looking through texts that hold nothing new would take as long as drawing them.
         words = _right_words_of(texts[::_SAMPLED])
-        new = self._new_words(words)
-        if self._fonts_join or len(new) < max(_MANY_WORDS, _NEW_SHARE * len(words)):
+        if len(self._new_words(words)) < max(_MANY_WORDS, _NEW_SHARE * len(words)):
             return
         new = self._new_words(_right_words_of(texts))
         joined = " ".join(new)
@@ -486,7 +477,8 @@ class LineDrawer:
         self.right_words.keep_all({new[place]: columns for place, columns in drawn.items()})
         if text != joined:
             # A line of several directions is normalised as a whole, before it is cut into words.
-            self.right_words.keep_all({normal[place]: columns for place, columns in drawn.items()})
+            changed = [place for place in drawn if normal[place] != new[place]]
+            self.right_words.keep_all({normal[place]: drawn[place] for place in changed})
 
     def _new_words(self, words: set[str]) -> list[str]:
         known, left = self.right_words, self.left_words

@@ -24,6 +24,7 @@ import numpy as np
 from .bidi_pixel_ar import bidi_classes, embedding_levels, visual_order
 from .bounded_cache_pixel_ar import BoundedCache
 from .characters_pixel_ar import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
+from .code_points_pixel_ar import code_points
 from .graphemes_pixel_ar import drawn_bounds
 from .joining_pixel_ar import join_letters, joining_types, joins
 from .mark_order_pixel_ar import normalise_marks
@@ -165,7 +166,7 @@ def needs_shaping(text: str, has_fonts: bool = False) -> bool:
     """
     if text.isascii():
         return False
-    kinds = _complex_table()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")]
+    kinds = _complex_table()[code_points(text)]
     return bool((kinds > 0).any() if has_fonts else (kinds == 1).any())
 
 
