@@ -11,9 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.dynamic_module_utils import get_relative_import_files
 
 import pixel_ar
-from pixel_ar.hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
+from pixel_ar import hub
+from pixel_ar.hub import (
+    bundled_checkpoint,
+    bundled_checkpoints,
+    export_remote_code,
+    flatten_sources,
+)
 from pixel_ar.processing_pixel_ar import PixelProcessor
 
 TEXT = "The people of the"
@@ -86,6 +93,59 @@ def test_every_class_of_the_auto_map_is_in_its_file(exported: Path) -> None:
     for reference in [*maps[0].values(), *maps[1].values()]:
         module, name = reference.split(".")
         assert f"class {name}" in (exported / f"{module}.py").read_text()
+
+
+def test_the_written_files_are_those_that_the_loader_asks_for(exported: Path) -> None:
+    entries = {"configuration_pixel_ar.py", "modeling_pixel_ar.py", "processing_pixel_ar.py"}
+    references = json.loads((exported / "config.json").read_text())["auto_map"].values()
+    entries |= {f"{reference.split('.')[0]}.py" for reference in references}
+    asked = {Path(file).name for entry in entries for file in get_relative_import_files(exported / entry)}
+    assert asked | entries == {path.name for path in exported.glob("*.py")}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of the package's sources."""
+    monkeypatch.setattr(hub, "PACKAGE", tmp_path)
+    return tmp_path
+
+
+def entry(module: str) -> type:
+    return type("Entry", (), {"__module__": f"pixel_ar.{module}"})
+
+
+def test_sources_are_flattened_with_their_text_kept(package: Path) -> None:
+    (package / "a" / "b").mkdir(parents=True)
+    (package / "top_pixel_ar.py").write_text("from .a.b.deep import x  # why\n")
+    (package / "a" / "b" / "deep.py").write_text(
+        "def f():\n    from ..near import (\n        y,  # ü\n    )\n"
+    )
+    (package / "a" / "near.py").write_text("import os\n\nfrom .near import y\ntext = 'from .x import y'\n")
+    assert flatten_sources([entry("top_pixel_ar")]) == {
+        "a_b_deep.py": "def f():\n    from .a_near import (\n        y,  # ü\n    )\n",
+        "a_near.py": "import os\n\nfrom .a_near import y\ntext = 'from .x import y'\n",
+        "top_pixel_ar.py": "from .a_b_deep import x  # why\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("from . import x\n", "top.py:1: `from . import` cannot be exported"),
+        ("from .folder import x\n", "folder is no module of the package"),
+        ("from ..x import y\n", "top.py:1: the import leaves the package"),
+        ("from .a.b import x\nfrom .a_b import x\n", "a_b.py"),
+    ],
+)
+def test_what_cannot_be_flattened_is_named(package: Path, text: str, message: str) -> None:
+    (package / "folder").mkdir()
+    (package / "folder" / "__init__.py").touch()
+    (package / "a").mkdir()
+    (package / "a" / "b.py").touch()
+    (package / "a_b.py").touch()
+    (package / "top.py").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        flatten_sources([entry("top")])
 
 
 def test_export_refuses_other_models(tmp_path: Path) -> None:
