@@ -23,8 +23,8 @@ from transformers import (
 )
 
 import pixel_ar
-from pixel_ar.noise import VISUAL_KINDS, NoiseTransform
 from pixel_ar.training import TimeBudget
+from pixel_ar.training.noise import VISUAL_KINDS, NoiseTransform
 
 EXAMPLES = Path(__file__).parent
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import pixel_ar
-from pixel_ar.viewing import strip_page
+from pixel_ar.processing.pictures import strip_page
 
 FOLDER = Path(__file__).parent / "figures"
 BORDER = (214, 84, 56)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import settings
 from tiny import TINY
 
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import StripRenderer
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import StripRenderer
 
 # The same examples in every run, whatever the machine's speed.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -47,7 +47,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from pixel_ar import PixelARConfig, PixelARForCausalLM
-    from pixel_ar.processing_pixel_ar import PixelProcessor
+    from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 
     torch.manual_seed(0)
     config = PixelARConfig(max_position_embeddings=64, **TINY)

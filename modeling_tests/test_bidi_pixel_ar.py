@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unicode_tools import FOLDER
 
-from pixel_ar.bidi_pixel_ar import (
+from pixel_ar.text.bidi import (
     bidi_classes,
     class_letters,
     embedding_levels,
@@ -23,8 +23,8 @@ from pixel_ar.bidi_pixel_ar import (
     plain_levels,
     visual_order,
 )
-from pixel_ar.graphemes_pixel_ar import drawn_bounds, grapheme_bounds, grapheme_clusters
-from pixel_ar.unicode_data_pixel_ar import (
+from pixel_ar.text.graphemes import drawn_bounds, grapheme_bounds, grapheme_clusters
+from pixel_ar.text.unicode_data import (
     BIDI_CLASSES,
     UNICODE_VERSION,
     bracket_pairs,

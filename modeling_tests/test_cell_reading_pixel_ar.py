@@ -4,9 +4,9 @@
 
 import pytest
 
-from pixel_ar.cell_reading_pixel_ar import CellParts, script_of
-from pixel_ar.character_prior_pixel_ar import CharacterPrior
-from pixel_ar.rendering_pixel_ar import GlyphAtlas, StripRenderer
+from pixel_ar.reading.cells import CellParts, script_of
+from pixel_ar.reading.prior import CharacterPrior
+from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer
 
 
 @pytest.fixture(scope="module")

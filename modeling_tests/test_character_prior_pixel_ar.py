@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixel_ar.character_prior_pixel_ar import CharacterPrior
-from pixel_ar.cli import main
-from pixel_ar.processing_pixel_ar import PixelProcessor
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import StripRenderer
+from pixel_ar.cli.main import main
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
+from pixel_ar.reading.prior import CharacterPrior
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import StripRenderer
 
 TEXTS = ["the house on the hill", "all the people of the world", "he told them all of it"] * 5
 

@@ -17,8 +17,8 @@ from PIL import Image
 
 from pixel_ar import cli
 from pixel_ar.hub import bundled_checkpoints
-from pixel_ar.processing_pixel_ar import PixelProcessor
-from pixel_ar.viewing import INK, PAPER, PROMPT, strip_page
+from pixel_ar.processing.pictures import INK, PAPER, PROMPT, strip_page
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 
 TEXT = "The people of the"
 

@@ -18,7 +18,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceCl
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
 from pixel_ar.conversion import ConversionReport, convert_checkpoint
-from pixel_ar.patching_pixel_ar import unpatchify
+from pixel_ar.models.pixel_ar.patching import unpatchify
 
 LIMIT = 2e-5
 FORMS = ("bin", "safetensors", "sharded bin", "sharded safetensors")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from pixel_ar.fonts_pixel_ar import read_character_map
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import GlyphAtlas, StripRenderer
+from pixel_ar.fonts.outlines import read_character_map
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer
 
 FONT = ImageFont.load_default(10).font_bytes
 SIZE, HEIGHT = 40 / 3, 16

@@ -21,8 +21,8 @@ from transformers import (
 
 from pixel_ar import PixelARForCausalLM
 from pixel_ar import generation_pixel_ar as generation
-from pixel_ar.generation_pixel_ar import PatchIteratorStreamer
-from pixel_ar.patching_pixel_ar import patchify, pixels_to_bytes
+from pixel_ar.models.pixel_ar.generation.generation_pixel_ar import PatchIteratorStreamer
+from pixel_ar.models.pixel_ar.patching import patchify, pixels_to_bytes
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from transformers import (
 )
 
 from pixel_ar import PixelARForCausalLM
-from pixel_ar.generation_pixel_ar import PixelGenerateOutput
-from pixel_ar.patching_pixel_ar import patchify, pixels_to_bytes, unpatchify
+from pixel_ar.models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
+from pixel_ar.models.pixel_ar.patching import patchify, pixels_to_bytes, unpatchify
 
 
 @pytest.fixture(scope="module")

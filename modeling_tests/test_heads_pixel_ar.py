@@ -8,8 +8,13 @@ import pytest
 import torch
 
 from pixel_ar import PixelARConfig
-from pixel_ar.heads_pixel_ar import PATCH_HEADS, AutoregressivePatchHead, PatchHead, build_patch_head
-from pixel_ar.patching_pixel_ar import bytes_to_patches, patches_to_bytes
+from pixel_ar.models.pixel_ar.heads.registry import (
+    PATCH_HEADS,
+    AutoregressivePatchHead,
+    PatchHead,
+    build_patch_head,
+)
+from pixel_ar.models.pixel_ar.patching import bytes_to_patches, patches_to_bytes
 
 # The inner forms: groups of columns, single columns, a whole patch at once (masked MLP), two bytes per column.
 FORMS: list[tuple[tuple[int, int], dict[str, int]]] = [

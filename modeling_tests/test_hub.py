@@ -21,7 +21,7 @@ from pixel_ar.hub import (
     export_remote_code,
     flatten_sources,
 )
-from pixel_ar.processing_pixel_ar import PixelProcessor
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 
 TEXT = "The people of the"
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from pixel_ar.joined_letters_pixel_ar import JoinedLetters
-from pixel_ar.joining_pixel_ar import join_letters, letter_form
+from pixel_ar.rendering.joined_words import JoinedLetters
+from pixel_ar.text.joining import join_letters, letter_form
 
 CLUSTERS = re.compile("\u0644[\u0622\u0623\u0625\u0627][\u064b-\u0652]*|[^ ][\u064b-\u0652]+")
 FORMS = "ifbm"  # alone, joined to what is before, to what is after, to both

@@ -5,10 +5,10 @@
 import pytest
 from unicode_tools import declarations
 
-from pixel_ar.character_prior_pixel_ar import CharacterPrior
-from pixel_ar.joined_reading_pixel_ar import as_persian, form_mask, likelier_letters, restore_joiners
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import StripRenderer
+from pixel_ar.reading.joiners import as_persian, form_mask, likelier_letters, restore_joiners
+from pixel_ar.reading.prior import CharacterPrior
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import StripRenderer
 
 
 @pytest.fixture(scope="module")

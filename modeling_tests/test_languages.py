@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from unicode_tools import declarations, sample_font
 
-from pixel_ar.character_prior_pixel_ar import CharacterPrior
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import GlyphAtlas, ShapedFont, StripRenderer
+from pixel_ar.reading.prior import CharacterPrior
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import GlyphAtlas, ShapedFont, StripRenderer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "unicode"))
 import languages

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixel_ar.graphemes_pixel_ar import grapheme_bounds
-from pixel_ar.line_breaking_pixel_ar import break_opportunities, is_space
+from pixel_ar.text.graphemes import grapheme_bounds
+from pixel_ar.text.line_breaking import break_opportunities, is_space
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
-from pixel_ar.heads_pixel_ar import BernoulliPatchHead, RegressionPatchHead
-from pixel_ar.patching_pixel_ar import unpatchify
+from pixel_ar.models.pixel_ar.heads.registry import BernoulliPatchHead, RegressionPatchHead
+from pixel_ar.models.pixel_ar.patching import unpatchify
 
 
 def config(**fields: Any) -> PixelARConfig:

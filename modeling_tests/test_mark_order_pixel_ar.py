@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unicode_tools import declarations
 
-from pixel_ar.mark_order_pixel_ar import mark_rank, order_marks, ordered_places
-from pixel_ar.rendering_pixel_ar import StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
+from pixel_ar.text.marks import mark_rank, order_marks, ordered_places
 
 MARKS = [chr(code) for code in (*range(0x780, 0xF00), *range(0xF18, 0x10A0), *range(0x1780, 0x17E0))]
 MARKED_TEXT = st.text(

@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, cli
-from pixel_ar.presets_pixel_ar import CONFIG_PRESETS
+from pixel_ar.models.pixel_ar.presets import CONFIG_PRESETS
 
 FOLDER = Path(__file__).parent.parent / "model_cards"
 CARDS = sorted(FOLDER.glob("*.md"))

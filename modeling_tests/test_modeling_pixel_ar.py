@@ -10,7 +10,7 @@ from tiny import GROUPED
 from transformers import AutoModel, AutoModelForCausalLM, DynamicCache, StaticCache
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelARModel, PixelProcessor
-from pixel_ar.patching_pixel_ar import patches_to_bytes, patchify
+from pixel_ar.models.pixel_ar.patching import patches_to_bytes, patchify
 
 PATCHES = 7
 

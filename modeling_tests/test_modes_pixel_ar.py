@@ -12,12 +12,12 @@ import pytest
 from PIL import ImageFont
 from unicode_tools import FOLDER
 
-from pixel_ar.modes_pixel_ar import ImageStrip, StyledRenderer, build_renderer
-from pixel_ar.rendering_pixel_ar import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer
-from pixel_ar.spacing_pixel_ar import SpacedAtlas, space_members
-from pixel_ar.strategies_pixel_ar import UnitStrip
-from pixel_ar.styled_reading_pixel_ar import StyledReader, build_reader
-from pixel_ar.styles_pixel_ar import STRATEGIES, RenderStyle, parse_color
+from pixel_ar.fonts.spacing import SpacedAtlas, space_members
+from pixel_ar.reading.styled_reader import StyledReader, build_reader
+from pixel_ar.rendering.renderer import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer
+from pixel_ar.rendering.style import STRATEGIES, RenderStyle, parse_color
+from pixel_ar.rendering.styled_renderer import ImageStrip, StyledRenderer, build_renderer
+from pixel_ar.rendering.units import UnitStrip
 
 OUTLINES = ImageFont.load_default(10).font_bytes
 TEXTS = ["The quick brown fox.", "a  b", " x (1) I'll", "Cut it: {y}"]

@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from pixel_ar import PixelProcessor
 from pixel_ar.metrics import edit_distance
-from pixel_ar.noise import (
+from pixel_ar.training.noise import (
     _TABLES,
     ALL_KINDS,
     CONFUSABLES,

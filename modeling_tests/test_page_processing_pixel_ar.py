@@ -17,10 +17,10 @@ from tiny import TINY
 from unicode_tools import declarations, sample_font
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.pages_pixel_ar import NO_LINE, PageOverflowError, page_text
-from pixel_ar.patching_pixel_ar import patchify, unpatchify
-from pixel_ar.processing_pixel_ar import PixelProcessor
-from pixel_ar.rendering_pixel_ar import MissingGlyphError, StripRenderer
+from pixel_ar.models.pixel_ar.patching import patchify, unpatchify
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
+from pixel_ar.rendering.pages import NO_LINE, PageOverflowError, page_text
+from pixel_ar.rendering.renderer import MissingGlyphError, StripRenderer
 
 TEXT = (
     "Four score and seven years ago our fathers brought forth, on this continent, a new nation.\n\n"

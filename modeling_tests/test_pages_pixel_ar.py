@@ -11,10 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unicode_tools import declarations, sample_font
 
-from pixel_ar.bidi_pixel_ar import embedding_levels
-from pixel_ar.graphemes_pixel_ar import grapheme_clusters
-from pixel_ar.line_breaking_pixel_ar import break_opportunities, is_space
-from pixel_ar.pages_pixel_ar import (
+from pixel_ar.models.pixel_ar.patching import patchify, unpatchify
+from pixel_ar.rendering.pages import (
     HARD_BREAK,
     NO_LINE,
     PageFormat,
@@ -28,9 +26,11 @@ from pixel_ar.pages_pixel_ar import (
     sheet_offsets,
     strip_to_page,
 )
-from pixel_ar.patching_pixel_ar import patchify, unpatchify
-from pixel_ar.rendering_pixel_ar import GlyphAtlas, MissingGlyphError, StripRenderer
-from pixel_ar.unicode_data_pixel_ar import mirror_map
+from pixel_ar.rendering.renderer import GlyphAtlas, MissingGlyphError, StripRenderer
+from pixel_ar.text.bidi import embedding_levels
+from pixel_ar.text.graphemes import grapheme_clusters
+from pixel_ar.text.line_breaking import break_opportunities, is_space
+from pixel_ar.text.unicode_data import mirror_map
 
 FIXED = StripRenderer()
 UNIFONT = StripRenderer(["unifont-16"])

@@ -5,7 +5,7 @@
 import pytest
 import torch
 
-from pixel_ar.patching_pixel_ar import (
+from pixel_ar.models.pixel_ar.patching import (
     bytes_to_patches,
     bytes_to_pixels,
     check_strip_shape,

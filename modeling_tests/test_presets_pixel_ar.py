@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.presets_pixel_ar import CONFIG_PRESETS
+from pixel_ar.models.pixel_ar.presets import CONFIG_PRESETS
 
 # Of the releases: a notebook prints PIXAR's, the hub's file holds PixelGPT's.
 PUBLISHED = {

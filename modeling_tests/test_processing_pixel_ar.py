@@ -20,7 +20,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from transformers import AutoProcessor, BatchFeature
 
-from pixel_ar.processing_pixel_ar import PixelProcessor
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 
 WIDTH = 20  # patch width of fixed-8: four characters of five columns
 TEXT = "The people of the"
@@ -469,7 +469,7 @@ def test_loading_without_the_atlas(saved: Path) -> None:
 
 
 def test_loading_with_another_atlas(saved: Path) -> None:
-    from pixel_ar.rendering_pixel_ar import GlyphAtlas
+    from pixel_ar.rendering.renderer import GlyphAtlas
 
     GlyphAtlas.load("tiny5-8").save(saved / "fixed-5x8.npz")
     with pytest.raises(ValueError, match=r"fixed-5x8\.npz is not the glyph atlas.*sha256"):

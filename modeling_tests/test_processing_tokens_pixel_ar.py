@@ -17,7 +17,7 @@ from tokenizer_tools import byte_tokenizer
 from transformers import AutoProcessor, ProcessorMixin
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.processing_pixel_ar import PixelProcessor
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 
 TEXTS = ["The people of the", "ab"]
 TARGETS = ["United", "cd ef gh"]

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixel_ar.characters_pixel_ar import drawable_mask
-from pixel_ar.hexbox_pixel_ar import draw_hex_box
-from pixel_ar.reading_pixel_ar import ReadResult, StripReader
-from pixel_ar.rendering_pixel_ar import GlyphAtlas, StripRenderer
+from pixel_ar.fonts.hexbox import draw_hex_box
+from pixel_ar.reading.reader import ReadResult, StripReader
+from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer
+from pixel_ar.text.characters import drawable_mask
 
 ATLASES = ("fixed-5x8", "tiny5-8", "unifont-16")
 VALIDATION = Path(__file__).parents[1] / "examples" / "data" / "sotu_validation.jsonl.gz"

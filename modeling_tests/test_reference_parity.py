@@ -22,7 +22,7 @@ from fixture_tools import (
 from transformers import LlamaConfig, LlamaModel
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.patching_pixel_ar import patchify, unpatchify
+from pixel_ar.models.pixel_ar.patching import patchify, unpatchify
 
 LOGITS, LOSS, GRADIENT = 2e-5, 1e-5, 1e-4
 

@@ -20,10 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import pixel_ar.rendering_pixel_ar as rendering
-from pixel_ar.characters_pixel_ar import describe, drawable_mask, unsupported_script
-from pixel_ar.hexbox_pixel_ar import draw_hex_box, find_hex_boxes
-from pixel_ar.rendering_pixel_ar import (
+import pixel_ar.rendering.renderer as rendering
+from pixel_ar.fonts.hexbox import draw_hex_box, find_hex_boxes
+from pixel_ar.rendering.renderer import (
     GlyphAtlas,
     MissingGlyphError,
     PackedStrip,
@@ -31,7 +30,8 @@ from pixel_ar.rendering_pixel_ar import (
     UnsupportedScriptError,
     bundled_atlases,
 )
-from pixel_ar.shaping_pixel_ar import needs_shaping
+from pixel_ar.rendering.shaper import needs_shaping
+from pixel_ar.text.characters import describe, drawable_mask, unsupported_script
 
 ATLASES = ("fixed-5x8", "tiny5-8", "unifont-16")
 FOLDER = Path(rendering.__file__).parent / "atlases"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from unicode_tools import declarations, sample_font
 
-from pixel_ar.character_prior_pixel_ar import CharacterPrior
-from pixel_ar.processing_pixel_ar import PixelProcessor
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import StripRenderer
-from pixel_ar.shaped_reading_pixel_ar import logical_text
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
+from pixel_ar.reading.prior import CharacterPrior
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.reading.unit_classes import logical_text
+from pixel_ar.rendering.renderer import StripRenderer
 
 ENGLISH = [
     "the house on the hill",
@@ -132,7 +132,7 @@ def test_the_processor_keeps_fonts_engine_and_prior(tmp_path: Path, monkeypatch:
     assert (loaded(text=[text, "abc"], return_tensors="np")["pixel_values"] == batch["pixel_values"]).all()
     assert loaded.batch_decode(batch) == [text, "abc"]
     assert loaded.to_dict() == processor.to_dict() and "HarfBuzz" in loaded.to_dict()["engine"]
-    monkeypatch.setattr("pixel_ar.rendering_pixel_ar.shaping_engine", lambda: "HarfBuzz 1.0")
+    monkeypatch.setattr("pixel_ar.rendering.renderer.shaping_engine", lambda: "HarfBuzz 1.0")
     with pytest.warns(UserWarning, match=r"saved with Unicode .*fingerprint .*HarfBuzz 1.0 here"):
         PixelProcessor.from_pretrained(tmp_path)
     (tmp_path / f"{font.stem}.ttf").write_bytes(sample_font("Khmer").read_bytes())

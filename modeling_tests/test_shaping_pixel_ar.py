@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unicode_tools import declarations, sample_font
 
-import pixel_ar.shaped_fonts_pixel_ar as shaped_fonts
-from pixel_ar.joining_pixel_ar import join_letters, letters_of_forms
-from pixel_ar.rendering_pixel_ar import (
+import pixel_ar.fonts.shaped_font as shaped_fonts
+from pixel_ar.fonts.shaped_font import ShapingNotInstalledError
+from pixel_ar.rendering.renderer import (
     GlyphAtlas,
     MissingGlyphError,
     NeedsFontError,
     ShapedFont,
     StripRenderer,
 )
-from pixel_ar.shaped_fonts_pixel_ar import ShapingNotInstalledError
-from pixel_ar.shaping_pixel_ar import needs_shaping
+from pixel_ar.rendering.shaper import needs_shaping
+from pixel_ar.text.joining import join_letters, letters_of_forms
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
 SHAPED_TEXT = st.text(
@@ -218,7 +218,7 @@ def test_pickled_and_spawned_renderers_draw_the_same() -> None:
 
 
 def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixel_ar.bounded_cache_pixel_ar.CACHE_BYTES", 6000)
+    monkeypatch.setattr("pixel_ar.rendering.cache.CACHE_BYTES", 6000)
     renderer = StripRenderer(["unifont-16"], unsupported="cells")
     words = [chr(0x5D0 + i % 27) + chr(0x5D0 + i // 27) for i in range(200)]
     expected = [StripRenderer(["unifont-16"]).render_bytes(word) for word in words[:3]]

@@ -9,7 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from pixel_ar.single_row_pixel_ar import SMALLEST_MATRIX, SplitSingleRows, split_single_rows
+from pixel_ar.models.pixel_ar.generation.single_row import (
+    SMALLEST_MATRIX,
+    SplitSingleRows,
+    split_single_rows,
+)
 
 
 @pytest.fixture

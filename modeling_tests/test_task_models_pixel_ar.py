@@ -35,7 +35,7 @@ from pixel_ar import (
     PixelProcessor,
     export_remote_code,
 )
-from pixel_ar.task_models_pixel_ar import pool_states
+from pixel_ar.models.pixel_ar.tasks import pool_states
 
 TASKS = {
     "sequence": (PixelARForSequenceClassification, AutoModelForSequenceClassification),

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unicode_tools import declarations, sample_font
 
-from pixel_ar.bidi_pixel_ar import base_level, bidi_classes, embedding_levels, plain_levels
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import MissingGlyphError, StripRenderer, UnsupportedScriptError
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import MissingGlyphError, StripRenderer, UnsupportedScriptError
+from pixel_ar.text.bidi import base_level, bidi_classes, embedding_levels, plain_levels
 
 CHAINS = {
     "fixed-5x8": ("fixed-5x8",),
@@ -195,7 +195,7 @@ def test_what_is_remembered_changes_nothing(chain: str, monkeypatch: pytest.Monk
     """The same lines in any order, with caches that hold nearly nothing."""
     lines = [" ".join(WORDS[i::97]) for i in range(40)]
     expected = [renderer_of(chain).render_bytes(line) for line in lines]
-    monkeypatch.setattr("pixel_ar.bounded_cache_pixel_ar.CACHE_BYTES", 3000)
+    monkeypatch.setattr("pixel_ar.rendering.cache.CACHE_BYTES", 3000)
     small = StripRenderer(CHAINS[chain], missing="hexbox", unsupported="cells")
     assert [small.render_bytes(line) for line in lines[::-1]] == expected[::-1]
 

@@ -34,7 +34,7 @@ from torch.utils.data import IterableDataset
 from transformers import DynamicCache, TrainerCallback, TrainingArguments
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.patching_pixel_ar import unpatchify
+from pixel_ar.models.pixel_ar.patching import unpatchify
 from pixel_ar.training import AdversarialArguments, AdversarialTrainer
 from pixel_ar.training.discriminator import judgement_loss, select_positions
 

@@ -23,9 +23,9 @@ from torch import nn
 from transformers import Trainer, TrainingArguments, set_seed
 
 from pixel_ar import PATCH_HEADS, PatchHead, PixelARConfig, PixelARForCausalLM, PixelProcessor
-from pixel_ar.heads_pixel_ar import PatchSample
 from pixel_ar.metrics import score_texts
-from pixel_ar.patching_pixel_ar import bytes_to_patches, patches_to_bytes
+from pixel_ar.models.pixel_ar.heads.registry import PatchSample
+from pixel_ar.models.pixel_ar.patching import bytes_to_patches, patches_to_bytes
 from pixel_ar.training import LanguageModelingCollator, PackedTextDataset, TimeBudget
 
 DATA = Path(__file__).parents[1] / "data"

@@ -38,7 +38,7 @@ import PIL
 from PIL import Image, ImageDraw, ImageFont
 from texts import read_texts
 
-from pixel_ar.rendering_pixel_ar import StripRenderer, bundled_atlases
+from pixel_ar.rendering.renderer import StripRenderer, bundled_atlases
 
 SAMPLES = Path(__file__).parents[2] / "modeling_tests" / "fixtures" / "unicode"
 

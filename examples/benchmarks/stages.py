@@ -16,7 +16,7 @@ import torch
 from texts import read_texts
 
 import pixel_ar
-from pixel_ar.viewing import strip_page
+from pixel_ar.processing.pictures import strip_page
 
 WORD = re.compile(r"[A-Za-z]{3,}")
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Build `src/pixel_ar/unicode_data_pixel_ar.py` from the files of the Unicode Character Database.
+"""Build `src/pixel_ar/text/unicode_data.py` from the files of the Unicode Character Database.
 
     apt-get install unicode-data
     python examples/unicode/build_tables.py /usr/share/unicode

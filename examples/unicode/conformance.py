@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pixel_ar.bidi_pixel_ar import class_letters, embedding_levels, visual_order
-from pixel_ar.graphemes_pixel_ar import grapheme_clusters
+from pixel_ar.text.bidi import class_letters, embedding_levels, visual_order
+from pixel_ar.text.graphemes import grapheme_clusters
 
 
 def check_bidi_classes(path: Path) -> tuple[int, list[str]]:

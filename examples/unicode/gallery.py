@@ -21,7 +21,7 @@ import numpy as np
 from languages import LANGUAGES
 from PIL import Image, ImageDraw
 
-from pixel_ar.rendering_pixel_ar import StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 
 SAMPLES = Path(__file__).parents[2] / "modeling_tests" / "fixtures" / "unicode" / "declarations.json"
 LABEL, WIDTH, ROWS, HALF = 150, 620, 20, 400

@@ -20,8 +20,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixel_ar.reading_pixel_ar import StripReader
-from pixel_ar.rendering_pixel_ar import StripRenderer
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import StripRenderer
 
 # Code of the translation -> (language, script, Noto font of scripts that need one).
 LANGUAGES = {

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pixel_ar.atlases_pixel_ar import GlyphAtlas
-from pixel_ar.modes_pixel_ar import ImageStrip, build_renderer
-from pixel_ar.shaped_fonts_pixel_ar import ShapedFont
-from pixel_ar.styled_reading_pixel_ar import build_reader
-from pixel_ar.styles_pixel_ar import RenderStyle
+from pixel_ar.fonts.atlas import GlyphAtlas
+from pixel_ar.fonts.shaped_font import ShapedFont
+from pixel_ar.reading.styled_reader import build_reader
+from pixel_ar.rendering.style import RenderStyle
+from pixel_ar.rendering.styled_renderer import ImageStrip, build_renderer
 
 LABEL, WIDTH, SCALE, GAP = 118, 330, 3, 4
 LATIN = [*map(chr, range(32, 127)), "éè"]

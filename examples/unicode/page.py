@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pixel_ar.pages_pixel_ar import page_text
-from pixel_ar.processing_pixel_ar import PixelProcessor
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
+from pixel_ar.rendering.pages import page_text
 
 FIXTURES = Path(__file__).parents[2] / "modeling_tests" / "fixtures" / "unicode"
 LANGUAGES = ("eng", "arb", "hin", "cmn_hans", "heb")

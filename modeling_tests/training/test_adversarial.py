@@ -18,7 +18,7 @@ from torch.utils.data import IterableDataset
 from transformers import TrainingArguments
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.patching_pixel_ar import patchify
+from pixel_ar.models.pixel_ar.patching import patchify
 from pixel_ar.training import AdversarialArguments, AdversarialTrainer, PatchDiscriminator
 from pixel_ar.training.adversarial import sample_positions
 from pixel_ar.training.discriminator import select_positions

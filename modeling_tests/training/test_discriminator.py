@@ -14,7 +14,7 @@ from tiny import GROUPED
 from transformers import DynamicCache
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.patching_pixel_ar import patchify, unpatchify
+from pixel_ar.models.pixel_ar.patching import patchify, unpatchify
 from pixel_ar.training import PatchDiscriminator
 from pixel_ar.training.discriminator import (
     candidate_visibility,

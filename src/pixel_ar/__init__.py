@@ -15,17 +15,28 @@ from transformers import (
     AutoProcessor,
 )
 
-from .configuration_pixel_ar import PixelARConfig
-from .font_fitting_pixel_ar import fit_font
-from .generation_pixel_ar import PixelGenerateOutput
-from .heads_pixel_ar import PATCH_HEADS, PatchHead
+from .fonts.fitting import fit_font
 from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
-from .modeling_pixel_ar import PixelARCausalLMOutput, PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
-from .pages_pixel_ar import PageOverflowError
+from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
+from .models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
+from .models.pixel_ar.generation.writer import PatchIteratorStreamer
+from .models.pixel_ar.heads.registry import PATCH_HEADS, PatchHead
+from .models.pixel_ar.modeling_pixel_ar import (
+    PixelARCausalLMOutput,
+    PixelARForCausalLM,
+    PixelARModel,
+    PixelARPreTrainedModel,
+)
+from .models.pixel_ar.tasks import (
+    PixelARForQuestionAnswering,
+    PixelARForSequenceClassification,
+    PixelARForTokenClassification,
+)
 from .peft_targets import register_peft_targets
-from .processing_pixel_ar import PixelProcessor
-from .reading_pixel_ar import ReadResult, StripReader
-from .rendering_pixel_ar import (
+from .processing.processing_pixel_ar import PixelProcessor
+from .reading.reader import ReadResult, StripReader
+from .rendering.pages import PageOverflowError
+from .rendering.renderer import (
     GlyphAtlas,
     MissingGlyphError,
     PackedStrip,
@@ -34,12 +45,6 @@ from .rendering_pixel_ar import (
     UnsupportedScriptError,
     bundled_atlases,
 )
-from .task_models_pixel_ar import (
-    PixelARForQuestionAnswering,
-    PixelARForSequenceClassification,
-    PixelARForTokenClassification,
-)
-from .writing_pixel_ar import PatchIteratorStreamer
 
 __version__ = "0.1.0"
 

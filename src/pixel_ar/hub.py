@@ -15,14 +15,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .configuration_pixel_ar import PixelARConfig
-from .modeling_pixel_ar import PixelARForCausalLM, PixelARModel
-from .processing_pixel_ar import PixelProcessor
-from .task_models_pixel_ar import (
+from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
+from .models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM, PixelARModel
+from .models.pixel_ar.tasks import (
     PixelARForQuestionAnswering,
     PixelARForSequenceClassification,
     PixelARForTokenClassification,
 )
+from .processing.processing_pixel_ar import PixelProcessor
 
 PACKAGE = Path(__file__).parent
 CHECKPOINTS = PACKAGE / "checkpoints"

@@ -22,7 +22,15 @@ import torch
 from transformers import PreTrainedModel
 
 from .cards import conversion_card
-from .families import DISCRIMINATOR, FAMILIES, PIXAR_DISCRIMINATOR, Family, Mapped, TensorRule, tensor_rules
+from .families import (
+    DISCRIMINATOR,
+    FAMILIES,
+    PIXAR_DISCRIMINATOR,
+    Family,
+    Mapped,
+    TensorRule,
+    tensor_rules,
+)
 from .processors import TOKENIZER_FILES, ProcessorChoice, build_processor, load_tokenizer
 from .sources import SourceCheckpoint, file_sha256, read_checkpoint
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..configuration_pixel_ar import PixelARConfig
+from ..models.pixel_ar.configuration_pixel_ar import PixelARConfig
 
 CAUSAL_LM = "PixelARForCausalLM"
 CLASSIFIER = "PixelARForSequenceClassification"

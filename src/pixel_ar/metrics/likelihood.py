@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..modeling_pixel_ar import PixelARForCausalLM
-from ..processing_pixel_ar import PixelProcessor
+from ..models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM
+from ..processing.processing_pixel_ar import PixelProcessor
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from transformers.utils import logging
 
-from ..processing_pixel_ar import PixelProcessor
+from ..processing.processing_pixel_ar import PixelProcessor
 from .batches import patch_lengths
 from .spans import TextAlignment, patches_to_span, segments_of_patches
 

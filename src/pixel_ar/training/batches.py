@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import get_worker_info
 from transformers.utils import logging
 
-from ..processing_pixel_ar import PixelProcessor
-from ..tokens_pixel_ar import NoTokenizer
+from ..processing.processing_pixel_ar import PixelProcessor
+from ..processing.tokens import NoTokenizer
 
 logger = logging.get_logger(__name__)
 

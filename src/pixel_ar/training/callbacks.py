@@ -13,8 +13,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.utils import logging
 
 from ..metrics import score_texts
-from ..modeling_pixel_ar import PixelARForCausalLM
-from ..processing_pixel_ar import PixelProcessor
+from ..models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM
+from ..processing.processing_pixel_ar import PixelProcessor
 
 logger = logging.get_logger(__name__)
 

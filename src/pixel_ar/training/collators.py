@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..modalities_pixel_ar import IGNORED_LABEL, TOKEN, unpadded_positions
-from ..processing_pixel_ar import PixelProcessor
-from ..tokens_pixel_ar import NoTokenizer
+from ..models.pixel_ar.sequences import IGNORED_LABEL, TOKEN, unpadded_positions
+from ..processing.processing_pixel_ar import PixelProcessor
+from ..processing.tokens import NoTokenizer
 from .batches import read_column, to_bytes
 
 MODALITIES = ("pixel", "token", "pair")

@@ -18,9 +18,9 @@ from torch import nn
 from transformers.cache_utils import DynamicCache
 from transformers.utils import ModelOutput
 
-from ..configuration_pixel_ar import PixelARConfig
-from ..modeling_pixel_ar import PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
-from ..patching_pixel_ar import patchify, unpatchify
+from ..models.pixel_ar.configuration_pixel_ar import PixelARConfig
+from ..models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
+from ..models.pixel_ar.patching import patchify, unpatchify
 
 REAL_CLASS = 1  # PIXAR's numbering
 FAKE_CLASS = 0

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ..graphemes_pixel_ar import grapheme_bounds
-from ..rendering_pixel_ar import StripRenderer
+from ..rendering.renderer import StripRenderer
+from ..text.graphemes import grapheme_bounds
 
 
 class Documents(Protocol):

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ..modalities_pixel_ar import IGNORED_LABEL
-from ..processing_pixel_ar import PixelProcessor
-from ..rendering_pixel_ar import StripRenderer
+from ..models.pixel_ar.sequences import IGNORED_LABEL
+from ..processing.processing_pixel_ar import PixelProcessor
+from ..rendering.renderer import StripRenderer
 
 POLICIES = ("last", "first", "all")
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from ..modalities_pixel_ar import IGNORED_LABEL, unpadded_positions
-from ..processing_pixel_ar import PixelProcessor
+from ..models.pixel_ar.sequences import IGNORED_LABEL, unpadded_positions
+from ..processing.processing_pixel_ar import PixelProcessor
 from .answers import NO_ANSWER
 from .batches import (
     TruncationCounter,

@@ -1,0 +1,7 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The command line."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,266 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Configuration of pixel-autoregressive models.
+
+The backbone fields carry the Llama names (PIXAR and PixelGPT are Llama decoders over patches); the rest says how a
+strip is cut into patches, how pixels enter the model, which patch head leaves it, and whether there are tokens too.
+"""
+
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import RopeParameters
+from transformers.utils.type_validators import interval
+
+from .presets import CONFIG_PRESETS
+
+
+@strict
+class PixelARConfig(PreTrainedConfig):
+    r"""Configuration of [`PixelARModel`] and [`PixelARForCausalLM`].
+
+    Args:
+        patch_size: `(height, width)` of a patch in pixels. The height is that of the strip. (8, 20) holds four
+            characters of the 5x8 atlas, so that no glyph is cut.
+        num_channels: Colour channels of a strip, 1 or 3; the autoregressive head needs 1.
+        pixel_mean: Subtracted from pixel values in [0, 1] before the patch embedding.
+        pixel_std: Divides the centred pixel values. 0.5 and 0.5 give PIXAR's `2x - 1`.
+        patch_embedding_bias: Whether the patch projection has a bias (PIXAR: no, PixelGPT: yes).
+        patch_embedding_norm: Whether a LayerNorm follows the patch projection (PixelGPT).
+        patch_embedding_hidden_size: Width of a hidden SiLU layer between pixels and embedding; `None` for the single
+            linear projection of the papers. A hidden layer lets the first decoder layer see glyphs instead of pixels.
+        patch_head: Name of the patch head, a key of `PATCH_HEADS`.
+        head_hidden_size: Width of the head's decoder over column groups; `None` for 512 without decoder layers, else
+            192, or for `hidden_size` where that is smaller.
+        head_intermediate_size: Width of that decoder's SwiGLU; `None` for 8/3 of `head_hidden_size`.
+        head_num_layers: Layers of that decoder. 0 (the default) leaves the byte-causal masked MLP alone, which writes
+            fastest. It then spans the whole patch: `head_group_columns` must be the patch width. Where the head shall
+            have no more than a million parameters or so, 1 learns more (measured: examples/benchmarks).
+        head_num_attention_heads: Attention heads of that decoder.
+        head_group_columns: Pixel columns written per step of that decoder; must divide the patch width. `None` for the
+            patch width without decoder layers, else for the largest divisor up to 5, about a glyph; 1 gives a plain
+            causal transformer over columns.
+        head_byte_embedding_size: Width of the embedding of one byte (eight rows of one column).
+        head_byte_hidden_size: Hidden units per byte of the masked MLP inside a group; `None` for 128, or for
+            `head_hidden_size` where that is smaller.
+        norm_pix_loss: Whether the regression head's targets are normalised patch by patch, `(x - mean) / sqrt(var +
+            1e-6)` with the unbiased variance (PixelGPT). Mean and contrast of a patch are lost then, so such a model
+            cannot write pixels.
+        regression_output_range: What the regression head's outputs mean as pixels: `"unit"`, [0, 1]; `"signed"`, [-1,
+            1] in generation although the loss fits [0, 1], which is what PIXAR's RGB release does.
+        patch_loss_reduction: `"patch"`, the mean over the labelled patches of a batch; `"sample"`, the mean over the
+            patches of each row, then over the rows (PIXAR). `None` for `"sample"` with the bernoulli head, else
+            `"patch"`.
+        patch_loss_weight: Factor of the patch loss in `loss`.
+        token_loss_weight: Factor of the token loss in `loss`.
+        vocab_size: Size of the tokenizer's vocabulary. Setting it adds a token embedding and a token head (MonoGPT,
+            DualGPT); `None` for models of pixels alone.
+        pad_token_id: Token that fills short rows.
+        bos_token_id: Token that begins a text; `generate` puts it between patches and the tokens that follow them.
+        eos_token_id: Token that ends a text.
+        predict_across_modalities: Whether the first token after patches, and the first patch after tokens, is a
+            target. PixelGPT: no; a token text begins with its `bos_token_id`, a strip with an EOS patch, as given.
+        classifier_bias: Whether the classification layer has a bias (PIXAR: yes, PixelGPT: no).
+        classifier_pooling: State that is classified: `"last"`, of the last attended position; `"mean"`, over the
+            attended positions; `"pixelgpt_pair"`, as PixelGPT's released code does for pairs, where a row without
+            token padding takes its last patch position.
+    """
+
+    model_type = "pixel_ar"
+    keys_to_ignore_at_inference = ["past_key_values", "logits", "patch_logits", "patch_loss", "token_loss"]
+    base_model_tp_plan = {
+        "layers.*.self_attn.q_proj": "colwise",
+        "layers.*.self_attn.k_proj": "colwise",
+        "layers.*.self_attn.v_proj": "colwise",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.mlp.gate_proj": "colwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+    }
+    base_model_pp_plan = {
+        "embed_patches": (["pixel_values"], ["inputs_embeds"]),
+        "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "norm": (["hidden_states"], ["hidden_states"]),
+    }
+    # The default FSDP plan names `embed_tokens`, which a pixel model does not have.
+    base_model_fsdp_plan = {"layers.*": "free_full_weight", "norm": "keep_full_weight"}
+
+    hidden_size: int = 256
+    intermediate_size: int = 704
+    num_hidden_layers: int = 6
+    num_attention_heads: int = 8
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    hidden_act: str = "silu"
+    max_position_embeddings: int = 1024
+    initializer_range: float = interval(min=0.0, max=1.0)(default=0.02)
+    rms_norm_eps: float = 1e-6
+    use_cache: bool = True
+    rope_parameters: RopeParameters | dict | None = None
+    attention_bias: bool = False
+    attention_dropout: int | float | None = 0.0
+    mlp_bias: bool = False
+    tie_word_embeddings: bool = False
+
+    patch_size: tuple[int, ...] | list[int] = (8, 20)
+    num_channels: int = 1
+    pixel_mean: int | float = 0.5
+    pixel_std: int | float = 0.5
+    patch_embedding_bias: bool = True
+    patch_embedding_norm: bool = False
+    patch_embedding_hidden_size: int | None = None
+
+    patch_head: str = "autoregressive"
+    head_hidden_size: int | None = None
+    head_intermediate_size: int | None = None
+    head_num_layers: int = 0
+    head_num_attention_heads: int = 4
+    head_group_columns: int | None = None
+    head_byte_embedding_size: int = 32
+    head_byte_hidden_size: int | None = None
+    norm_pix_loss: bool = False
+    regression_output_range: Literal["unit", "signed"] = "unit"
+    patch_loss_reduction: Literal["patch", "sample"] | None = None
+    patch_loss_weight: int | float = 1.0
+    token_loss_weight: int | float = 1.0
+    vocab_size: int | None = None
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    predict_across_modalities: bool = False
+    classifier_bias: bool = False
+    classifier_pooling: Literal["last", "mean", "pixelgpt_pair"] = "last"
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.patch_size = tuple(self.patch_size)
+        if self.num_key_value_heads is None:
+            self.num_key_value_heads = self.num_attention_heads
+        if self.head_dim is None:
+            self.head_dim = self.hidden_size // self.num_attention_heads
+        if self.head_hidden_size is None:
+            heads = self.head_num_attention_heads
+            widest = 192 if self.head_num_layers else 512
+            self.head_hidden_size = max(min(widest, self.hidden_size) // heads, 1) * heads
+        if self.head_byte_hidden_size is None:
+            self.head_byte_hidden_size = min(128, self.head_hidden_size)
+        if self.head_intermediate_size is None:
+            # Rounded up to a multiple of 64, as Llama does, so that matrix kernels stay on their fast path.
+            self.head_intermediate_size = -(-8 * self.head_hidden_size // 3 // 64) * 64
+        if self.head_group_columns is None:
+            self.head_group_columns = self._default_group_columns()
+        if self.patch_loss_reduction is None:
+            self.patch_loss_reduction = "sample" if self.patch_head == "bernoulli" else "patch"
+        super().__post_init__(**kwargs)
+
+    def _default_group_columns(self) -> int:
+        """The whole patch without decoder layers, else the largest divisor of the patch width up to 5 columns."""
+        width = self.patch_size[1]
+        if self.head_num_layers == 0:
+            return width
+        return max(size for size in range(1, 6) if width % size == 0)
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "PixelARConfig":
+        """The configuration of a published model, or of one of ours.
+
+        Args:
+            name: a key of `CONFIG_PRESETS`, such as `"pixar-113m"` or `"dualgpt-350m"`.
+            overrides: fields that shall differ.
+
+        Raises:
+            ValueError: for an unknown name, listing the known ones.
+        """
+        if name not in CONFIG_PRESETS:
+            raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(CONFIG_PRESETS)}.")
+        return cls(**{**CONFIG_PRESETS[name], **overrides})
+
+    @property
+    def patch_height(self) -> int:
+        """Rows of a patch, in pixels."""
+        return self.patch_size[0]
+
+    @property
+    def patch_width(self) -> int:
+        """Columns of a patch, in pixels."""
+        return self.patch_size[1]
+
+    @property
+    def patch_length(self) -> int:
+        """Values in a patch: height * width * channels."""
+        return self.patch_size[0] * self.patch_size[1] * self.num_channels
+
+    def validate_architecture(self) -> None:
+        """Part of `@strict` validation: relations between fields.
+
+        Raises:
+            ValueError: With both numbers, where two fields do not fit each other.
+        """
+        if len(self.patch_size) != 2 or min(self.patch_size) < 1:
+            raise ValueError(
+                f"patch_size must be two positive integers (height, width), got {self.patch_size}."
+            )
+        if self.hidden_size % self.num_attention_heads != 0:
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) is not a multiple of num_attention_heads "
+                f"({self.num_attention_heads})."
+            )
+        if self.num_key_value_heads and self.num_attention_heads % self.num_key_value_heads != 0:
+            raise ValueError(
+                f"num_attention_heads ({self.num_attention_heads}) is not a multiple of num_key_value_heads "
+                f"({self.num_key_value_heads})."
+            )
+        if self.pixel_std <= 0:
+            raise ValueError(f"pixel_std must be positive, got {self.pixel_std}.")
+        if self.num_channels not in (1, 3):
+            raise ValueError(f"num_channels must be 1 or 3, got {self.num_channels}.")
+        if self.patch_head == "bernoulli" and self.norm_pix_loss:
+            raise ValueError("norm_pix_loss=True belongs to patch_head='regression', not to 'bernoulli'.")
+        self._validate_tokens()
+        if self.patch_head == "autoregressive":
+            self._validate_autoregressive_head()
+
+    def _validate_tokens(self) -> None:
+        if self.vocab_size is None:
+            if self.tie_word_embeddings:
+                raise ValueError("tie_word_embeddings=True needs a vocab_size: there are no tokens to tie.")
+            return
+        if self.vocab_size < 1:
+            raise ValueError(f"vocab_size must be positive, or None for no tokens, got {self.vocab_size}.")
+        eos = self.eos_token_id if isinstance(self.eos_token_id, list) else [self.eos_token_id]
+        for name, values in (("pad", [self.pad_token_id]), ("bos", [self.bos_token_id]), ("eos", eos)):
+            for value in values:
+                if value is not None and not 0 <= value < self.vocab_size:
+                    raise ValueError(
+                        f"{name}_token_id ({value}) lies outside the vocabulary of {self.vocab_size} tokens."
+                    )
+
+    def _validate_autoregressive_head(self) -> None:
+        height, width = self.patch_size
+        if self.num_channels != 1:
+            raise ValueError(
+                f"patch_head='autoregressive' writes 1-bit columns and needs num_channels=1, got {self.num_channels}; "
+                "use patch_head='regression' or 'bernoulli' for strips in colour, or a processor with mode='1'."
+            )
+        if height % 8 != 0:
+            raise ValueError(
+                f"patch_head='autoregressive' writes bytes of eight rows and needs a patch height that is a multiple "
+                f"of 8, got {height}."
+            )
+        if self.head_group_columns and width % self.head_group_columns != 0:
+            raise ValueError(
+                f"head_group_columns ({self.head_group_columns}) does not divide the patch width ({width})."
+            )
+        if self.head_num_layers == 0 and self.head_group_columns != width:
+            raise ValueError(
+                f"head_num_layers=0 needs one group per patch: set head_group_columns to the patch width ({width}), "
+                f"not {self.head_group_columns}."
+            )
+        if self.head_hidden_size and self.head_hidden_size % self.head_num_attention_heads != 0:
+            raise ValueError(
+                f"head_hidden_size ({self.head_hidden_size}) is not a multiple of head_num_attention_heads "
+                f"({self.head_num_attention_heads})."
+            )
+
+
+__all__ = ["PixelARConfig"]

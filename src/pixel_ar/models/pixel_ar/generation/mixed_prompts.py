@@ -1,0 +1,151 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Prompts of patches and tokens, for models with both: what is read before tokens or patches are written.
+
+Rows may be padded anywhere; what counts of a row is moved together, so that a row of a batch gives what it gives alone.
+
+Shapes: B rows, C channels, H strip height, W strip width, U patches, L tokens, T positions, D hidden size.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache
+
+from ..sequences import PATCH, TOKEN, ranks, unpadded_positions
+from .prompts import CachedRows, keep_rows
+
+
+@dataclass
+class MixedPrompt:
+    """A prompt as a caller gives it.
+
+    Attributes:
+        pixel_values: `[B, C, H, W]`, or `None`.
+        input_ids: `[B, L]`, or `None`.
+        modality_ids: `[B, T]`, or `None` for patches then tokens.
+        attention_mask: `[B, T]`, or `None` if every position counts.
+    """
+
+    pixel_values: torch.Tensor | None
+    input_ids: torch.Tensor | None
+    modality_ids: torch.Tensor | None
+    attention_mask: torch.Tensor | None
+
+    def read_mask(self, resolved: torch.Tensor) -> torch.Tensor:
+        """Bool `[B, T]`.
+
+        Raises:
+            ValueError: for a mask of another shape than the sequence.
+        """
+        if self.attention_mask is None:
+            return torch.ones_like(resolved, dtype=torch.bool)
+        if self.attention_mask.shape != resolved.shape:
+            raise ValueError(
+                f"attention_mask has shape {tuple(self.attention_mask.shape)}, but patches and tokens make a sequence "
+                f"of shape {tuple(resolved.shape)}; it must cover both, in the order of the sequence."
+            )
+        return self.attention_mask.to(resolved.device) != 0
+
+
+def ends_with_patches(prompt: MixedPrompt) -> bool:
+    """Whether the rows of a prompt end with patches; patches then tokens do not.
+
+    Raises:
+        ValueError: if some rows do and some do not.
+    """
+    if prompt.modality_ids is None:
+        return prompt.input_ids is None
+    mask = prompt.read_mask(prompt.modality_ids)
+    is_patch = _last(prompt.modality_ids, mask) == PATCH
+    if bool(is_patch.any()) and not bool(is_patch.all()):
+        raise ValueError(
+            "some rows of the prompt end with patches and some with tokens; say output_modality='pixel' or 'token'."
+        )
+    return bool(is_patch.all())
+
+
+def read_token_prompt(
+    decoder: Any, prompt: MixedPrompt, bos_token_id: int | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embeddings to continue with tokens: `[B, T, D]` and their mask `[B, T]`, padded on the left.
+
+    A row that ends with a patch gets the token that begins a text, unless `bos_token_id` is `None`.
+    """
+    embeddings, resolved = decoder.embed(prompt.pixel_values, prompt.input_ids, prompt.modality_ids)
+    mask = prompt.read_mask(resolved)
+    needs_start = _last(resolved, mask) == PATCH
+    if bos_token_id is not None and bool(needs_start.any()):
+        start = decoder.embed(input_ids=torch.full((len(mask), 1), bos_token_id, device=mask.device))[0]
+        embeddings = torch.cat([embeddings, start.to(embeddings)], dim=1)
+        mask = torch.cat([mask, needs_start[:, None]], dim=1)
+    return _move_right(embeddings, mask)
+
+
+def read_context(
+    decoder: Any,
+    prompt: MixedPrompt,
+    num_columns: torch.Tensor | None,
+    patch_size: tuple[int, int],
+    num_channels: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, Cache]:
+    """Lets the decoder read all that stands before a row's last patches, so that those can be continued.
+
+    Args:
+        decoder: a `PixelARModel`.
+        prompt: with tokens, and patches or not.
+        num_columns: `[B]`, of all patches of a row; only of use where no token follows a patch.
+        patch_size: (height, width) in pixels.
+        num_channels: C.
+
+    Returns:
+        The strips `[B, C, H, W]`, the mask `[B, U]` of the patches that stand after the last token, their
+        `num_columns`, and a cache of everything before them.
+    """
+    embeddings, resolved = decoder.embed(prompt.pixel_values, prompt.input_ids, prompt.modality_ids)
+    mask = prompt.read_mask(resolved)
+    position = torch.arange(mask.shape[1], device=mask.device)
+    last_token = torch.where(mask & (resolved == TOKEN), position, -1).amax(-1, keepdim=True)
+    before = mask & (position <= last_token)
+    after = mask & (position > last_token)
+    states, context_mask = _move_right(embeddings, before)
+    cache = decoder(
+        inputs_embeds=states,
+        attention_mask=context_mask,
+        position_ids=unpadded_positions(context_mask),
+        use_cache=True,
+    ).past_key_values
+    count = before.sum(-1)
+    keep_rows(cache, CachedRows(context_mask.bool(), count, count))
+    strips = prompt.pixel_values
+    if strips is None:
+        strips = torch.ones(len(mask), num_channels, *patch_size, device=mask.device)
+    kept = torch.zeros(len(mask), strips.shape[-1] // patch_size[1], dtype=torch.int64, device=mask.device)
+    row, place = torch.nonzero(after, as_tuple=True)
+    kept[row, ranks(resolved, PATCH)[row, place]] = 1
+    if num_columns is not None:
+        num_columns = torch.as_tensor(num_columns, device=mask.device)
+        is_all = kept.sum(-1) == (mask & (resolved == PATCH)).sum(-1)
+        num_columns = torch.where(is_all, num_columns, kept.sum(-1) * patch_size[1])
+    return strips, kept, num_columns, cache
+
+
+def _last(modalities: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Modality of the last attended position, `[B]`."""
+    position = torch.arange(mask.shape[1], device=mask.device)
+    last = torch.where(mask, position, -1).amax(-1)
+    if bool((last < 0).any()):
+        raise ValueError(f"row {int((last < 0).nonzero()[0, 0])} of the prompt holds nothing but padding.")
+    return modalities.gather(1, last[:, None])[:, 0]
+
+
+def _move_right(embeddings: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Moves the masked-in positions of every row to its end, in their order, and drops columns that nobody needs."""
+    order = torch.argsort(mask.to(torch.uint8), dim=1, stable=True)
+    order = order[:, mask.shape[1] - int(mask.sum(-1).max()) :]
+    moved = embeddings.gather(1, order[..., None].expand(*order.shape, embeddings.shape[-1]))
+    return moved, mask.gather(1, order).to(torch.int64)
+
+
+__all__ = ["MixedPrompt", "ends_with_patches", "read_context", "read_token_prompt"]

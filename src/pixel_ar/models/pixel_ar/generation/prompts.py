@@ -1,0 +1,286 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""What generation starts from: strips as a processor gives them, turned into what the decoder reads first.
+
+- Rows may be padded left, right or not at all: their patches are moved together, and those still to be read end at
+  the same position, so that a row of a batch gives what it gives alone.
+- A last patch that `num_columns` cuts short is not read. It is kept as a prefix, which the patch head completes.
+- A row without a whole patch is read as the start of a document: after an EOS patch, which is not part of the result.
+- Patches that a cache holds already are not read again.
+
+Shapes: B rows, C channels, H strip height, W strip width, T patches, P values per patch, L cached positions.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache
+
+from ..patching import check_strip_shape, patchify, to_unit_range
+
+_CACHED_ROWS = "_pixel_ar_cached_rows"
+
+
+@dataclass
+class CachedRows:
+    """Which positions of a cache hold patches of which row; `generate` leaves it on the cache it returns.
+
+    Attributes:
+        mask: bool `[B, L]`, True where the position holds a patch of the row.
+        num_hidden: int64 `[B]`, how many positions at the row's beginning are not part of its strip: its context, and 1
+            for the EOS patch before a row that began a document.
+        num_context: int64 `[B]`, how many of them came before the strip: tokens, and patches before tokens.
+    """
+
+    mask: torch.Tensor
+    num_hidden: torch.Tensor
+    num_context: torch.Tensor
+
+
+@dataclass
+class PixelPrompt:
+    """A batch of prompts.
+
+    Attributes:
+        patches: float32 `[B, T, P]`, the whole patches of each row from the first on, then white ones.
+        num_patches: int64 `[B]`, how many are whole.
+        fed: float32 `[B, K, P]`, what the decoder reads first, padded on the left.
+        attention_mask: int64 `[B, L + K]`, over cached positions and those of `fed`.
+        num_hidden: int64 `[B]`, see [`CachedRows`].
+        num_context: int64 `[B]`, likewise.
+        prefix: `[B, P]` last patches of which only some columns are written, or `None` if no row has one.
+        prefix_columns: int64 `[B]`, how many columns of it; 0 in rows that have none.
+        length: patches of the longest row, unfinished ones included.
+    """
+
+    patches: torch.Tensor
+    num_patches: torch.Tensor
+    fed: torch.Tensor
+    attention_mask: torch.Tensor
+    num_hidden: torch.Tensor
+    num_context: torch.Tensor
+    prefix: torch.Tensor | None
+    prefix_columns: torch.Tensor
+    length: int
+
+    def repeat(self, times: int) -> "PixelPrompt":
+        """Every row `times` times, neighbours equal (`num_return_sequences`)."""
+        if times == 1:
+            return self
+        values: dict[str, Any] = {
+            name: value.repeat_interleave(times, 0) if isinstance(value, torch.Tensor) else value
+            for name, value in vars(self).items()
+        }
+        return replace(self, **values)
+
+
+def build_prompt(
+    pixel_values: torch.Tensor | None,
+    attention_mask: torch.Tensor | None,
+    num_columns: torch.Tensor | list[int] | None,
+    cache: Cache | None,
+    patch_size: tuple[int, int],
+    num_channels: int,
+    device: torch.device,
+) -> PixelPrompt:
+    """Prepares the prompts of one `generate` call.
+
+    Args:
+        pixel_values: `[B, C, H, W]`, or `None` for one row without a prompt.
+        attention_mask: `[B, T]`, or `None` if every patch counts.
+        num_columns: `[B]`, pixel columns of a row from its first attended patch on; `None` for all of them.
+        cache: cache of the first patches of every row, or `None`.
+        patch_size: (height, width) in pixels.
+        num_channels: C.
+        device: where the decoder runs.
+
+    Raises:
+        ValueError: naming the value that does not fit and the way out.
+    """
+    height, width = patch_size
+    if pixel_values is None:
+        if attention_mask is not None or num_columns is not None or _num_cached(cache):
+            raise ValueError(
+                "attention_mask, num_columns and past_key_values describe a prompt; pass its pixel_values too."
+            )
+        patches = torch.ones(1, 0, height * width * num_channels, device=device)
+    else:
+        patches = _read_patches(pixel_values, patch_size, num_channels, device)
+    mask = _read_mask(attention_mask, patches, cache)
+    lengths = mask.sum(-1)
+    # A stable sort moves the attended patches to the front of their row and keeps their order.
+    order = torch.argsort(mask.logical_not().to(torch.uint8), dim=1, stable=True)
+    compact = _take(patches, order)
+    prefix_columns = _prefix_columns(num_columns, lengths, width)
+    num_patches = lengths - (prefix_columns > 0).to(torch.int64)
+    prefix = None
+    if bool((prefix_columns > 0).any()):
+        prefix = _take(compact, num_patches.clamp(max=compact.shape[1] - 1)[:, None])[:, 0]
+    whole = torch.arange(compact.shape[1], device=device) < num_patches[:, None]
+    compact = compact.where(whole[..., None], 1.0)
+    cached = _cached_rows(cache, mask, lengths)
+    fed, full_mask, num_hidden = _feed(compact, num_patches, cached)
+    return PixelPrompt(
+        patches=compact,
+        num_patches=num_patches,
+        fed=fed,
+        attention_mask=full_mask,
+        num_hidden=num_hidden,
+        num_context=cached.num_context,
+        prefix=prefix,
+        prefix_columns=prefix_columns,
+        length=int(lengths.max()),
+    )
+
+
+def remember_rows(cache: Cache, prompt: PixelPrompt, num_generated: torch.Tensor) -> None:
+    """Leaves on a cache which of its positions hold patches of which row.
+
+    Args:
+        cache: the cache after generation.
+        prompt: what generation started from.
+        num_generated: `[B]` patches drawn per row. The last of a row is left out even if the decoder has read it, so
+            that every row has something to read when it is continued.
+    """
+    total = _num_cached(cache)
+    drawn = torch.arange(max(total - prompt.attention_mask.shape[1], 0), device=num_generated.device)
+    mask = torch.cat([prompt.attention_mask.bool(), drawn < num_generated[:, None] - 1], dim=1)
+    keep_rows(cache, CachedRows(mask[:, :total], prompt.num_hidden, prompt.num_context))
+
+
+def keep_rows(cache: Cache, rows: CachedRows) -> None:
+    """Leaves a note of its rows on a cache, for the call that continues it."""
+    setattr(cache, _CACHED_ROWS, rows)
+
+
+def _num_cached(cache: Cache | None) -> int:
+    return 0 if cache is None else int(cache.get_seq_length())
+
+
+def _take(patches: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Patches `[B, n, P]` of each row at positions `[B, n]`."""
+    return patches.gather(1, index[..., None].expand(*index.shape, patches.shape[-1]))
+
+
+def _read_patches(
+    pixel_values: torch.Tensor, patch_size: tuple[int, int], num_channels: int, device: torch.device
+) -> torch.Tensor:
+    """`[B, T, P]` in [0, 1] and float32, whatever type the strips have."""
+    if not isinstance(pixel_values, torch.Tensor):
+        raise ValueError(
+            f"pixel_values must be a torch tensor, got {type(pixel_values).__name__}; "
+            'call the processor with return_tensors="pt".'
+        )
+    check_strip_shape(pixel_values, patch_size, num_channels)
+    if pixel_values.shape[0] == 0:
+        raise ValueError("pixel_values hold no rows: pass at least one strip, or none for an empty prompt.")
+    strips = to_unit_range(pixel_values.to(device)).to(torch.float32)
+    low, high = (float(value) for value in strips.aminmax())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"pixel_values lie between {low:g} and {high:g}; a floating point strip must lie in [0, 1] "
+            "(1 = background): divide by 255, or pass uint8."
+        )
+    return patchify(strips, patch_size)
+
+
+def _read_mask(
+    attention_mask: torch.Tensor | None, patches: torch.Tensor, cache: Cache | None
+) -> torch.Tensor:
+    """Bool `[B, T]`."""
+    shape = patches.shape[:2]
+    if attention_mask is None:
+        return torch.ones(shape, dtype=torch.bool, device=patches.device)
+    attention_mask = torch.as_tensor(attention_mask, device=patches.device)
+    if attention_mask.shape != shape:
+        hint = "PixelProcessor returns a fitting mask"
+        if _num_cached(cache):
+            hint = "with past_key_values, pass whole strips and masks, the cached patches included"
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}, but the strips hold {tuple(shape)} "
+            f"patches (rows, patches); {hint}."
+        )
+    return attention_mask != 0
+
+
+def _prefix_columns(
+    num_columns: torch.Tensor | list[int] | None, lengths: torch.Tensor, width: int
+) -> torch.Tensor:
+    """Written columns of an unfinished last patch, int64 `[B]`; 0 where the last patch is whole."""
+    if num_columns is None:
+        return torch.zeros_like(lengths)
+    columns = torch.as_tensor(num_columns, device=lengths.device)
+    if columns.shape != lengths.shape or columns.is_floating_point():
+        raise ValueError(
+            f"num_columns must be one integer for each of the {len(lengths)} rows, got "
+            f"{columns.dtype} of shape {tuple(columns.shape)}."
+        )
+    fits = (columns <= lengths * width) & (columns > (lengths - 1) * width) & (columns >= 0)
+    if not bool(fits.all()):
+        row = int(fits.logical_not().nonzero()[0, 0])
+        most = int(lengths[row]) * width
+        raise ValueError(
+            f"num_columns[{row}] is {int(columns[row])}, but row {row} has {int(lengths[row])} attended patches "
+            f"of {width} columns, the last of them at least begun: it must lie between "
+            f"{max(most - width + 1, 0)} and {most}. Pass the processor's num_columns together with its strips."
+        )
+    unfinished = columns - (lengths - 1) * width
+    return torch.where((unfinished < width) & (lengths > 0), unfinished, 0).to(torch.int64)
+
+
+def _cached_rows(cache: Cache | None, mask: torch.Tensor, lengths: torch.Tensor) -> CachedRows:
+    """What the cache holds of every row.
+
+    A cache that `generate` did not leave is taken to hold the first positions of the strips, as Transformers does.
+    """
+    count = _num_cached(cache)
+    rows = getattr(cache, _CACHED_ROWS, None)
+    if rows is not None:
+        if rows.mask.shape[0] not in (1, len(mask)):
+            raise ValueError(
+                f"past_key_values were filled for {rows.mask.shape[0]} rows, but there are {len(mask)} strips."
+            )
+        # Positions added since by plain forward passes hold a patch of every row.
+        added = rows.mask.new_ones(rows.mask.shape[0], max(count - rows.mask.shape[1], 0))
+        cached = torch.cat([rows.mask[:, :count], added], dim=1).to(mask.device).expand(len(mask), -1)
+        hidden = rows.num_hidden.to(mask.device).expand(len(mask))
+        context = rows.num_context.to(mask.device).expand(len(mask))
+    else:
+        if count > mask.shape[1]:
+            raise ValueError(
+                f"past_key_values hold {count} patches, but the strips only {mask.shape[1]}; pass the whole "
+                "strips, the cached patches included, or crop the cache."
+            )
+        cached, hidden, context = mask[:, :count], torch.zeros_like(lengths), torch.zeros_like(lengths)
+    excess = cached.sum(-1) - hidden > lengths
+    if bool(excess.any()):
+        row = int(excess.nonzero()[0, 0])
+        raise ValueError(
+            f"past_key_values hold {int(cached[row].sum() - hidden[row])} patches of row {row}, but its strip only "
+            f"{int(lengths[row])}; pass the whole strips, the cached patches included."
+        )
+    return CachedRows(cached, hidden, context)
+
+
+def _feed(
+    patches: torch.Tensor, num_patches: torch.Tensor, cached: CachedRows
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the decoder still has to read, the mask over cached and new positions, and the hidden patches per row."""
+    num_hidden = cached.num_hidden.where(num_patches > 0, cached.num_context + 1)
+    totals = num_hidden + num_patches
+    # A row that is cached to its end has its last patch read once more, since something must be read. The position
+    # that held it is masked; where a row's patches lie in a cache does not matter, their positions are counted.
+    used = torch.minimum(cached.mask.sum(-1), totals - 1)
+    cached_mask = cached.mask & (cached.mask.cumsum(-1) <= used[:, None])
+    counts = totals - used
+    offset = torch.arange(int(counts.max()), device=patches.device) - counts.max()
+    is_read = offset >= -counts[:, None]
+    eos = patches.new_zeros(patches.shape[0], 1, patches.shape[2])
+    with_eos = torch.cat([eos, patches], dim=1)
+    index = (totals[:, None] + offset - num_hidden[:, None] + 1).clamp(min=0)
+    fed = _take(with_eos, index).where(is_read[..., None], 1.0)
+    return fed, torch.cat([cached_mask, is_read], dim=1).to(torch.int64), num_hidden
+
+
+__all__ = ["CachedRows", "PixelPrompt", "build_prompt", "keep_rows", "remember_rows"]

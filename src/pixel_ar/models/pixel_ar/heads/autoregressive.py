@@ -1,0 +1,391 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The autoregressive patch head: the exact joint distribution of a 1-bit patch.
+
+A 1-bit column of eight rows is one byte, so a patch is a short sequence of bytes and its joint distribution factorises
+exactly. `AutoregressivePatchHead` decodes it with a byte-causal masked MLP (as in MADE, arXiv 1502.03509) over the
+whole patch or, with decoder layers, in two levels: a small causal transformer over groups of columns (about one glyph
+each), and the masked MLP inside a group. PIXAR's stage 1 (arXiv 2401.03321, section 3.2) treats the pixels of a patch
+as independent instead, which is where its blur comes from.
+
+Every weight is read by its own module's `forward`: offloading, sharding, quantisation and adapters act when a module is
+called, and would not notice a `module.weight` read from outside.
+
+Shapes: N patches, D hidden size, P values per patch, G groups per patch, S bytes per group, E width of the column
+decoder, K byte embedding size, M hidden units per byte.
+"""
+
+import math
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+from ..configuration_pixel_ar import PixelARConfig
+from ..patching import bytes_to_patches, patches_to_bytes
+from .base import Generators, PatchHead, PatchSample, Warp
+
+BYTE_VALUES = 256
+
+
+class SlotLinear(nn.Module):
+    """One linear map per slot: `[..., slots, in]` to `[..., slots, out]`.
+
+    Args:
+        num_slots: how many maps.
+        in_features: input width.
+        out_features: output width.
+    """
+
+    def __init__(self, num_slots: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_slots, in_features, out_features))
+        self.bias = nn.Parameter(torch.zeros(num_slots, out_features))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, inputs: torch.Tensor, slot: int | None = None) -> torch.Tensor:
+        """Maps all slots, `[N, slots, in]` to `[N, slots, out]`, or the given one, `[N, in]` to `[N, out]`."""
+        if slot is None:
+            return torch.einsum("nsi,sio->nso", inputs, self.weight) + self.bias
+        return inputs @ self.weight[slot] + self.bias[slot]
+
+    def extra_repr(self) -> str:
+        """Shape for `print(model)`."""
+        return f"slots={self.weight.shape[0]}, in={self.weight.shape[1]}, out={self.weight.shape[2]}"
+
+
+class CausalSlotLinear(nn.Module):
+    """Linear map without bias in which the output of a slot depends on the inputs of earlier slots only.
+
+    The weight is that of a full linear map; the blocks from a slot to itself or to an earlier one are never used.
+
+    Args:
+        num_slots: how many slots.
+        in_features: input width of a slot.
+        out_features: output width of a slot.
+    """
+
+    def __init__(self, num_slots: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.num_slots = num_slots
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = nn.Parameter(torch.empty(num_slots * out_features, num_slots * in_features))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def forward(self, inputs: torch.Tensor, slot: int | None = None) -> torch.Tensor:
+        """Maps all slots, `[N, slots * in]` to `[N, slots * out]`.
+
+        With `slot`, computes the output of that slot alone from the inputs before it: `[N, slot * in]` to `[N, out]`.
+        """
+        if slot is None:
+            return F.linear(inputs, self.weight * self._mask())
+        rows = slice(slot * self.out_features, (slot + 1) * self.out_features)
+        return F.linear(inputs, self.weight[rows, : slot * self.in_features])
+
+    def _mask(self) -> torch.Tensor:
+        """1 where a weight leads from a slot to a later one, shaped as the weight."""
+        shape = (self.num_slots, self.num_slots)
+        blocks = torch.ones(shape, dtype=self.weight.dtype, device=self.weight.device).tril(-1)
+        return blocks.repeat_interleave(self.out_features, 0).repeat_interleave(self.in_features, 1)
+
+    def extra_repr(self) -> str:
+        """Shape for `print(model)`."""
+        return f"slots={self.num_slots}, in={self.in_features}, out={self.out_features}"
+
+
+class ColumnDecoderLayer(nn.Module):
+    """Pre-norm transformer layer over the column groups of one patch.
+
+    Its module names differ from the backbone's on purpose: adapters that target `q_proj` stay out of the head.
+    """
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__()
+        # None of these is None once the configuration is built.
+        width = config.head_hidden_size or config.hidden_size
+        hidden = config.head_intermediate_size or width
+        self.num_heads = config.head_num_attention_heads
+        self.attention_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.attention_output = nn.Linear(width, width, bias=False)
+        self.mlp_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
+        self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """`[N, G, E]` to `[N, G, E]`, causal over G."""
+        query, key, value = self._project(states)
+        # A patch has few groups; at that length the plain product is three times faster than the fused CPU kernel.
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        return self._finish(states, scores.masked_fill(future, float("-inf")), value)
+
+    def step(
+        self, states: torch.Tensor, past: tuple[torch.Tensor, torch.Tensor] | None
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """The same for the newest group alone: `[N, 1, E]`, given keys and values of the groups before it."""
+        query, key, value = self._project(states)
+        if past is not None:
+            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        return self._finish(states, scores, value), (key, value)
+
+    def _project(self, states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Query, key and value, each `[N, heads, G, E / heads]`."""
+        parts = self.query_key_value(self.attention_norm(states)).unflatten(-1, (3, self.num_heads, -1))
+        return parts.permute(2, 0, 3, 1, 4).unbind(0)
+
+    def _finish(self, states: torch.Tensor, scores: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        mixed = scores.softmax(-1).to(value.dtype) @ value
+        states = states + self.attention_output(mixed.transpose(1, 2).flatten(-2))
+        gate, up = self.gate_up(self.mlp_norm(states)).chunk(2, dim=-1)
+        return states + self.down(F.silu(gate) * up)
+
+
+class GroupByteDecoder(nn.Module):
+    """Byte-causal masked MLP inside a column group: p(byte | bytes of the group before it, state of the group)."""
+
+    def __init__(self, config: PixelARConfig, num_slots: int) -> None:
+        super().__init__()
+        self.num_slots = num_slots
+        # None of these is None once the configuration is built.
+        width = config.head_hidden_size or config.hidden_size
+        hidden_size = config.head_byte_hidden_size or width
+        # SwiGLU: the gate lets earlier bytes select among the glyphs the state suggests.
+        gated = 2 * hidden_size
+        self.condition = nn.Linear(width, num_slots * gated)
+        # A lone byte has none before it; an unused weight would stop distributed training.
+        self.previous_bytes: CausalSlotLinear | None = None
+        if num_slots > 1:
+            self.previous_bytes = CausalSlotLinear(num_slots, config.head_byte_embedding_size, gated)
+        self.output = SlotLinear(num_slots, hidden_size, BYTE_VALUES)
+
+    def forward(self, states: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
+        """Logits of all bytes at once (teacher forcing).
+
+        Args:
+            states: `[N, E]` one state per group.
+            embedded: `[N, S, K]` embeddings of the group's bytes.
+
+        Returns:
+            `[N, S, 256]`.
+        """
+        hidden = self.condition(states)
+        if self.previous_bytes is not None:
+            hidden = hidden + self.previous_bytes(embedded.flatten(-2))
+        gate, up = hidden.unflatten(-1, (self.num_slots, -1)).chunk(2, dim=-1)
+        return self.output(F.silu(gate) * up)
+
+    def first_logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits of the group's first byte, which needs its state alone: `[N, E]` to `[N, 256]`."""
+        return self.slot_logits(self.gates(states), [], 0)
+
+    def gates(self, states: torch.Tensor) -> torch.Tensor:
+        """What the group's state gives to each of its bytes: `[N, E]` to `[N, S, 2M]`."""
+        return self.condition(states).unflatten(-1, (self.num_slots, -1))
+
+    def slot_logits(self, gates: torch.Tensor, embedded: list[torch.Tensor], slot: int) -> torch.Tensor:
+        """Logits of byte `slot` alone.
+
+        Args:
+            gates: `[N, S, 2M]`, from [`gates`].
+            embedded: `[N, K]` for each of the `slot` bytes before it.
+            slot: which byte of the group.
+
+        Returns:
+            `[N, 256]`.
+        """
+        hidden = gates[:, slot]
+        if slot and self.previous_bytes is not None:
+            hidden = hidden + self.previous_bytes(torch.cat(embedded, dim=-1), slot)
+        gate, up = hidden.chunk(2, dim=-1)
+        return self.output(F.silu(gate) * up, slot)
+
+
+class AutoregressivePatchHead(PatchHead):
+    """Exact joint distribution of a 1-bit patch, byte after byte (one byte = eight rows of one pixel column).
+
+    With `head_num_layers=0` it is a plain masked MLP over the whole patch, the default; with `head_group_columns=1` a
+    plain causal transformer over columns. `examples/benchmarks/README.md` has the measurements behind it.
+    """
+
+    draws_bytes = True
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        height, width = self.patch_size
+        self.bytes_per_column = height // 8
+        # Neither of these is None once the configuration is built.
+        group_columns = config.head_group_columns or width
+        state_size = config.head_hidden_size or config.hidden_size
+        self.num_groups = width // group_columns
+        self.group_bytes = group_columns * self.bytes_per_column
+        self.byte_embedding = nn.Embedding(self.group_bytes * BYTE_VALUES, config.head_byte_embedding_size)
+        self.condition = nn.Linear(config.hidden_size, self.num_groups * state_size)
+        self.previous_group: nn.Linear | None = None
+        if self.num_groups > 1:
+            group_features = self.group_bytes * config.head_byte_embedding_size
+            self.previous_group = nn.Linear(group_features, state_size, bias=False)
+        self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers)])
+        self.norm = LlamaRMSNorm(state_size, eps=config.rms_norm_eps)
+        self.group_decoder = GroupByteDecoder(config, self.group_bytes)
+
+    def _embed_bytes(self, group_bytes: torch.Tensor, first_slot: int = 0) -> torch.Tensor:
+        """Embeds bytes by value and slot: `[..., n]` (slots `first_slot`...) to `[..., n, K]`."""
+        slots = torch.arange(first_slot, first_slot + group_bytes.shape[-1], device=group_bytes.device)
+        return self.byte_embedding(group_bytes + slots * BYTE_VALUES)
+
+    def _group_states(self, conditions: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
+        """States of groups 0..n from the conditions `[N, n + 1, E]` and the bytes `[N, n, S, K]` before each."""
+        states = conditions
+        if embedded.shape[1] and self.previous_group is not None:
+            states = states + F.pad(self.previous_group(embedded.flatten(-2)), (0, 0, 1, 0))
+        for layer in self.layers:
+            states = layer(states)
+        return self.norm(states)
+
+    def _conditions(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self.condition(hidden_states).unflatten(-1, (self.num_groups, -1))  # [N, G, E]
+
+    def byte_logits(self, hidden_states: torch.Tensor, column_bytes: torch.Tensor) -> torch.Tensor:
+        """Logits of every byte given the bytes before it (teacher forcing).
+
+        Args:
+            hidden_states: `[N, D]`.
+            column_bytes: int64 `[N, G * S]`.
+
+        Returns:
+            `[N, G * S, 256]`.
+        """
+        embedded = self._embed_bytes(column_bytes.unflatten(-1, (self.num_groups, self.group_bytes)))
+        states = self._group_states(self._conditions(hidden_states), embedded[:, :-1])
+        logits = self.group_decoder(states.flatten(0, 1), embedded.flatten(0, 1))
+        return logits.reshape(hidden_states.shape[0], self.num_groups * self.group_bytes, BYTE_VALUES)
+
+    def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Logits of the first byte of the next patch, the one decision that depends on the hidden state alone.
+
+        Args:
+            hidden_states: `[..., D]`.
+
+        Returns:
+            `[..., 256]`. Later bytes depend on earlier ones; see [`byte_logits`].
+        """
+        flat = hidden_states.reshape(-1, hidden_states.shape[-1])
+        first = self._conditions(flat)[:, :1]
+        states = self._group_states(first, first.new_empty(first.shape[0], 0, 1, 1))
+        logits = self.group_decoder.first_logits(states[:, 0])
+        return logits.reshape(*hidden_states.shape[:-1], BYTE_VALUES)
+
+    def log_prob(
+        self, hidden_states: torch.Tensor, patches: torch.Tensor, num_columns: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """See [`PatchHead.log_prob`]. The first `num_columns` alone are exact too: columns go left to right."""
+        column_bytes = patches_to_bytes(patches, self.patch_size)
+        logits = self.byte_logits(hidden_states, column_bytes).float()
+        column_bytes = column_bytes.to(logits.device)  # a split model may have put them elsewhere
+        nats = F.cross_entropy(logits.flatten(0, 1), column_bytes.flatten(), reduction="none")
+        nats = nats.view_as(column_bytes)
+        if num_columns is not None:
+            positions = torch.arange(nats.shape[-1], device=nats.device)
+            counted = positions < num_columns[:, None].to(nats.device) * self.bytes_per_column
+            nats = torch.where(counted, nats, torch.zeros_like(nats))
+        return -nats.sum(-1)
+
+    def sample(
+        self,
+        hidden_states: torch.Tensor,
+        do_sample: bool = False,
+        warp: Warp | None = None,
+        generator: Generators | None = None,
+        prefix: torch.Tensor | None = None,
+        prefix_columns: torch.Tensor | None = None,
+        sampler: str | None = None,
+        threshold: float = 0.5,
+    ) -> PatchSample:
+        """See [`PatchHead.sample`]. Bytes of the prefix are kept; the rest is drawn given them."""
+        conditions = self._conditions(hidden_states)
+        prefix_bytes = self._prefix_bytes(prefix, prefix_columns)
+        noise = self._gumbel_noise(conditions, generator) if do_sample else None
+        column_bytes = torch.zeros(
+            conditions.shape[0],
+            self.num_groups * self.group_bytes,
+            dtype=torch.int64,
+            device=conditions.device,
+        )
+        logits: list[torch.Tensor] = []
+        scores: list[torch.Tensor] = []
+        past: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(self.layers)
+        embedded: torch.Tensor | None = None
+        for group in range(self.num_groups):
+            state, past = self._next_group_state(conditions[:, group : group + 1], embedded, past)
+            # One product per group instead of one per byte: each byte then reads its own part.
+            gates = self.group_decoder.gates(state[:, 0])
+            parts: list[torch.Tensor] = []
+            for slot in range(self.group_bytes):
+                index = len(logits)
+                logits.append(self.group_decoder.slot_logits(gates, parts, slot).float())
+                scores.append(logits[-1] if warp is None else warp(column_bytes[:, :index], logits[-1]))
+                byte = (scores[-1] if noise is None else scores[-1] + noise[:, index]).argmax(-1)
+                if prefix_bytes is not None:
+                    byte = torch.where(prefix_bytes[:, index] >= 0, prefix_bytes[:, index], byte)
+                column_bytes[:, index] = byte
+                parts.append(self.byte_embedding(byte + slot * BYTE_VALUES))
+            embedded = torch.cat(parts, dim=-1)
+        patches = bytes_to_patches(column_bytes, self.patch_size)
+        return PatchSample(patches, torch.stack(logits, 1), torch.stack(scores, 1))
+
+    def _next_group_state(
+        self,
+        states: torch.Tensor,
+        embedded: torch.Tensor | None,
+        past: list[tuple[torch.Tensor, torch.Tensor] | None],
+    ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor] | None]]:
+        """State of the newest group from its condition `[N, 1, E]` and the embedded bytes `[N, S * K]` before it."""
+        if embedded is not None and self.previous_group is not None:
+            states = states + self.previous_group(embedded)[:, None]
+        grown: list[tuple[torch.Tensor, torch.Tensor] | None] = []
+        for layer, layer_past in zip(self.layers, past, strict=True):
+            states, layer_past = cast(ColumnDecoderLayer, layer).step(states, layer_past)
+            grown.append(layer_past)
+        return self.norm(states), grown
+
+    def _gumbel_noise(self, conditions: torch.Tensor, generator: Generators | None) -> torch.Tensor:
+        """Noise `[N, G * S, 256]` whose sum with scores has its maximum at a sample of their softmax.
+
+        Drawing it for the whole patch at once leaves one `argmax` per byte, greedy or not.
+        """
+        shape = (self.num_groups * self.group_bytes, BYTE_VALUES)
+        if generator is None or isinstance(generator, torch.Generator):
+            device = conditions.device if generator is None else generator.device
+            waiting = torch.empty(conditions.shape[0], *shape, dtype=torch.float32, device=device)
+            waiting.exponential_(generator=generator)
+        else:
+            if len(generator) != conditions.shape[0]:
+                raise ValueError(
+                    f"{len(generator)} generators for {conditions.shape[0]} rows: pass one, or one for every row."
+                )
+            rows = [
+                torch.empty(shape, dtype=torch.float32, device=each.device).exponential_(generator=each)
+                for each in generator
+            ]
+            waiting = torch.stack([row.to(conditions.device) for row in rows])
+        # A waiting time of exactly 0 would turn a forbidden value's -inf into NaN.
+        return -waiting.to(conditions.device).clamp_min_(torch.finfo(torch.float32).tiny).log_()
+
+    def _prefix_bytes(
+        self, prefix: torch.Tensor | None, prefix_columns: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Bytes already written, `[N, G * S]`, with -1 where a byte is still to be drawn; `None` without a prefix."""
+        if prefix is None or prefix_columns is None:
+            return None
+        column_bytes = patches_to_bytes(prefix, self.patch_size)
+        positions = torch.arange(column_bytes.shape[-1], device=column_bytes.device)
+        is_written = positions < prefix_columns[:, None] * self.bytes_per_column
+        return torch.where(is_written, column_bytes, -1)
+
+
+__all__ = ["AutoregressivePatchHead", "CausalSlotLinear", "SlotLinear"]

@@ -1,0 +1,104 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""What every patch head can do: logits, loss, exact log-probability, drawing a patch.
+
+Shapes: N patches, D hidden size, P values per patch, S decisions (bytes) per patch, L values of a decision.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from ..configuration_pixel_ar import PixelARConfig
+
+# What changes the scores of one decision: (values of the patch written so far `[N, n]`, raw logits `[N, L]`) -> scores
+# `[N, L]`. This is the call of transformers' LogitsProcessor, so processors and warpers fit as they are.
+Warp = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Generators = torch.Generator | Sequence[torch.Generator]
+
+
+@dataclass
+class PatchSample:
+    """What [`PatchHead.sample`] returns.
+
+    Attributes:
+        patches: `[N, P]` sampled patches, 0 = ink, 1 = background.
+        logits: raw logits of every decision, float32: `[N, S, 256]` for S bytes, `[N, P]` for P pixel values.
+        scores: same shape; the logits after temperature, top-k, top-p and other processors.
+    """
+
+    patches: torch.Tensor
+    logits: torch.Tensor
+    scores: torch.Tensor
+
+
+class PatchHead(nn.Module):
+    """Interface of a patch head. A new head subclasses it and is entered in `PATCH_HEADS`.
+
+    Attributes:
+        draws_bytes: whether its decisions are the bytes of 1-bit columns, which top-k, top-p and bans can act on.
+        samplers: names of the ways in which it turns logits into pixels, where it knows several.
+    """
+
+    draws_bytes: ClassVar[bool] = False
+    samplers: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__()
+        self.patch_size = (config.patch_size[0], config.patch_size[1])
+
+    def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """What is known of the next patch before any of it is drawn: `[..., D]` to `[..., L]`, raw logits."""
+        raise NotImplementedError(f"{type(self).__name__} must define logits")  # abstract
+
+    def log_prob(
+        self, hidden_states: torch.Tensor, patches: torch.Tensor, num_columns: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Exact log-probability of patches.
+
+        Args:
+            hidden_states: `[N, D]`.
+            patches: `[N, P]` in [0, 1].
+            num_columns: `[N]` integer; only the first so many pixel columns of a patch count. `None` for all.
+
+        Returns:
+            `[N]` nats, float32.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define log_prob")  # abstract
+
+    def loss(self, hidden_states: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        """Training loss per patch, `[N]`: the negative log-probability unless a head has none."""
+        return -self.log_prob(hidden_states, patches)
+
+    def sample(
+        self,
+        hidden_states: torch.Tensor,
+        do_sample: bool = False,
+        warp: Warp | None = None,
+        generator: Generators | None = None,
+        prefix: torch.Tensor | None = None,
+        prefix_columns: torch.Tensor | None = None,
+        sampler: str | None = None,
+        threshold: float = 0.5,
+    ) -> PatchSample:
+        """Draws one patch per row.
+
+        Args:
+            hidden_states: `[N, D]`.
+            do_sample: draw from the distribution instead of taking the most likely value of each decision.
+            warp: changes the logits of one decision, given the values of this patch before it: temperature, top-k,
+                top-p, bans, ... See [`Warp`].
+            generator: source of randomness, on any device; a sequence gives every row its own, so that a row does not
+                depend on its neighbours. `None` for torch's global one.
+            prefix: `[N, P]` patches of which the first `prefix_columns` columns are already written.
+            prefix_columns: `[N]` integer.
+            sampler: one of `samplers`; `None` for the head's own choice.
+            threshold: probability of background from which a pixel is background, where a sampler has one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define sample")  # abstract
+
+
+__all__ = ["Generators", "PatchHead", "PatchSample", "Warp"]

@@ -1,0 +1,39 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The registry of patch heads. A new head is one subclass of [`PatchHead`] and one entry here."""
+
+from ..configuration_pixel_ar import PixelARConfig
+from .autoregressive import AutoregressivePatchHead
+from .base import PatchHead, PatchSample
+from .linear import BernoulliPatchHead, RegressionPatchHead
+
+PATCH_HEADS: dict[str, type[PatchHead]] = {
+    "autoregressive": AutoregressivePatchHead,
+    "bernoulli": BernoulliPatchHead,
+    "regression": RegressionPatchHead,
+}
+
+
+def build_patch_head(config: PixelARConfig) -> PatchHead:
+    """Builds the head that `config.patch_head` names.
+
+    Raises:
+        ValueError: for a name that is not registered, listing those that are.
+    """
+    if config.patch_head not in PATCH_HEADS:
+        raise ValueError(
+            f"patch_head={config.patch_head!r} is not registered; choose one of {sorted(PATCH_HEADS)} or add a "
+            "PatchHead subclass to PATCH_HEADS."
+        )
+    return PATCH_HEADS[config.patch_head](config)
+
+
+__all__ = [
+    "PATCH_HEADS",
+    "AutoregressivePatchHead",
+    "BernoulliPatchHead",
+    "PatchHead",
+    "PatchSample",
+    "RegressionPatchHead",
+    "build_patch_head",
+]

@@ -1,0 +1,598 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Decoder-only transformers over patches of rendered text.
+
+The decoder is Llama's (RMSNorm, rotary positions, SwiGLU, grouped-query attention), as in PIXAR (arXiv 2401.03321) and
+PixelGPT (arXiv 2404.10710), so its layers come from transformers with every attention kernel they support. What is
+ours: patches in through a projection, patches out through a patch head, and exact likelihoods of text. With a
+`vocab_size`, tokens go in and out of the same decoder (MonoGPT and DualGPT of the same paper).
+
+Shapes: B batch, C channels, H strip height, W strip width, U patches, L tokens, T = U + L positions, P values per
+patch, D hidden size, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import nn
+from transformers import initialization as init
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.llama.modeling_llama import (
+    LlamaAttention,
+    LlamaDecoderLayer,
+    LlamaRMSNorm,
+    LlamaRotaryEmbedding,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration_pixel_ar import PixelARConfig
+from .generation.generation_pixel_ar import PixelGenerationMixin
+from .heads.autoregressive import CausalSlotLinear, SlotLinear
+from .heads.registry import build_patch_head
+from .patching import check_strip_shape, patchify, to_unit_range
+from .sequences import (
+    PATCH,
+    TOKEN,
+    check_labels,
+    check_mask_length,
+    merge_embeddings,
+    ranks,
+    reduce_loss,
+    resolve_modalities,
+    target_mask,
+)
+
+logger = logging.get_logger(__name__)
+
+# Trainer hands its own loss the logits alone; its label smoothing would take the values of a patch for classes.
+LABELS_TAKEN = (
+    "num_items_in_batch without labels: a patch has no classes to smooth. Set label_smoothing_factor=0, or for a "
+    "compute_loss_func of your own on the logits model.accepts_loss_kwargs = False."
+)
+
+
+@dataclass
+class PixelARCausalLMOutput(ModelOutput):
+    """Output of [`PixelARForCausalLM`].
+
+    Attributes:
+        loss: weighted sum of the losses; only with `labels`.
+        patch_loss: of the labelled patches: nats per patch (autoregressive head), nats per pixel value (bernoulli),
+            or squared error (regression). `None` in a batch without patches.
+        token_loss: mean cross-entropy of the labelled tokens, nats per token; `None` in a batch without tokens.
+        logits: token logits `[B, T, V]` of every position, if there are tokens among the inputs; else the patch logits.
+        patch_logits: of patch t + 1 at every position t, if there are patches among the inputs: `[B, T, P]` raw
+            outputs of the linear heads, `[B, T, 256]` for the autoregressive head (the first byte).
+        past_key_values: the cache.
+        hidden_states: one `[B, T, D]` per layer, on request.
+        attentions: one `[B, heads, T, T]` per layer, on request.
+    """
+
+    loss: torch.Tensor | None = None
+    patch_loss: torch.Tensor | None = None
+    token_loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    patch_logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+class PixelARPatchEmbedding(nn.Module):
+    """Pixels to embeddings: normalise, cut into patches, project.
+
+    With `patch_embedding_hidden_size` a SiLU layer stands before the projection; with `patch_embedding_norm` a
+    LayerNorm follows it (PixelGPT, arXiv 2404.10710).
+    """
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__()
+        self.patch_size = (config.patch_size[0], config.patch_size[1])
+        self.num_channels = config.num_channels
+        self.pixel_mean = float(config.pixel_mean)
+        self.pixel_std = float(config.pixel_std)
+        hidden_size = config.patch_embedding_hidden_size
+        self.hidden = None if hidden_size is None else nn.Linear(config.patch_length, hidden_size)
+        in_features = config.patch_length if hidden_size is None else hidden_size
+        self.projection = nn.Linear(in_features, config.hidden_size, bias=config.patch_embedding_bias)
+        self.norm = nn.LayerNorm(config.hidden_size) if config.patch_embedding_norm else None
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """`[B, C, H, W]` in [0, 1] or uint8 to `[B, T, D]`.
+
+        Raises:
+            ValueError: for strips of another shape than the configuration's.
+        """
+        check_strip_shape(pixel_values, self.patch_size, self.num_channels)
+        patches = patchify(to_unit_range(pixel_values), self.patch_size)
+        states = ((patches - self.pixel_mean) / self.pixel_std).to(self.projection.weight.dtype)
+        if self.hidden is not None:
+            states = nn.functional.silu(self.hidden(states))
+        states = self.projection(states)
+        return states if self.norm is None else self.norm(states)
+
+
+class PixelARPreTrainedModel(PreTrainedModel):
+    """Loading, saving and initialisation shared by all pixel_ar models."""
+
+    config: PixelARConfig
+    base_model_prefix = "model"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["LlamaDecoderLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _can_compile_fullgraph = True
+    _supports_attention_backend = True
+    _input_embed_layer = "embed_patches"
+    _can_record_outputs = {"hidden_states": LlamaDecoderLayer, "attentions": LlamaAttention}
+
+    def __init__(self, config: PixelARConfig, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        if config.vocab_size is not None:
+            self._input_embed_layer = "embed_tokens"  # what resizing a vocabulary and tying weights mean
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, SlotLinear):
+            init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
+            init.zeros_(module.bias)
+        elif isinstance(module, CausalSlotLinear):
+            init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
+
+
+class PixelARModel(PixelARPreTrainedModel):
+    """The decoder without a head: strips, tokens or both in, hidden states out."""
+
+    # A checkpoint with a head loads into the bare decoder without a report of its head being left over.
+    _keys_to_ignore_on_load_unexpected = [r"^patch_head\.", r"^token_head\.", r"^score\.", r"^qa_outputs\."]
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        self.embed_patches = PixelARPatchEmbedding(config)
+        self.embed_tokens: nn.Embedding | None = None
+        if config.vocab_size is not None:
+            self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
+        self.layers = nn.ModuleList(
+            [LlamaDecoderLayer(config, index) for index in range(config.num_hidden_layers)]
+        )
+        self.norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.rotary_emb = LlamaRotaryEmbedding(config)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def embed(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        input_ids: torch.Tensor | None = None,
+        modality_ids: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the first layer reads.
+
+        Args:
+            pixel_values: `[B, C, H, W]` strips of U patches.
+            input_ids: `[B, L]` tokens.
+            modality_ids: `[B, T]` (0 token, 1 patch); the k-th patch position of a row takes its k-th patch, likewise
+                for tokens. `None` for patches then tokens.
+
+        Returns:
+            Embeddings `[B, T, D]` and the modality of every position `[B, T]`.
+
+        Raises:
+            ValueError: if neither input is given, for tokens without a `vocab_size` or outside it, or for inputs that
+                do not fit each other.
+        """
+        if pixel_values is None and input_ids is None:
+            raise ValueError("Pass pixel_values, input_ids or both (or inputs_embeds alone).")
+        patches = None if pixel_values is None else self.embed_patches(pixel_values)
+        tokens = None if input_ids is None else self._embed_ids(input_ids)
+        given = [part for part in (patches, tokens) if part is not None]
+        if len(given) == 2 and len(given[0]) != len(given[1]):
+            raise ValueError(
+                f"pixel_values hold {len(given[0])} rows, but input_ids {len(given[1])}; pass as many of both."
+            )
+        num_patches, num_tokens = (0 if part is None else part.shape[1] for part in (patches, tokens))
+        resolved = resolve_modalities(
+            num_patches, num_tokens, modality_ids, given[0].shape[0], given[0].device
+        )
+        if patches is None or tokens is None:
+            if resolved.shape[1] != given[0].shape[1]:
+                raise ValueError(
+                    f"modality_ids cover {resolved.shape[1]} positions, but {given[0].shape[1]} are given."
+                )
+            return given[0], resolved
+        return merge_embeddings(patches, tokens, modality_ids, resolved), resolved
+
+    def _embed_ids(self, input_ids: torch.Tensor) -> torch.Tensor:
+        if self.embed_tokens is None:
+            raise ValueError(
+                "input_ids need a model with tokens, and config.vocab_size is None; pass pixel_values, or use a "
+                "dual-head checkpoint."
+            )
+        if input_ids.dim() != 2 or input_ids.is_floating_point():
+            raise ValueError(
+                f"input_ids must be integers [batch, tokens], got {input_ids.dtype} of shape {tuple(input_ids.shape)}."
+            )
+        return self.embed_tokens(input_ids)
+
+    @merge_with_config_defaults
+    @capture_outputs
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        input_ids: torch.Tensor | None = None,
+        modality_ids: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> BaseModelOutputWithPast:
+        r"""Runs the decoder.
+
+        Args:
+            pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255; W = U * patch width.
+            attention_mask: `[B, T]`, or `[B, cached + T]` with a cache; 1 = patch or token, 0 = padding. It covers the
+                whole sequence in its order.
+            position_ids: `[B, T]`; defaults to 0, 1, ... after the cached positions, padding counted.
+            past_key_values: cache of earlier positions.
+            inputs_embeds: `[B, T, D]` in place of `pixel_values` and `input_ids`.
+            use_cache: return a cache.
+            input_ids: `[B, L]` tokens, for models with a `vocab_size`.
+            modality_ids: `[B, T]`, 0 = token, 1 = patch, where both are given and not in the order patches, tokens.
+
+        Returns:
+            `last_hidden_state` `[B, T, D]` after the final norm, and the cache.
+
+        Raises:
+            ValueError: if not exactly one kind of input is given, or for strips, ids or masks that do not fit.
+        """
+        if (pixel_values is None and input_ids is None) == (inputs_embeds is None):
+            raise ValueError("Pass exactly one of pixel_values (and input_ids) and inputs_embeds.")
+        if inputs_embeds is None:
+            inputs_embeds, _ = self.embed(pixel_values, input_ids, modality_ids)
+        check_mask_length(attention_mask, inputs_embeds.shape[1], past_key_values is not None)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if position_ids is None:
+            position_ids = (torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_length)[
+                None
+            ]
+        causal_mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+        hidden_states = inputs_embeds
+        position_embeddings = self.rotary_emb(hidden_states, position_ids=position_ids)
+        for decoder_layer in self.layers:
+            hidden_states = decoder_layer(
+                hidden_states,
+                attention_mask=causal_mask,
+                position_embeddings=position_embeddings,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                use_cache=use_cache,
+                **kwargs,
+            )
+        return BaseModelOutputWithPast(
+            last_hidden_state=self.norm(hidden_states), past_key_values=past_key_values
+        )
+
+
+class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
+    """A decoder with a patch head, and with a token head where `vocab_size` is set: predicts, scores, generates."""
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        self.model = PixelARModel(config)
+        self.patch_head = build_patch_head(config)
+        self.token_head: nn.Linear | None = None
+        if config.vocab_size is not None:
+            # Of the object, not of the class: without tokens there is nothing to tie.
+            self._tied_weights_keys = {"token_head.weight": "model.embed_tokens.weight"}
+            self.token_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    @property
+    def accepts_loss_kwargs(self) -> bool:
+        """Whether Trainer may pass the number of targets of all accumulated batches as the divisor of the loss.
+
+        It fits where the loss is one mean over patches. A mean of rows, or the sum of two means, has no such divisor;
+        Trainer then averages over the accumulated batches instead.
+        """
+        return self.config.vocab_size is None and self.config.patch_loss_reduction == "patch"
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """The token head, or `None` without one."""
+        return self.token_head
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        """Replaces the token head."""
+        self.token_head = new_embeddings
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        num_columns: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        skip_logits: bool | None = None,
+        input_ids: torch.Tensor | None = None,
+        modality_ids: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> PixelARCausalLMOutput:
+        r"""Predicts position t + 1 at position t.
+
+        Args:
+            pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
+            attention_mask: `[B, T]` over the whole sequence; 1 = patch or token, 0 = padding, never a target.
+            position_ids: `[B, T]`.
+            past_key_values: cache of earlier positions.
+            inputs_embeds: `[B, T, D]` in place of `pixel_values` and `input_ids`; the loss still needs those.
+            labels: integer `[B, T]`; -100 = no target. On token positions the token id, on patch positions any other
+                value: the target itself is always the patch in `pixel_values`.
+            use_cache: return a cache.
+            logits_to_keep: compute logits for the last so many positions, or for these indices; 0 = all.
+            num_columns: `[B]`, accepted so that a processor's whole output can be passed; only `generate` and
+                `log_likelihood` use it.
+            num_items_in_batch: number of labelled patches over all accumulated batches, from Trainer; see
+                [`accepts_loss_kwargs`].
+            skip_logits: leave `logits` at `None`. Default: only in training with labels, where a step needs the loss
+                alone; pass `False` for a loss of your own on the logits.
+            input_ids: `[B, L]` tokens, for models with a `vocab_size`.
+            modality_ids: `[B, T]`, 0 = token, 1 = patch, where both are given and not in the order patches, tokens.
+
+        Raises:
+            ValueError: for labels that are not integers `[B, T]`, or strips, ids and masks that do not fit.
+        """
+        outputs: BaseModelOutputWithPast = self.model(
+            pixel_values=pixel_values,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
+            **kwargs,
+        )
+        hidden_states = outputs.last_hidden_state
+        loss = patch_loss = token_loss = None
+        if labels is not None:
+            check_labels(labels, hidden_states.shape[:2], kwargs.get("shift_labels"))
+            modalities = self._modalities(hidden_states, pixel_values, input_ids, modality_ids)
+            is_target = target_mask(labels, attention_mask, modalities, self.config.predict_across_modalities)
+            if pixel_values is not None:
+                patch_loss = self._patch_loss(
+                    hidden_states, pixel_values, modalities, is_target, num_items_in_batch
+                )
+            if input_ids is not None and modalities is not None:
+                token_loss = self._token_loss(hidden_states, labels, modalities, is_target)
+            loss = self._total_loss(hidden_states, patch_loss, token_loss)
+        elif num_items_in_batch is not None:
+            raise ValueError(LABELS_TAKEN)
+        token_logits = patch_logits = None
+        if skip_logits is None:
+            skip_logits = self.training and labels is not None
+        if not skip_logits:
+            token_logits, patch_logits = self._logits(
+                hidden_states, logits_to_keep, pixel_values is not None, input_ids is not None
+            )
+        return PixelARCausalLMOutput(
+            loss=loss,
+            patch_loss=patch_loss,
+            token_loss=token_loss,
+            logits=patch_logits if token_logits is None else token_logits,
+            patch_logits=patch_logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _logits(
+        self, hidden_states: torch.Tensor, to_keep: int | torch.Tensor, has_patches: bool, has_tokens: bool
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Token and patch logits of the positions to keep, for the kinds of position that are there."""
+        kept = slice(-to_keep, None) if isinstance(to_keep, int) else to_keep
+        hidden_states = hidden_states[:, kept]
+        token_logits = patch_logits = None
+        if self.token_head is not None and (has_tokens or not has_patches):
+            token_logits = self.token_head(hidden_states)
+        if self.token_head is None or has_patches:
+            patch_logits = self.patch_head.logits(hidden_states)
+        return token_logits, patch_logits
+
+    def _modalities(
+        self,
+        hidden_states: torch.Tensor,
+        pixel_values: torch.Tensor | None,
+        input_ids: torch.Tensor | None,
+        modality_ids: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        """Modality of every position, `[B, T]`; `None` where all are patches."""
+        if input_ids is None:
+            if pixel_values is None:
+                raise ValueError("labels need pixel_values or input_ids: the targets come from them.")
+            return None
+        num_patches = 0 if pixel_values is None else pixel_values.shape[-1] // self.config.patch_size[1]
+        return resolve_modalities(
+            num_patches, input_ids.shape[1], modality_ids, hidden_states.shape[0], input_ids.device
+        )
+
+    def _patch_loss(
+        self,
+        hidden_states: torch.Tensor,
+        pixel_values: torch.Tensor,
+        modalities: torch.Tensor | None,
+        is_target: torch.Tensor,
+        num_items_in_batch: torch.Tensor | int | None,
+    ) -> torch.Tensor:
+        """A scalar, over the targets that are patches."""
+        patches = patchify(to_unit_range(pixel_values), self.patch_head.patch_size)
+        if modalities is None:
+            values = self.patch_head.loss(hidden_states[:, :-1].flatten(0, 1), patches[:, 1:].flatten(0, 1))
+            values = values.view(is_target.shape)
+        else:
+            is_target = is_target & (modalities[:, 1:] == PATCH)
+            row, position = torch.nonzero(is_target, as_tuple=True)
+            values = hidden_states.new_zeros(is_target.shape, dtype=torch.float32)
+            targets = patches[row, ranks(modalities, PATCH)[row, position + 1]]
+            values = values.index_put(
+                (row, position), self.patch_head.loss(hidden_states[row, position], targets).float()
+            )
+        return reduce_loss(values, is_target, str(self.config.patch_loss_reduction), num_items_in_batch)
+
+    def _token_loss(
+        self,
+        hidden_states: torch.Tensor,
+        labels: torch.Tensor,
+        modalities: torch.Tensor,
+        is_target: torch.Tensor,
+    ) -> torch.Tensor:
+        """Mean cross-entropy over the targets that are tokens (PixelGPT, section 2.2); a scalar."""
+        is_target = is_target & (modalities[:, 1:] == TOKEN)
+        row, position = torch.nonzero(is_target, as_tuple=True)
+        targets = labels[row, position + 1]
+        vocab_size = int(self.config.vocab_size or 0)
+        outside = (targets < 0) | (targets >= vocab_size)
+        if bool(outside.any()):
+            raise ValueError(
+                f"label {int(targets[outside][0])} on a token position is no id of the vocabulary of "
+                f"{vocab_size} tokens; use -100 for positions without a target."
+            )
+        logits = self._token_logits(hidden_states[row, position]).float()
+        nats = nn.functional.cross_entropy(logits, targets.to(logits.device), reduction="sum")
+        return nats / max(len(targets), 1)
+
+    def _token_logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """`[..., D]` to `[..., V]`."""
+        if self.token_head is None:
+            raise ValueError("config.vocab_size is None: this model has no token head.")
+        return self.token_head(hidden_states)
+
+    def _total_loss(
+        self,
+        hidden_states: torch.Tensor,
+        patch_loss: torch.Tensor | None,
+        token_loss: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """The weighted sum, in which every parameter takes part when several processes train together."""
+        total = hidden_states.new_zeros((), dtype=torch.float32)
+        if patch_loss is not None:
+            total = total + self.config.patch_loss_weight * patch_loss
+        if token_loss is not None:
+            total = total + self.config.token_loss_weight * token_loss
+        is_distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if self.token_head is not None and self.training and is_distributed:
+            if patch_loss is None:
+                total = total + 0 * self._idle_patches(hidden_states)
+            if token_loss is None:
+                total = total + 0 * self._idle_tokens(hidden_states)
+        return total
+
+    def _idle_patches(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """A number that depends on every parameter only patches use: DDP waits for the gradient of each."""
+        height, width = self.patch_head.patch_size
+        white = hidden_states.new_ones(1, self.config.num_channels, height, width)
+        patches = patchify(white, self.patch_head.patch_size)[0]
+        return (
+            self.model.embed_patches(white).sum() + self.patch_head.loss(hidden_states[:1, 0], patches).sum()
+        )
+
+    def _idle_tokens(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """The same for tokens."""
+        ids = torch.zeros(1, 1, dtype=torch.int64, device=hidden_states.device)
+        return self.model._embed_ids(ids).sum() + self._token_logits(hidden_states[:1, 0]).sum()
+
+    def log_likelihood(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        num_columns: torch.Tensor | None = None,
+        input_ids: torch.Tensor | None = None,
+        modality_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Exact log-probability of strips, tokens or both.
+
+        The first attended position of a row is given, not scored, as the first token is in causal language models, and
+        so is the first of each modality after another unless `predict_across_modalities`. Render with `add_start=True`
+        to put an EOS patch (a document boundary) before a text, so that all of it is scored.
+
+        Args:
+            pixel_values: `[B, C, H, W]` strips.
+            attention_mask: `[B, T]`; `None` if no row is padded.
+            num_columns: `[B]` valid pixel columns of a row from its first attended patch on; the columns after them are
+                not scored. `None` for all columns of the attended patches.
+            input_ids: `[B, L]` tokens, for models with a `vocab_size`.
+            modality_ids: `[B, T]`, see [`forward`].
+
+        Returns:
+            `[B]` nats, float32. Differentiable; wrap in `torch.no_grad()` to score only.
+
+        Raises:
+            ValueError: for the regression head, which has no likelihood, and for inputs that do not fit.
+        """
+        hidden_states = self.model(
+            pixel_values=pixel_values,
+            attention_mask=attention_mask,
+            use_cache=False,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
+        ).last_hidden_state
+        modalities = self._modalities(hidden_states, pixel_values, input_ids, modality_ids)
+        if modalities is None:
+            modalities = torch.full(hidden_states.shape[:2], PATCH, device=hidden_states.device)
+        mask = torch.ones_like(modalities) if attention_mask is None else attention_mask.to(modalities)
+        follows = (mask[:, 1:] != 0) & (mask[:, :-1] != 0)
+        if not self.config.predict_across_modalities:
+            follows = follows & (modalities[:, 1:] == modalities[:, :-1])
+        total = hidden_states.new_zeros(len(mask), dtype=torch.float32)
+        if pixel_values is not None:
+            is_patch = (mask != 0) & (modalities == PATCH)
+            columns = self._columns_per_patch(is_patch, num_columns)
+            row, position = torch.nonzero(follows & (columns[:, 1:] > 0), as_tuple=True)
+            patches = patchify(to_unit_range(pixel_values), self.patch_head.patch_size)
+            targets = patches[row, ranks(modalities, PATCH)[row, position + 1]]
+            nats = self.patch_head.log_prob(hidden_states[row, position], targets, columns[row, position + 1])
+            total = total.index_add(0, row, nats.float())
+        if input_ids is not None:
+            row, position = torch.nonzero(follows & (modalities[:, 1:] == TOKEN), as_tuple=True)
+            ids = input_ids[row, ranks(modalities, TOKEN)[row, position + 1]]
+            log_probs = self._token_logits(hidden_states[row, position]).float().log_softmax(-1)
+            total = total.index_add(0, row, log_probs.gather(1, ids[:, None])[:, 0])
+        return total
+
+    def _columns_per_patch(self, mask: torch.Tensor, num_columns: torch.Tensor | None) -> torch.Tensor:
+        """How many columns of each patch count, `[B, T]`: all of an attended patch but those past `num_columns`."""
+        width = self.patch_head.patch_size[1]
+        if num_columns is None:
+            return mask * width
+        attended_before = mask.cumsum(-1) - mask.to(torch.int64)
+        return (num_columns[:, None].to(mask.device) - attended_before * width).clamp(0, width) * mask
+
+
+__all__ = ["PixelARCausalLMOutput", "PixelARForCausalLM", "PixelARModel", "PixelARPreTrainedModel"]

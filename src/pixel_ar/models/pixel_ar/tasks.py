@@ -1,0 +1,541 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Models for fine-tuning: classify a sequence, classify its positions, find an answer in it.
+
+Each is the decoder with one linear layer on its states after the final norm, as PIXAR (arXiv 2401.03321, section 4.2)
+and PixelGPT (arXiv 2404.10710, section 4.1) fine-tune theirs. They read pixels, tokens, or both. A decoder looks back
+only: at a position it knows what stands before it, so a word is best labelled on its last patch, and a question stands
+before its context.
+
+Shapes: B batch, C channels, H strip height, W strip width, T positions (patches and tokens), D hidden size,
+N `num_labels`.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import (
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutputWithPast,
+    TokenClassifierOutput,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, can_return_tuple
+
+from .configuration_pixel_ar import PixelARConfig
+from .modeling_pixel_ar import PixelARModel, PixelARPreTrainedModel
+from .sequences import IGNORED_LABEL
+
+
+class _PixelARTaskModel(PixelARPreTrainedModel):
+    """The decoder under a task's linear layer."""
+
+    # A pretrained checkpoint loads without a report of the heads that fine-tuning has no use for.
+    _keys_to_ignore_on_load_unexpected = [r"^patch_head\.", r"^token_head\."]
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        # The class's list holds `logits`, which would fill memory with pixels when a causal model is evaluated. Here
+        # they are what Trainer hands to compute_metrics.
+        config.keys_to_ignore_at_inference = ["past_key_values"]
+        self.model = PixelARModel(config)
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Saves as any model does.
+
+        What Trainer leaves out of an evaluation stays out of config.json: a causal model may be loaded from it.
+        """
+        left_out = self.config.__dict__.pop("keys_to_ignore_at_inference")
+        try:
+            super().save_pretrained(*args, **kwargs)
+        finally:
+            self.config.keys_to_ignore_at_inference = left_out
+
+
+class PixelARForSequenceClassification(_PixelARTaskModel):
+    """The decoder with a linear layer on one state per row: classes, several labels at once, or numbers.
+
+    `config.classifier_pooling` says which state: `"last"`, that of the last attended position; `"mean"`, the mean over
+    the attended positions; `"pixelgpt_pair"`, the position that PixelGPT's released code reads in a pair, see
+    [`pool_states`]. `config.problem_type` is that of Transformers, found from the labels where it is not set.
+    """
+
+    # A batch's loss is a mean over its rows, so Trainer must divide by the number of accumulated batches itself; left
+    # to guess from `**kwargs`, it would not.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=config.classifier_bias)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        input_ids: torch.Tensor | None = None,
+        modality_ids: torch.Tensor | None = None,
+        num_columns: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutputWithPast:
+        r"""Classifies rows.
+
+        Args:
+            pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
+            attention_mask: `[B, T]`, 0 = padding, on either side; `None` if no row is padded.
+            position_ids: `[B, T]`.
+            past_key_values: cache of earlier positions.
+            inputs_embeds: `[B, T, D]` in place of pixels and tokens.
+            labels: one class: integers `[B]` from 0 to N - 1. Several labels: `[B, N]` from 0 to 1. Regression: finite
+                `[B]` or `[B, 1]` (N = 1), or `[B, N]`.
+            use_cache: return a cache.
+            input_ids: `[B, L]` tokens, after the patches unless `modality_ids` say otherwise.
+            modality_ids: `[B, T]`, 0 = token, 1 = patch.
+            num_columns: `[B]`, accepted so that a processor's whole output can be passed; not used.
+
+        Returns:
+            `logits` `[B, N]`; with labels `loss`, float32: cross entropy, binary cross entropy or squared error.
+
+        Raises:
+            ValueError: for labels of the wrong shape, kind or range, NaN among them; for a row without an attended
+                position.
+        """
+        outputs = self.model(
+            pixel_values=pixel_values,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        pooled = pool_states(
+            outputs.last_hidden_state,
+            attention_mask,
+            self.config.classifier_pooling,
+            input_ids if pixel_values is not None else None,
+            modality_ids,
+            self.config.pad_token_id,
+        )
+        logits = self.score(pooled)
+        loss = None
+        if labels is not None:
+            labels = check_sequence_labels(labels, logits.shape, self.config.problem_type)
+            loss = self.loss_function(labels=labels, pooled_logits=logits.float(), config=self.config)
+        return SequenceClassifierOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
+class PixelARForTokenClassification(_PixelARTaskModel):
+    """The decoder with a linear layer on every state: one class per patch or token.
+
+    `pixel_ar.training.spans` turns labels of words into labels of patches and back.
+    """
+
+    # The loss divides by `num_items_in_batch`: accumulated batches with different numbers of labels count label by
+    # label, exactly as one large batch.
+    accepts_loss_kwargs = True
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=config.classifier_bias)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        input_ids: torch.Tensor | None = None,
+        modality_ids: torch.Tensor | None = None,
+        num_columns: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> TokenClassifierOutput:
+        r"""Classifies positions.
+
+        Args:
+            pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
+            attention_mask: `[B, T]`, 0 = padding, which is never a target.
+            position_ids: `[B, T]`.
+            past_key_values: cache of earlier positions.
+            inputs_embeds: `[B, T, D]` in place of pixels and tokens.
+            labels: integers `[B, T]` from 0 to N - 1, -100 = no label.
+            use_cache: fill a cache.
+            input_ids: `[B, L]` tokens, after the patches unless `modality_ids` say otherwise.
+            modality_ids: `[B, T]`, 0 = token, 1 = patch.
+            num_columns: `[B]`, accepted so that a processor's whole output can be passed; not used.
+            num_items_in_batch: number of labels over all accumulated batches, from Trainer.
+
+        Returns:
+            `logits` `[B, T, N]`; with labels `loss`, float32, the mean cross entropy over them (0 if there are none).
+
+        Raises:
+            ValueError: for labels that are not integers, not `[B, T]`, or not in range.
+        """
+        outputs = self.model(
+            pixel_values=pixel_values,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        logits = self.score(outputs.last_hidden_state)
+        loss = None
+        if labels is not None:
+            labels = check_position_labels(labels, logits.shape).to(logits.device)
+            if attention_mask is not None and attention_mask.dim() == 2:
+                attended = attention_mask[:, -labels.shape[1] :].to(labels.device) != 0
+                labels = labels.masked_fill(~attended, IGNORED_LABEL)
+            if num_items_in_batch is None:
+                num_items_in_batch = (labels != IGNORED_LABEL).sum().clamp(min=1)
+            loss = self.loss_function(
+                logits=logits, labels=labels, config=self.config, num_items_in_batch=num_items_in_batch
+            )
+        return TokenClassifierOutput(
+            loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
+        )
+
+
+class PixelARForQuestionAnswering(_PixelARTaskModel):
+    """The decoder with two scores per position: the answer starts here, the answer ends here.
+
+    `pixel_ar.training.spans` turns spans of the text into positions and back.
+    """
+
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: PixelARConfig) -> None:
+        super().__init__(config)
+        # Without bias: it would be added to every position alike, which no softmax over positions can see.
+        self.qa_outputs = nn.Linear(config.hidden_size, 2, bias=False)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        input_ids: torch.Tensor | None = None,
+        modality_ids: torch.Tensor | None = None,
+        num_columns: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> QuestionAnsweringModelOutput:
+        r"""Scores each position as the first and as the last of the answer.
+
+        Args:
+            pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
+            attention_mask: `[B, T]`, 0 = padding, which is never an answer.
+            position_ids: `[B, T]`.
+            past_key_values: cache of earlier positions.
+            inputs_embeds: `[B, T, D]` in place of pixels and tokens.
+            start_positions: integers `[B]` (or `[B, 1]`), the first position of the answer; -100 = no label.
+            end_positions: `[B]`, the last position of the answer, itself included; -100 where the start is.
+            use_cache: fill a cache.
+            input_ids: `[B, L]` tokens, after the patches unless `modality_ids` say otherwise.
+            modality_ids: `[B, T]`, 0 = token, 1 = patch.
+            num_columns: `[B]`, accepted so that a processor's whole output can be passed; not used.
+
+        Returns:
+            `start_logits` and `end_logits` `[B, T]`, the lowest finite number on padding; with labels `loss`, float32:
+            the cross entropies of start and end, averaged over both and over the labelled rows (0 if there are none).
+
+        Raises:
+            ValueError: for positions outside the row or on its padding, an end before its start, or one of the two
+                without the other.
+        """
+        outputs = self.model(
+            pixel_values=pixel_values,
+            input_ids=input_ids,
+            modality_ids=modality_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        logits = self.qa_outputs(outputs.last_hidden_state)
+        attended = None
+        if attention_mask is not None and attention_mask.dim() == 2:
+            attended = attention_mask[:, -logits.shape[1] :].to(logits.device) != 0
+            logits = logits.masked_fill(~attended[..., None], torch.finfo(logits.dtype).min)
+        start_logits, end_logits = logits.unbind(-1)
+        loss = None
+        if (start_positions is None) != (end_positions is None):
+            raise ValueError("give start_positions and end_positions together, or neither.")
+        if start_positions is not None and end_positions is not None:
+            start, end = check_answer_positions(start_positions, end_positions, logits.shape[:2], attended)
+            loss = self._answer_loss(start_logits, end_logits, start.to(logits.device), end.to(logits.device))
+        return QuestionAnsweringModelOutput(
+            loss=loss,
+            start_logits=start_logits,
+            end_logits=end_logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _answer_loss(
+        self, start_logits: torch.Tensor, end_logits: torch.Tensor, start: torch.Tensor, end: torch.Tensor
+    ) -> torch.Tensor:
+        """Mean over the labelled rows; `[B, T]`, `[B, T]`, `[B]`, `[B]` to a scalar."""
+        # Transformers' function ignores the position after the last, but would take -100 for position 0.
+        nowhere = start_logits.shape[1]
+        return self.loss_function(
+            start_logits.float(),
+            end_logits.float(),
+            start.masked_fill(start == IGNORED_LABEL, nowhere),
+            end.masked_fill(end == IGNORED_LABEL, nowhere),
+            num_items_in_batch=(start != IGNORED_LABEL).sum().clamp(min=1),
+        )
+
+
+def pool_states(
+    hidden_states: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    pooling: str,
+    pair_ids: torch.Tensor | None = None,
+    modality_ids: torch.Tensor | None = None,
+    pad_token_id: int | None = None,
+) -> torch.Tensor:
+    """One state per row.
+
+    `"pixelgpt_pair"` is what the released code of PixelGPT does, for its checkpoints: in a batch of all patches (with
+    their padding), then all tokens (with theirs), it takes the position before the first padding token, but where no
+    token is padding, the last PATCH position. For any other input it equals `"last"`.
+
+    Args:
+        hidden_states: `[B, T, D]`.
+        attention_mask: `[B, T]`, or `[B, cached + T]` with a cache, 0 = padding; `None` if all positions count.
+        pooling: `"last"`, `"mean"` or `"pixelgpt_pair"`.
+        pair_ids: `[B, L]` tokens of a pair; `None` if there are only patches or only tokens.
+        modality_ids: `[B, T]` of a pair; `None` for patches then tokens.
+        pad_token_id: finds padding among `pair_ids`; without it `attention_mask` does.
+
+    Returns:
+        `[B, D]`.
+
+    Raises:
+        ValueError: for an unknown pooling, a mask that is not 2D, or a row without an attended position.
+    """
+    batch, length = hidden_states.shape[:2]
+    if attention_mask is None:
+        attended = torch.ones(batch, length, dtype=torch.bool, device=hidden_states.device)
+    else:
+        attended = _attended(attention_mask, length).to(hidden_states.device)
+    if pooling == "mean":
+        # Not a matrix product, which autocast would round to half precision.
+        weights = attended.float() / attended.sum(-1, keepdim=True)
+        return (hidden_states.float() * weights[..., None]).sum(1).to(hidden_states.dtype)
+    if pooling not in ("last", "pixelgpt_pair"):
+        raise ValueError(f'classifier_pooling must be "last", "mean" or "pixelgpt_pair", got {pooling!r}.')
+    index = (attended * torch.arange(length, device=attended.device)).amax(-1)
+    if pooling == "pixelgpt_pair" and pair_ids is not None:
+        index = torch.where(*_pixelgpt_pair_index(attended, pair_ids, modality_ids, pad_token_id), index)
+    return hidden_states[torch.arange(batch, device=index.device), index]
+
+
+def _pixelgpt_pair_index(
+    attended: torch.Tensor,
+    pair_ids: torch.Tensor,
+    modality_ids: torch.Tensor | None,
+    pad_token_id: int | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whether the batch is one of PixelGPT's pairs, bool `[]`, and the positions its code reads in it, `[B]`."""
+    first_token = attended.shape[1] - pair_ids.shape[1]
+    is_padding = ~attended[:, first_token:]
+    if pad_token_id is not None:
+        is_padding = pair_ids.to(attended.device) == pad_token_id
+    # argmax is 0 both for padding at the first token and for none at all: the released code's oversight.
+    index = first_token + is_padding.int().argmax(-1) - 1
+    if modality_ids is None:
+        return torch.ones((), dtype=torch.bool, device=index.device), index
+    is_patch = modality_ids.to(index.device) != 0
+    return is_patch[:, :first_token].all() & ~is_patch[:, first_token:].any(), index
+
+
+def _attended(attention_mask: torch.Tensor, length: int) -> torch.Tensor:
+    """bool `[B, T]` of a mask, the cached positions cut off."""
+    if attention_mask.dim() != 2:
+        raise ValueError(
+            f"classification finds the end of each row in a 2D attention_mask [batch, positions], got one of shape "
+            f"{tuple(attention_mask.shape)}."
+        )
+    attended = attention_mask[:, -length:] != 0
+    if _can_look_at(attended):
+        empty = (~attended.any(-1)).nonzero().flatten().tolist()
+        if empty:
+            raise ValueError(
+                f"row {empty[0]} has no attended position ({len(empty)} such rows): there is nothing to classify."
+            )
+    return attended
+
+
+def check_sequence_labels(
+    labels: torch.Tensor, shape: torch.Size, problem_type: str | None = None
+) -> torch.Tensor:
+    """Checks labels of whole rows and gives them the shape and dtype their loss needs.
+
+    Args:
+        labels: see [`PixelARForSequenceClassification.forward`].
+        shape: (B, N).
+        problem_type: of the configuration; `None` to find it from the labels, as Transformers does.
+
+    Returns:
+        int64 `[B]` (one class), float32 `[B, N]` (several labels), float32 `[B]` (regression with N = 1) or `[B, N]`.
+
+    Raises:
+        ValueError: naming the offending shape or value.
+    """
+    batch, num_labels = shape
+    if problem_type is None:
+        is_class = not labels.is_floating_point() and labels.dtype != torch.bool
+        several = "single_label_classification" if is_class else "multi_label_classification"
+        problem_type = "regression" if num_labels == 1 else several
+    if problem_type == "single_label_classification":
+        if labels.is_floating_point():
+            raise ValueError(
+                f"single_label_classification needs integer labels, got {labels.dtype}; for several labels at once "
+                'set problem_type="multi_label_classification", for numbers "regression".'
+            )
+        if labels.shape not in ((batch,), (batch, 1)):
+            raise ValueError(
+                f"labels have shape {tuple(labels.shape)}, but one class per row is [{batch}]; for several labels at "
+                'once set problem_type="multi_label_classification".'
+            )
+        _check_range(labels, 0, num_labels - 1, "labels", f"num_labels is {num_labels}")
+        return labels.reshape(batch).long()
+    shapes: list[tuple[int, ...]] = [(batch, num_labels)]
+    if problem_type == "regression" and num_labels == 1:
+        shapes.append((batch,))
+    if labels.shape not in shapes:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}, but {problem_type} with num_labels={num_labels} needs "
+            f"{' or '.join(str(list(allowed)) for allowed in shapes)}."
+        )
+    labels = labels.float()
+    if problem_type == "multi_label_classification":
+        _check_range(labels, 0, 1, "labels", "each label is there (1) or not (0)")
+    elif _can_look_at(labels) and not bool(torch.isfinite(labels).all()):
+        row = int((~torch.isfinite(labels.reshape(batch, -1)).all(-1)).nonzero()[0])
+        raise ValueError(
+            f"the target of row {row} is {labels[row].tolist()}; take rows without a number out of the data."
+        )
+    return labels.reshape(batch) if num_labels == 1 and problem_type == "regression" else labels
+
+
+def check_position_labels(labels: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Checks labels of positions.
+
+    Args:
+        labels: integers `[B, T]` from 0 to N - 1, -100 = no label.
+        shape: (B, T, N).
+
+    Returns:
+        int64 `[B, T]`.
+
+    Raises:
+        ValueError: naming the offending shape, dtype or value.
+    """
+    if labels.is_floating_point():
+        raise ValueError(f"labels must be integers [batch, positions], got {labels.dtype}.")
+    if labels.shape != shape[:2]:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}, but there are {tuple(shape[:2])} positions; give one label per "
+            "patch and token (pixel_ar.training.spans.label_patches), -100 where there is none."
+        )
+    real = torch.where(labels == IGNORED_LABEL, 0, labels)
+    _check_range(real, 0, shape[2] - 1, "labels", f"num_labels is {shape[2]}, and -100 means no label")
+    return labels.long()
+
+
+def check_answer_positions(
+    start: torch.Tensor, end: torch.Tensor, shape: torch.Size, attended: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Checks the positions of answers.
+
+    Args:
+        start: integers `[B]` or `[B, 1]`, -100 = no label.
+        end: likewise, the last position included.
+        shape: (B, T).
+        attended: bool `[B, T]`, or `None` if no row is padded.
+
+    Returns:
+        Both as int64 `[B]`.
+
+    Raises:
+        ValueError: naming the row and its positions.
+    """
+    batch, length = shape
+    for name, positions in (("start_positions", start), ("end_positions", end)):
+        if positions.is_floating_point() or positions.shape not in ((batch,), (batch, 1)):
+            raise ValueError(
+                f"{name} must be integers [{batch}], got {positions.dtype} of shape {tuple(positions.shape)}."
+            )
+    start, end = start.reshape(batch).long(), end.reshape(batch).long().to(start.device)
+    if not _can_look_at(start):
+        return start, end
+    padded = None if attended is None else (~attended).tolist()
+    for row, (first, last) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
+        if first == last == IGNORED_LABEL:
+            continue
+        what = f"the answer of row {row} stands on positions {first} to {last}"
+        if not (0 <= first < length and 0 <= last < length):
+            raise ValueError(f"{what}, outside of 0 to {length - 1}; use -100 for both where there is none.")
+        if last < first:
+            raise ValueError(f"{what}: it ends before it starts.")
+        if padded is not None and (padded[row][first] or padded[row][last]):
+            raise ValueError(f"{what}, of which at least one is padding.")
+    return start, end
+
+
+def _check_range(values: torch.Tensor, lowest: int, highest: int, name: str, why: str) -> None:
+    """Raises for values outside `lowest..highest`; NaN is outside."""
+    if not _can_look_at(values):
+        return
+    wrong = ~((values >= lowest) & (values <= highest))
+    if bool(wrong.any()):
+        raise ValueError(
+            f"{name} must lie in {lowest} to {highest} ({why}), got {values[wrong][0].item()} "
+            f"({int(wrong.sum())} such values)."
+        )
+
+
+def _can_look_at(tensor: torch.Tensor) -> bool:
+    """Whether values can be looked at: not while a graph is traced, and not on the meta device."""
+    return not torch.compiler.is_compiling() and tensor.device.type != "meta"
+
+
+__all__ = ["PixelARForQuestionAnswering", "PixelARForSequenceClassification", "PixelARForTokenClassification"]

@@ -1,0 +1,263 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The files beside processor_config.json: glyph atlases and fonts, checked against their recorded hashes, a tokenizer,
+and the frequencies of characters.
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import cached_file
+
+from ..reading.prior import CharacterPrior
+from ..rendering.renderer import GlyphAtlas, ShapedFont, StripRenderer
+from ..rendering.style import RenderStyle
+from ..rendering.styled_renderer import build_renderer
+
+_HUB_ARGUMENTS = (
+    "cache_dir",
+    "force_download",
+    "proxies",
+    "token",
+    "local_files_only",
+    "revision",
+    "subfolder",
+)
+
+
+_PRIOR_FILE = "character_prior.json"
+_SAVE_AGAIN = "save the processor there again with save_pretrained"
+
+
+def hub_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Those arguments of `from_pretrained` that say where a file is found."""
+    return {key: kwargs[key] for key in _HUB_ARGUMENTS if kwargs.get(key) is not None}
+
+
+def atlas_file(name: str) -> str:
+    """The file name of an atlas.
+
+    Raises:
+        ValueError: for a name that is none.
+    """
+    # The name comes from a file that may be anyone's: it must not lead out of the checkpoint's folder.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError(f"atlas name {name!r} is no file name; use letters, digits, '-', '_' and '.'.")
+    return f"{name}.npz"
+
+
+def load_atlas(where: str, name: str, sha256: str | None, hub_kwargs: dict[str, Any]) -> GlyphAtlas:
+    """Loads an atlas saved beside processor_config.json.
+
+    Args:
+        where: folder, repository, or path of the processor_config.json.
+        name: of the atlas.
+        sha256: its recorded hash.
+        hub_kwargs: see [`hub_arguments`].
+
+    Raises:
+        ValueError: if the atlas is missing or is not the one that was saved.
+    """
+    path = _require_file(
+        where, atlas_file(name), "the glyph atlas its processor draws with", _SAVE_AGAIN, hub_kwargs
+    )
+    atlas = GlyphAtlas.load(path)
+    if atlas.sha256 != sha256:
+        raise ValueError(
+            f"{path} is not the glyph atlas this checkpoint was saved with: its sha256 is {atlas.sha256}, "
+            f"processor_config.json records {sha256}. The model would see other glyphs than in training; restore "
+            "the file from the original checkpoint, or, if the change is meant, save the processor there again."
+        )
+    return atlas
+
+
+def check_chain(names: Sequence[str], height: int, patch_size: Sequence[int]) -> None:
+    """Checks that atlases are as high as a patch, and can be saved side by side.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    if height != patch_size[0]:
+        raise ValueError(
+            f"patch_size {tuple(patch_size)} asks for strips {patch_size[0]} pixels high, but atlas {names[0]!r} is "
+            f"{height} pixels high; set patch_size to ({height}, width) or choose another atlas."
+        )
+    for name in names:
+        atlas_file(name)
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"two atlases have the same name in {tuple(names)}; they could not be saved side by side."
+        )
+
+
+def font_file(name: str) -> str:
+    """The file name of a shaped font."""
+    return atlas_file(name).removesuffix(".npz") + ".ttf"
+
+
+def drawing_settings(renderer: StripRenderer) -> dict[str, Any]:
+    """What processor_config.json records of the chain: hashes, settings of fonts, engine and fingerprint."""
+    members: Sequence[Any] = renderer.atlases
+    settings: dict[str, Any] = {"atlas_sha256": {member.name: member.sha256 for member in members}}
+    fonts = {member.name: member.provenance.get("font_sha256") for member in members}
+    if any(fonts.values()):
+        settings["font_sha256"] = {name: sha256 for name, sha256 in fonts.items() if sha256}
+    shaped = {member.name: member.settings for member in members if isinstance(member, ShapedFont)}
+    if shaped:
+        settings["shaped_fonts"] = shaped
+    if renderer.policy.shapes:
+        settings["engine"], settings["fingerprint"] = renderer.engine, renderer.fingerprint()
+    return settings
+
+
+def save_members(
+    folder: "str | os.PathLike[str]", renderer: StripRenderer, prior: CharacterPrior | None
+) -> list[str]:
+    """Writes the atlases and fonts of a chain, and the prior; returns the paths."""
+    files = []
+    for member in renderer.atlases:
+        if isinstance(member, ShapedFont):
+            path = os.path.join(folder, font_file(member.name))
+            Path(path).write_bytes(member.data)
+        else:
+            path = os.path.join(folder, atlas_file(member.name))
+            member.save(path)
+        files.append(path)
+    if prior is not None:
+        files.append(os.path.join(folder, _PRIOR_FILE))
+        prior.save(files[-1])
+    return files
+
+
+def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwargs: dict[str, Any]) -> None:
+    """Replaces the names under `atlases` by what was saved, and removes what only describes it.
+
+    Warns if the engine that shapes text is another than the one the processor was saved with.
+
+    Args:
+        where: folder, repository, or path of the processor_config.json.
+        settings: its content; changed in place.
+        is_wanted: whether the saved chain is to be used.
+        hub_kwargs: see [`hub_arguments`].
+
+    Raises:
+        ValueError: if a member is missing or is not the one that was saved.
+    """
+    hashes, shaped = settings.pop("atlas_sha256", {}), settings.pop("shaped_fonts", {})
+    engine, fingerprint = settings.pop("engine", None), settings.pop("fingerprint", None)
+    settings.pop("font_sha256", None)
+    if not is_wanted:
+        return
+    settings["atlases"] = tuple(
+        _load_font(where, name, shaped[name], hashes.get(name), hub_kwargs)
+        if name in shaped
+        else load_atlas(where, name, hashes.get(name), hub_kwargs)
+        for name in settings["atlases"]
+    )
+    if fingerprint is not None:
+        names = ("missing", "newline", "tab", "normalize", "unsupported")
+        looks = {name: settings[name] for name in RenderStyle.__dataclass_fields__ if name in settings}
+        renderer = build_renderer(
+            settings["atlases"],
+            RenderStyle(**looks),
+            settings.get("patch_size", (0, 0))[1],
+            **{name: settings[name] for name in names if name in settings},
+        )
+        if renderer.fingerprint() != fingerprint:
+            warnings.warn(
+                f"{_folder(where)} was saved with {engine} (fingerprint {fingerprint}), and text is drawn with "
+                f"{renderer.engine} here (fingerprint {renderer.fingerprint()}): shaped scripts may look different "
+                "from what the model was trained on. Install the version of uharfbuzz it was saved with, or save the "
+                "processor there again if the difference is meant.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _load_font(
+    where: str, name: str, options: dict[str, Any], sha256: str | None, hub_kwargs: dict[str, Any]
+) -> ShapedFont:
+    path = _require_file(where, font_file(name), "a font its processor draws with", _SAVE_AGAIN, hub_kwargs)
+    font = ShapedFont(path, **options)
+    if font.sha256 != sha256:
+        raise ValueError(
+            f"{path} is not the font this checkpoint was saved with: with its size its sha256 is {font.sha256}, "
+            f"processor_config.json records {sha256}. Restore the file from the original checkpoint."
+        )
+    return font
+
+
+def load_prior(where: str, sha256: str | None, hub_kwargs: dict[str, Any]) -> CharacterPrior:
+    """Loads the frequencies of characters saved beside processor_config.json.
+
+    Args:
+        where: folder, repository, or path of the processor_config.json.
+        sha256: its recorded hash.
+        hub_kwargs: see [`hub_arguments`].
+
+    Raises:
+        ValueError: if the file is missing, damaged, or not the one that was saved.
+    """
+    way_out = "pass character_prior=None to from_pretrained"
+    path = _require_file(where, _PRIOR_FILE, "which its processor reads with", way_out, hub_kwargs)
+    prior = CharacterPrior.load(path)
+    if prior.sha256 != sha256:
+        raise ValueError(
+            f"{path} is not the character prior this processor was saved with: its sha256 is {prior.sha256}, "
+            f"processor_config.json records {sha256}. Restore the file from the original checkpoint, or pass "
+            "character_prior=CharacterPrior.load(path) to from_pretrained and save the processor again."
+        )
+    return prior
+
+
+def _require_file(where: str, file: str, use: str, way_out: str, hub_kwargs: dict[str, Any]) -> str:
+    """The path of a file of the checkpoint; an error says what it is for, and how to do without."""
+    path = cached_file(_folder(where), file, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
+    if path is None:
+        raise ValueError(
+            f"{_folder(where)} lacks {file}, {use}. Copy it there from the original checkpoint, or {way_out}."
+        )
+    return path
+
+
+def load_tokenizer(
+    where: str, trust_remote_code: bool | None, hub_kwargs: dict[str, Any]
+) -> PreTrainedTokenizerBase:
+    """Loads the tokenizer saved beside processor_config.json.
+
+    Raises:
+        ValueError: if its files are missing or damaged.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(
+            _folder(where), trust_remote_code=bool(trust_remote_code), **hub_kwargs
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{_folder(where)} holds a processor with a tokenizer, but the tokenizer cannot be loaded from there "
+            f"({error}). Copy tokenizer.json and tokenizer_config.json there from the original checkpoint, or pass "
+            "tokenizer=... to from_pretrained."
+        ) from error
+
+
+def _folder(where: str) -> str:
+    return os.path.dirname(where) if os.path.isfile(where) else where
+
+
+__all__ = [
+    "atlas_file",
+    "check_chain",
+    "drawing_settings",
+    "font_file",
+    "hub_arguments",
+    "load_atlas",
+    "load_members",
+    "load_prior",
+    "load_tokenizer",
+    "save_members",
+]

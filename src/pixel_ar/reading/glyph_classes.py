@@ -1,0 +1,229 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The glyphs a reader can tell apart, and which character it names for each.
+
+Characters drawn alike (Latin `A`, Greek `Α`, Cyrillic `А`) form one class. The class stands for its canonical
+member: one of `alphabet` if given, else lower-case ASCII, other ASCII, then by code point, with phonetic letters,
+ideographic radicals and characters that NFC replaces last. Within a word, the letters that only one script has
+decide about those that several share.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from ..rendering.renderer import GlyphAtlas
+from ..text.characters import drawable_mask
+
+# Classes with at most this prior are frequent: a reader looks for them more closely.
+FREQUENT = 3.0
+_WORD = re.compile(r"[^\W_]+")
+_SCRIPTS = {
+    "Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
+    "Cyrillic": re.compile("[\u0400-\u052f]"),
+    "Armenian": re.compile("[\u0530-\u058f]"),
+    "Cherokee": re.compile("[\u13a0-\u13ff\uab70-\uabbf]"),
+}
+
+
+class GlyphClasses:
+    """Distinct drawable glyphs of a chain of atlases. Immutable; get one from [`glyph_classes`].
+
+    Args:
+        atlases: As the renderer's: the first atlas that has a character draws it.
+        alphabet: Characters to prefer.
+
+    Attributes:
+        height: Rows.
+        widths: int32 `[K]`, columns of each class.
+        cells: K byte strings, packed columns.
+        codes: uint32 `[K]`, canonical code points.
+        priors: float32 `[K]`, cost in nats of a class before any pixel is seen; 0 for common characters.
+        table: Packed columns -> class.
+        members: Code point of every drawable character -> class.
+    """
+
+    def __init__(self, atlases: Sequence[GlyphAtlas], alphabet: str = "") -> None:
+        self.height = atlases[0].height
+        self.alphabet = alphabet
+        glyphs: dict[int, bytes] = {}
+        for atlas in reversed(atlases):
+            drawable = np.flatnonzero(drawable_mask(atlas.code_points)).tolist()
+            if not isinstance(atlas, GlyphAtlas):  # a font, which draws on demand
+                shown = [code for code in atlas.code_points[drawable].tolist() if chr(code).isprintable()]
+                glyphs.update((code, atlas.glyph(code)) for code in shown)
+                continue
+            raw, size = atlas.columns.tobytes(), self.height // 8
+            bounds = (atlas.offsets * size).tolist()
+            for index in drawable:
+                glyphs[int(atlas.code_points[index])] = raw[bounds[index] : bounds[index + 1]]
+        self.space = glyphs.get(0x20, b"")
+        order = _preference_order(np.array(list(glyphs), np.uint32), alphabet)
+        self.table: dict[bytes, int] = {}
+        self.members: dict[int, int] = {}
+        self._space_runs: dict[int, int] = {}
+        codes: list[int] = []
+        for code in order:
+            cell = glyphs[code]
+            if self._is_run_of_spaces(cell):
+                self._space_runs[code] = len(cell) // len(self.space)
+                continue
+            if cell not in self.table:
+                self.table[cell] = len(codes)
+                codes.append(code)
+            self.members[code] = self.table[cell]
+        self.cells = list(self.table)
+        self.codes = np.array(codes, np.uint32)
+        self.chars = [chr(code) for code in codes]
+        self.widths = np.array([len(cell) for cell in self.cells], np.int32) // (self.height // 8)
+        self.priors = _priors(self.codes, alphabet)
+        self.prior_list = self.priors.tolist()
+
+    def _is_run_of_spaces(self, cell: bytes) -> bool:
+        """Wide blanks are read as spaces, so they get no class of their own."""
+        size = len(self.space)
+        return size > 0 and not any(cell) and len(cell) > size and len(cell) % size == 0
+
+    @property
+    def space_width(self) -> int:
+        """Columns of a space, at least 1."""
+        return max(1, len(self.space) * 8 // self.height)
+
+    @cached_property
+    def byte_lengths(self) -> tuple[int, ...]:
+        """The lengths of the cells in bytes, ascending."""
+        return tuple(sorted({len(cell) for cell in self.cells}))
+
+    @cached_property
+    def prefixes(self) -> dict[bytes, tuple[int, tuple[int, ...]]]:
+        """First bytes of a cell, as many as the shortest has -> class of that very cell or -1, longer lengths."""
+        shortest = self.byte_lengths[0]
+        longer: dict[bytes, set[int]] = {}
+        for cell in self.cells:
+            lengths = longer.setdefault(cell[:shortest], set())
+            if len(cell) > shortest:
+                lengths.add(len(cell))
+        return {
+            prefix: (self.table.get(prefix, -1), tuple(sorted(lengths))) for prefix, lengths in longer.items()
+        }
+
+    @cached_property
+    def uniform_keys(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Sorted uint64 keys of the cells and their classes, if all cells have one length of at most 8 bytes."""
+        if len(self.byte_lengths) > 1 or self.byte_lengths[0] > 8:
+            return None
+        padded = b"".join(cell.ljust(8, b"\0") for cell in self.cells)
+        keys = np.frombuffer(padded, np.uint64)
+        order = np.argsort(keys)
+        return keys[order], order.astype(np.int32)
+
+    @cached_property
+    def common(self) -> np.ndarray:
+        """int32: the classes a noisy glyph is compared with; all of them, unless there are thousands."""
+        if len(self.codes) <= 4096:
+            return np.arange(len(self.codes), dtype=np.int32)
+        codes = self.codes
+        is_common = (
+            (codes < 0x530) | ((codes >= 0x2010) & (codes < 0x2060)) | ((codes >= 0x20A0) & (codes < 0x20D0))
+        )
+        is_common |= np.isin(codes, [ord(char) for char in self.alphabet])
+        return np.flatnonzero(is_common).astype(np.int32)
+
+    def bits(self, classes: np.ndarray) -> np.ndarray:
+        """Return the packed columns of classes of one width, uint8 `[K, width, height // 8]`."""
+        joined = b"".join(self.cells[index] for index in classes.tolist())
+        return np.frombuffer(joined, np.uint8).reshape(len(classes), -1, self.height // 8)
+
+    def text_of(self, char: str) -> str:
+        """Return the characters that a character of a reading stands for: itself."""
+        return char
+
+    def canonical(self, text: str) -> str:
+        """Replace every character by the canonical member of its class; wide blanks by spaces."""
+        return "".join(
+            self.chars[self.members[code]]
+            if code in self.members
+            else " " * self._space_runs.get(code, 0) or chr(code)
+            for code in map(ord, text)
+        )
+
+    @cached_property
+    def _twins(self) -> dict[str, dict[str, str]]:
+        """For each script, canonical character -> the member of its class that belongs to the script."""
+        twins: dict[str, dict[str, str]] = {name: {} for name in _SCRIPTS}
+        for code, index in self.members.items():
+            char, canonical = chr(code), self.chars[index]
+            if char != canonical and canonical.isalnum():
+                for name, pattern in _SCRIPTS.items():
+                    if pattern.match(char) and not pattern.match(canonical):
+                        twins[name].setdefault(canonical, char)
+        return twins
+
+    def resolve_scripts(self, text: str) -> str:
+        """Give letters that several scripts draw alike the script of the word, or of the word before (else after)."""
+        if text.isascii() or self.alphabet:
+            return text
+        if not any(pattern.search(text) for pattern in _SCRIPTS.values()):
+            return text
+        words = list(_WORD.finditer(text))
+        scripts = [self._script_of(match.group()) for match in words]
+        decided = next((script for script in scripts if script is not None), "")
+        pieces, position = [], 0
+        for match, script in zip(words, scripts, strict=True):
+            decided = decided if script is None else script
+            twins = self._twins.get(decided, {})
+            word = match.group()
+            # Numbers stay numbers, though 5x8 draws Cyrillic `б` like `6`, unless other letters make them a word.
+            is_word = script is not None or word.isalpha()
+            if twins and is_word and all(char in twins or _SCRIPTS[decided].match(char) for char in word):
+                word = "".join(twins.get(char, char) for char in word)
+            pieces += [text[position : match.start()], word]
+            position = match.end()
+        return "".join([*pieces, text[position:]])
+
+    def _script_of(self, word: str) -> str | None:
+        """Name the script of a word by the letters only one script has; None if all are shared; "" if another's."""
+        shared = set().union(*self._twins.values())
+        for name, pattern in _SCRIPTS.items():
+            if any(pattern.match(char) and char not in shared for char in word):
+                return name
+        return None if all(char in shared or not char.isalpha() for char in word) else ""
+
+
+def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:
+    """Sort code points so that the canonical member of a class comes first."""
+    tier = np.full(len(codes), 3)
+    tier[codes < 0x80] = 2
+    is_lower = (codes >= ord("a")) & (codes <= ord("z"))
+    is_upper = (codes >= ord("A")) & (codes <= ord("Z"))
+    is_digit = (codes >= ord("0")) & (codes <= ord("9"))
+    tier[is_upper | is_digit | (codes == ord(" "))] = 1
+    tier[is_lower] = 0
+    is_phonetic = ((codes >= 0x250) & (codes < 0x2B0)) | ((codes >= 0x1D00) & (codes < 0x1DC0))
+    tier[is_phonetic | ((codes >= 0x2E80) & (codes < 0x2FE0)) | ((codes >= 0x31C0) & (codes < 0x31F0))] = 4
+    tier[[not unicodedata.is_normalized("NFC", chr(code)) for code in codes.tolist()]] = 5
+    is_preferred = np.isin(codes, [ord(char) for char in alphabet])
+    # Where a font draws both cases alike (`Θθ` in 5x8), text mostly means the small letter.
+    is_large = np.array([not chr(code).islower() for code in codes.tolist()], dtype=bool)
+    return codes[np.lexsort((codes, is_large, tier, ~is_preferred))].tolist()
+
+
+def _priors(codes: np.ndarray, alphabet: str) -> np.ndarray:
+    """Return nats by kind of character, tuned on English strips with wrong pixels and columns."""
+    priors = np.full(len(codes), 18.0, np.float32)
+    priors[(codes < 0x180) | ((codes >= 0x2010) & (codes < 0x2030))] = 12.0
+    priors[codes < 0x80] = FREQUENT
+    is_letter = [chr(code).isalpha() for code in codes.tolist()]
+    priors[(codes < 0x80) & (np.array(is_letter, dtype=bool) | (codes == 0x20))] = 0.0
+    if alphabet:
+        priors[:] = np.where(np.isin(codes, [ord(char) for char in alphabet]), 0.0, 18.0)
+    return priors
+
+
+@lru_cache(maxsize=16)
+def glyph_classes(atlases: tuple[GlyphAtlas, ...], alphabet: str = "") -> GlyphClasses:
+    """Return the classes of a chain of atlases, kept for the next reader of the same atlases."""
+    return GlyphClasses(atlases, alphabet)

@@ -1,0 +1,431 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Strip to text: the inverse of the renderer.
+
+A strip that the renderer drew is read exactly: every cell is looked up, nothing is estimated. Anything else
+goes to `reading.noisy`. What pixels cannot tell is decided by rule (see `reading.glyph_classes`):
+characters drawn alike are read as the canonical one, and blanks at the end of a strip are dropped. So
+`read(render(text))` is `renderer.normalise(text)` up to these, and rendering the text that was read gives the
+same pixels again.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..fonts.hexbox import find_hex_boxes
+from ..rendering.renderer import (
+    GlyphAtlas,
+    PackedStrip,
+    ShapedFont,
+    StripRenderer,
+    cell_width,
+    load_atlases,
+)
+from ..rendering.shaper import needs_shaping
+from .glyph_classes import glyph_classes
+from .joiners import likelier_letters, restore_joiners
+from .noisy import ExactRun, NoisyReader, Reading, parse_exactly
+from .prior import CharacterPrior
+from .unit_classes import UnitClasses, logical_text, unit_pairs
+
+# Where a parse is stuck, the unit it does not know may begin some units earlier.
+_REACH_BACK = 8
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What a strip says.
+
+    Attributes:
+        text: The characters, without blanks at the end.
+        confidences: float32 `[len(text)]`: the probability that the character stands there. In strips that are not
+            clean it is the posterior of the forward-backward algorithm over all likely readings of the strip, also
+            those that cut up its columns differently, for the noise that was given or estimated from the strip and
+            with the prior, if there is one. It is calibrated by that and not fitted: of the characters read with
+            confidence 0.9, nine of ten are right as far as pixels are wrong independently of each other and the
+            prior fits the text; `examples/benchmarks/reading.py` measures it. In clean strips it is the probability
+            against all others of its width on the same columns, if 1 % of pixels (or `noise`) were wrong.
+        unreadable: Share of the columns with ink that are not exactly those of the glyph they were read as; 0 for a
+            clean strip, NaN never (0 for a blank strip).
+        char_columns: int32 `[len(text) + 1]`, the column where each character starts, then where the last one ends.
+        eos_column: The column where an EOS run ended the reading, or None.
+    """
+
+    text: str
+    confidences: np.ndarray = field(repr=False)
+    unreadable: float
+    char_columns: np.ndarray = field(repr=False)
+    eos_column: int | None = None
+
+
+class StripReader:
+    """Reads strips drawn with a chain of atlases, or resembling them.
+
+    Args:
+        atlases: As given to the renderer: names, paths or atlases.
+        alphabet: Characters to prefer where glyphs are alike or pixels are wrong, e.g. all letters of a language.
+        slack_cost: Nats for a column too many or too few; None: estimated from the strip, from 3 to 9.
+        noise: Share of pixels expected to be wrong in a strip that is not clean; None: estimated from the strip.
+        eos_width: Reading stops where this many columns in a row are all ink. No text of the bundled atlases has
+            more than a few: their U+2588 FULL BLOCK is not quite full. None: never stop.
+        renderer: The renderer that drew the strips. If it shapes text, shaped text is read as well: what its atlases
+            draw from cells always, what a font draws as far as it was drawn before or shown to [`learn`].
+        prior: Probabilities of characters after others, fitted from text; see [`CharacterPrior`]. It decides where
+            pixels are wrong, and between characters that are drawn alike.
+
+    Raises:
+        ValueError: for a setting out of range.
+    """
+
+    def __init__(
+        self,
+        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]" = ("fixed-5x8",),
+        alphabet: str = "",
+        slack_cost: float | None = None,
+        noise: float | None = None,
+        eos_width: int | None = None,
+        renderer: StripRenderer | None = None,
+        prior: CharacterPrior | None = None,
+    ) -> None:
+        if noise is not None and not 0 < noise < 0.5:
+            raise ValueError(f"noise must lie between 0 and 0.5, or be None, got {noise}")
+        if slack_cost is not None and not 0 <= slack_cost < math.inf:
+            raise ValueError(f"slack_cost must be at least 0 or None, got {slack_cost}")
+        if eos_width is not None and eos_width < 1:
+            raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
+        self._atlases = load_atlases(atlases)
+        self._renderer, self._prior = renderer, prior
+        self._units: UnitClasses | None = None
+        self._settings: dict[str, Any] = {
+            "alphabet": alphabet,
+            "slack_cost": slack_cost,
+            "noise": noise,
+            "eos_width": eos_width,
+        }
+        self._eos_width = eos_width
+        self._size = self._atlases[0].height // 8
+        self._unit = cell_width(self._atlases) or 1
+        self._noisy: NoisyReader | None = None
+
+    @property
+    def height(self) -> int:
+        """Rows of the strips it reads."""
+        return self._atlases[0].height
+
+    @property
+    def _reader(self) -> NoisyReader:
+        shaper = self._renderer.shaper if self._renderer is not None else None
+        if shaper is not None and self._units is None:
+            self._units = UnitClasses(self._atlases, self._settings["alphabet"], shaper, self._prior)
+        classes = self._units or glyph_classes(self._atlases, self._settings["alphabet"])
+        # Units are added as they are met.
+        if self._noisy is None or self._noisy.num_classes != len(classes.codes):
+            self._noisy = NoisyReader(
+                classes, self._settings["slack_cost"], self._settings["noise"], self._prior
+            )
+        return self._noisy
+
+    def learn(self, texts: Iterable[str]) -> None:
+        """Make known what texts look like: every unit of theirs can be read afterwards.
+
+        Args:
+            texts: Any texts; those the renderer cannot draw are passed over.
+
+        Raises:
+            ValueError: without a renderer that shapes text.
+        """
+        if self._renderer is None or self._renderer.shaper is None:
+            raise ValueError(
+                "only a reader made with a renderer that shapes text can learn its units: "
+                "StripReader(atlases, renderer=StripRenderer(atlases))"
+            )
+        normal = [self._renderer.normalise(text) for text in texts]
+        classes = self._reader.classes
+        assert isinstance(classes, UnitClasses)
+        classes.add(unit_pairs(self._renderer.shaper, normal))
+
+    def score(self, strip: Any, candidates: Sequence[str], noise: float = 0.02) -> np.ndarray:
+        """Tell how well texts explain a strip, by drawing each of them: for any script, shaped or not.
+
+        Args:
+            strip: As for [`read`].
+            candidates: Texts, K of them.
+            noise: Share of pixels that are expected to be wrong.
+
+        Returns:
+            float32 `[K]`: log-likelihood in nats of the pixels, if each is wrong with probability `noise`; 0 for a
+            strip without a wrong pixel, less the longer a strip or text and the more of it differs.
+
+        Raises:
+            ValueError: for no candidates, or `noise` not between 0 and 0.5.
+            MissingGlyphError: for a candidate that cannot be drawn.
+        """
+        if not 0 < noise < 0.5:
+            raise ValueError(f"noise must lie between 0 and 0.5, got {noise}")
+        if isinstance(candidates, str) or not len(candidates):
+            raise ValueError(f"candidates must be a list of at least one text, got {candidates!r:.80}")
+        renderer = self._renderer or StripRenderer(self._atlases)
+        data = self._pack(strip, None)
+        eos_column = self._find_eos(data)
+        data = data if eos_column is None else data[: eos_column * self._size]
+        cost = math.log((1 - noise) / noise)
+        scores = []
+        for candidate in candidates:
+            drawn = renderer.render_bytes(candidate)
+            length = max(len(drawn), len(data))
+            both = int.from_bytes(drawn.ljust(length, b"\0"), "big") ^ int.from_bytes(
+                data.ljust(length, b"\0"), "big"
+            )
+            scores.append(-cost * both.bit_count())
+        return np.array(scores, np.float32)
+
+    def canonical(self, text: str) -> str:
+        """Return `text` with every character replaced by the canonical one of those drawn alike.
+
+        Two texts are drawn alike if they are equal after this and `rstrip(" ")` (monospaced atlases; in proportional
+        ones several narrow characters may also draw a wider one, as `''` draws `"` in Tiny5).
+        """
+        return self._reader.classes.canonical(text)
+
+    def read(self, strip: Any, height: int | None = None, base: int | None = None) -> ReadResult:
+        """Read one strip.
+
+        Args:
+            strip: A [`PackedStrip`], packed columns as bytes, or pixels `[H, W]` (leading axes of length 1 are
+                dropped): bool (True = background), float in [0, 1] (ink below 0.5), or integers (ink below 128, or 0
+                if there is no value above 1).
+            height: Rows of a strip given as bytes; by default those of the atlases.
+            base: Direction of the line, 0 or 1 (right to left), where it is known; None: the one that fits.
+
+        Returns:
+            The text with its confidences.
+
+        Raises:
+            ValueError: if the strip is not as high as the atlases.
+        """
+        data = self._pack(strip, height)
+        eos_column = self._find_eos(data)
+        if eos_column is not None:
+            data = data[: eos_column * self._size]
+        clean = self._read_uniform(data)
+        if clean is not None:
+            return self._finish(clean, 0.0, eos_column, base)
+        readings, position = [], 0
+        for start, stop, char in find_hex_boxes(data, self.height, self._unit):
+            readings.append(self._read_piece(data, position, start, False))
+            readings.append(_box_reading(start, stop, char))
+            position = stop
+        readings.append(self._read_piece(data, position, len(data) // self._size, True))
+        reading = Reading.join(readings)
+        return self._finish(reading, self._unreadable(data, reading), eos_column, base)
+
+    def read_batch(self, strips: Iterable[Any], height: int | None = None) -> list[ReadResult]:
+        """Read several strips: a list, or an array `[B, H, W]` or `[B, 1, H, W]`; see [`read`]."""
+        return [self.read(strip, height) for strip in strips]
+
+    # ---- pixels in ----
+
+    def _pack(self, strip: Any, height: int | None) -> bytes:
+        if isinstance(strip, PackedStrip):
+            strip, height = strip.columns, strip.height
+        if isinstance(strip, bytes | bytearray | memoryview):
+            height = self.height if height is None else height
+            if height != self.height:
+                raise ValueError(f"the strip has {height} rows, but {self._names()} is read at {self.height}")
+            if len(strip) % self._size:
+                raise ValueError(f"{len(strip)} bytes are no whole number of columns of {self._size} bytes")
+            return bytes(strip)
+        pixels = np.asarray(strip)
+        while pixels.ndim > 2 and pixels.shape[0] == 1:
+            pixels = pixels[0]
+        if pixels.ndim != 2 or pixels.shape[0] != self.height:
+            raise ValueError(
+                f"a strip for {self._names()} has shape [{self.height}, W] (one channel), got {list(np.shape(strip))}"
+            )
+        if pixels.dtype == bool:
+            ink = ~pixels
+        elif np.issubdtype(pixels.dtype, np.floating):
+            ink = pixels < 0.5
+        else:
+            ink = pixels < 128 if pixels.size and pixels.max() > 1 else pixels == 0
+        return np.packbits(ink, axis=0).T.tobytes()
+
+    def _names(self) -> str:
+        return ", ".join(atlas.name for atlas in self._atlases)
+
+    def _find_eos(self, data: bytes) -> int | None:
+        """Return the first column of the first EOS run, or None.
+
+        A run may begin with ink columns of the last glyph: it then starts at a multiple of `eos_width`, if it covers
+        a whole patch there.
+        """
+        width = self._eos_width
+        if width is None or b"\xff" * (width * self._size) not in data:
+            return None
+        is_full = (np.frombuffer(data, np.uint8).reshape(-1, self._size) == 255).all(axis=1)
+        edges = np.flatnonzero(np.diff(is_full.astype(np.int8), prepend=0, append=0))
+        for start, stop in edges.reshape(-1, 2).tolist():
+            if stop - start >= width:
+                aligned = -(-start // width) * width
+                return aligned if aligned + width <= stop else start
+        return None
+
+    # ---- text out ----
+
+    def _finish(
+        self, reading: Reading, unreadable: float, eos_column: int | None, base: int | None = None
+    ) -> ReadResult:
+        text = reading.text
+        classes = self._reader.classes
+        if isinstance(classes, UnitClasses):
+            units = classes.texts_of(text)
+            if base == 1 or needs_shaping("".join(units)):
+                return self._finish_shaped(reading, units, unreadable, eos_column, base)
+        length = len(text.rstrip(" "))
+        text = self._reader.classes.resolve_scripts(text[:length])
+        text, confidences = self._reader.resolve_twins(text, reading.confidences[:length])
+        starts, stops = reading.starts[:length], reading.stops[:length]
+        bounds = np.concatenate([starts, stops[-1:] if length else np.zeros(1, np.int32)])
+        return ReadResult(text, confidences, unreadable, bounds, eos_column)
+
+    def _finish_shaped(
+        self,
+        reading: Reading,
+        units: list[str],
+        unreadable: float,
+        eos_column: int | None,
+        base: int | None = None,
+    ) -> ReadResult:
+        """Put units into logical order; their characters share place and confidence."""
+        text, origins = logical_text(units, base)
+        classes = self._reader.classes
+        assert isinstance(classes, UnitClasses)
+        text, origins = restore_joiners(text, origins, classes.masks_of(reading.text))
+        if not self._settings["alphabet"]:
+            text = likelier_letters(text, self._draw, self._prior)
+        text = self._reader.classes.resolve_scripts(text)
+        starts = reading.starts[origins]
+        stop = reading.stops[max(origins)] if origins else 0
+        bounds = np.append(starts, stop).astype(np.int32)
+        return ReadResult(text, reading.confidences[origins], unreadable, bounds, eos_column)
+
+    def _draw(self, text: str) -> bytes | None:
+        """Draw a text as the renderer does; None if it cannot."""
+        assert self._renderer is not None
+        try:
+            return self._renderer.render_bytes(text)
+        except ValueError:
+            return None
+
+    def _read_uniform(self, data: bytes) -> Reading | None:
+        """Look up all cells of a monospaced strip at once; None unless each is a glyph."""
+        reader, width = self._reader, self._unit
+        keys_and_classes = reader.classes.uniform_keys
+        if keys_and_classes is None:
+            return None
+        keys, classes = keys_and_classes
+        data = data.rstrip(b"\0")
+        data += bytes(-len(data) % self._size)
+        blank = len(data) - len(data.lstrip(b"\0"))
+        length = width * self._size
+        for phase in range(min(blank // self._size, width - 1) + 1):
+            shifted = data[phase * self._size :]
+            shifted += bytes(-len(shifted) % length)
+            padded = np.zeros((len(shifted) // length, 8), np.uint8)
+            padded[:, :length] = np.frombuffer(shifted, np.uint8).reshape(-1, length)
+            wanted = padded.view(np.uint64)[:, 0]
+            found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            if (keys[found] == wanted).all():
+                indices = classes[found]
+                starts = np.arange(phase, phase + width * len(indices), width, dtype=np.int32)
+                confidences = reader.clean_confidences(indices)
+                wrong = np.zeros(len(indices), np.int32)
+                return Reading(starts, starts + width, reader.classes.codes[indices], confidences, wrong)
+        return None
+
+    def _read_piece(self, data: bytes, first: int, stop: int, is_last: bool) -> Reading:
+        """Read columns [first, stop), which hold no box; at the end of a strip its blank columns do not count."""
+        reader, size = self._reader, self._size
+        piece = data[first * size : stop * size]
+        if is_last:
+            piece = piece.rstrip(b"\0")
+        num_columns = -(-len(piece) // size)
+        reach = 2 * int(reader.classes.widths.max()) + 2
+        padded = piece.ljust((num_columns + reach) * size, b"\0")
+        reading = self._read_exactly(padded, num_columns, first == 0, is_last)
+        if reading is None:
+            columns = np.frombuffer(padded, np.uint8).reshape(-1, size)
+            reading = self._reader.read(columns, num_columns, is_last)  # which may know more units by now
+        return reading.moved(first)
+
+    def _read_exactly(self, padded: bytes, stop: int, is_first: bool, is_last: bool) -> Reading | None:
+        """Parse a piece as glyphs only; None if there is no such parse."""
+        classes = self._reader.classes
+        blank = (len(padded) - len(padded.lstrip(b"\0"))) // self._size
+        # At the start of a strip a text may begin at any column.
+        for start in range(min(blank, classes.space_width - 1) + 1 if is_first else 1):
+            run = parse_exactly(classes, padded, start, stop)
+            if self._take_apart(padded, run, stop):
+                run = parse_exactly(classes, padded, start, stop)
+            while run.bounds[-1] < stop and self._find_units(padded, run):
+                run = parse_exactly(classes, padded, start, stop)
+            if run.bounds[-1] == stop or (is_last and run.bounds[-1] > stop):
+                return self._reader.exact_reading(run)
+        return None
+
+    def _take_apart(self, data: bytes, run: ExactRun, stop: int) -> bool:
+        """Look for letters with marks in a line that is shaped or does not parse; return whether there is a new one."""
+        classes = self._reader.classes
+        if not isinstance(classes, UnitClasses):
+            return False
+        is_plain = run.bounds[-1] >= stop and not classes.has_units(run.classes)
+        return not is_plain and classes.prepare(data, run.bounds[0], stop)
+
+    def _find_units(self, data: bytes, run: ExactRun) -> bool:
+        """Look for units not known yet where an exact parse got stuck; return whether there is a new one."""
+        classes = self._reader.classes
+        if not isinstance(classes, UnitClasses):
+            return False
+        if classes.add_drawn():
+            return True
+        texts = [classes.text_of(classes.chars[index]) for index in run.classes[-32:]]
+        # Narrow units may have led it astray before.
+        return classes.explain(data, run.bounds[: -_REACH_BACK - 1 : -1], texts)
+
+    def _unreadable(self, data: bytes, reading: Reading) -> float:
+        """Return the share of the columns with ink that lie in no exactly drawn glyph."""
+        has_ink = np.asarray(np.frombuffer(data, np.uint8).reshape(-1, self._size).any(axis=1))
+        total = int(has_ink.sum())
+        edges = np.zeros(len(has_ink) + 1, np.int32)
+        np.add.at(edges, reading.starts[reading.is_exact], 1)
+        np.add.at(edges, np.minimum(reading.stops[reading.is_exact], len(has_ink)), -1)
+        is_explained = np.cumsum(edges)[:-1] > 0
+        return int((has_ink & ~is_explained).sum()) / total if total else 0.0
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value!r}" for key, value in self._settings.items())
+        return f"StripReader([{self._names()}], {settings})"
+
+    def __reduce__(self) -> tuple:
+        return _rebuild_reader, (
+            self._atlases,
+            {**self._settings, "renderer": self._renderer, "prior": self._prior},
+        )
+
+
+def _box_reading(start: int, stop: int, char: str) -> Reading:
+    """Return a box that was recognised as a reading of one character."""
+    place = np.array([[start], [stop], [0]], np.int32)
+    return Reading(place[0], place[1], np.array([ord(char)], np.uint32), np.ones(1, np.float32), place[2])
+
+
+def _rebuild_reader(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any]) -> StripReader:
+    return StripReader(atlases, **settings)
+
+
+__all__ = ["ReadResult", "StripReader"]

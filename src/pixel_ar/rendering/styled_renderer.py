@@ -1,0 +1,339 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Strips in every style: gray and colour, spaced letters, units on patch borders.
+
+[`StyledRenderer`] draws the same 1-bit strip as [`StripRenderer`] first, and the levels and colours over it: what has
+outlines antialiased (levels of an atlas made with `GlyphAtlas.from_font(mode="L")`, drawn by Pillow with basic layout;
+clusters of a [`ShapedFont`], drawn by HarfBuzz), what is 1-bit in black and white, emoji in their own colours.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..fonts.spacing import SpacedShaper, space_members
+from ..text.graphemes import grapheme_bounds
+from ..text.unicode_data import mirror_map
+from .renderer import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer, load_atlases
+from .style import RenderStyle
+from .units import Piece, group_pieces, place_units
+
+_MAX_CELLS = 20_000
+
+
+@dataclass(frozen=True)
+class ImageStrip:
+    """One rendered line with levels.
+
+    Attributes:
+        packed: The same line in 1 bit, with its text and the places of its characters.
+        coverage: uint8 `[H, W]`, 255 = the text's colour, 0 = the background's; at least 128 exactly where `packed` has
+            ink.
+        style: Colours.
+        colored: (first column, uint8 `[H, w, 4]`: red, green, blue, opacity) of each glyph with colours of its own.
+    """
+
+    packed: PackedStrip
+    coverage: np.ndarray = field(repr=False, compare=False)
+    style: RenderStyle
+    colored: tuple[tuple[int, np.ndarray], ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.packed.height
+
+    @property
+    def num_columns(self) -> int:
+        """Pixel columns."""
+        return self.packed.num_columns
+
+    @property
+    def text(self) -> str:
+        """The normalised text that is drawn."""
+        return self.packed.text
+
+    @property
+    def char_columns(self) -> np.ndarray:
+        """See [`PackedStrip`]."""
+        return self.packed.char_columns
+
+    @property
+    def char_spans(self) -> np.ndarray | None:
+        """See [`PackedStrip`]."""
+        return self.packed.char_spans
+
+    @property
+    def is_right_to_left(self) -> bool:
+        """Whether the text begins at the right end."""
+        return self.packed.is_right_to_left
+
+    def to_array(self) -> np.ndarray:
+        """Return the pixels as uint8 `[C, H, W]`: C is 3 in mode RGB, else 1."""
+        pixels = self.style.pixels(self.coverage)
+        for start, rgba in self.colored:
+            pixels[:, :, start : start + rgba.shape[1]] = lay_over(self.style, rgba)
+        return pixels
+
+    def to_pil(self) -> Image.Image:
+        """Return the strip as an image of mode `L` or `RGB`."""
+        pixels = self.to_array()
+        return Image.fromarray(
+            pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+        )
+
+    def cut(self, max_columns: int) -> "ImageStrip":
+        """Return as much from the beginning of the text as fits; see [`PackedStrip.cut`]."""
+        packed = self.packed.cut(max_columns)
+        first = self.num_columns - packed.num_columns if self.is_right_to_left else 0
+        stop = first + packed.num_columns
+        colored = tuple(
+            (start - first, rgba)
+            for start, rgba in self.colored
+            if start >= first and start + rgba.shape[1] <= stop
+        )
+        return ImageStrip(packed, self.coverage[:, first:stop], self.style, colored)
+
+
+def lay_over(style: RenderStyle, rgba: np.ndarray) -> np.ndarray:
+    """Lay a coloured glyph, uint8 `[H, w, 4]`, over the background: uint8 `[3, H, w]`."""
+    opacity = rgba[..., 3:] / 255
+    colors = rgba[..., :3] * opacity + np.array(style.background_color) * (1 - opacity)
+    return np.rint(colors).astype(np.uint8).transpose(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class _SourcedPiece(Piece):
+    """A piece with the name of what drew it; None for characters that stand for themselves."""
+
+    source: str | None = None
+
+
+class StyledRenderer(StripRenderer):
+    """Draws texts as strips of any style. Immutable but for its caches, picklable.
+
+    Args:
+        atlases: As for [`StripRenderer`].
+        style: Mode, colours, spacing and strategy.
+        patch_width: Columns of a patch, where units begin; needed for strategies other than `"continuous"`.
+        policy: `missing`, `newline`, `tab`, `normalize` and `unsupported`, as for [`StripRenderer`].
+
+    Raises:
+        ValueError: for settings that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]",
+        style: RenderStyle,
+        patch_width: int | None = None,
+        **policy: Any,
+    ) -> None:
+        if style.strategy != "continuous" and not patch_width:
+            raise ValueError(
+                f"strategy={style.strategy!r} puts units on patch borders and needs patch_width, got {patch_width}."
+            )
+        self._members = load_atlases(atlases)
+        super().__init__(space_members(self._members, style.letter_spacing), **policy)
+        if self._shaper is not None and style.letter_spacing:
+            self._shaper = SpacedShaper(self._atlases, self._policy, self._table.__getitem__)
+        self._style, self._patch_width = style, patch_width
+        self._has_levels = any(
+            isinstance(member, ShapedFont) or member.levels is not None for member in self._members
+        )
+        self._levels: dict[tuple[str, bytes, str | None], tuple[np.ndarray, np.ndarray | None]] = {}
+        self._colored: dict[str, tuple[bytes, np.ndarray]] = {}
+
+    @property
+    def atlases(self) -> tuple[GlyphAtlas, ...]:
+        """The glyph atlases and fonts as given, in the order in which they are asked."""
+        return self._members
+
+    @property
+    def spaced_atlases(self) -> tuple[GlyphAtlas, ...]:
+        """The same with their spacing, as a reader needs them."""
+        return self._atlases
+
+    @property
+    def style(self) -> RenderStyle:
+        """Mode, colours, spacing and strategy."""
+        return self._style
+
+    @property
+    def patch_width(self) -> int | None:
+        """Columns of a patch."""
+        return self._patch_width
+
+    def fingerprint(self) -> str:
+        """Return a sha256 over the glyphs and all settings, those of the style among them."""
+        parts: dict[str, Any] = {"renderer": super().fingerprint(), "style": self._style.settings()}
+        if self._style.strategy != "continuous":
+            parts["patch_width"] = self._patch_width
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def render_bytes(self, text: str) -> bytes:
+        """Draw a text in 1 bit, whatever the mode, with its spacing and units; see [`StripRenderer.render_bytes`]."""
+        if self._style.strategy == "continuous":
+            return super().render_bytes(text)
+        return self._render_packed(text)[0].columns
+
+    def render(self, text: str) -> "PackedStrip | ImageStrip":  # type: ignore[override]
+        """Draw a text: a [`PackedStrip`] in mode `"1"`, an [`ImageStrip`] in the others."""
+        if self._style.mode == "1" or not self._has_levels:
+            continuous = self._style.strategy == "continuous"
+            packed = super().render_batch([text])[0] if continuous else self._render_packed(text)[0]
+            if self._style.mode == "1":
+                return packed
+            return ImageStrip(packed, self._hard_levels(packed.columns), self._style)
+        packed, pieces = self._render_packed(text)
+        return self._paint(packed, pieces)
+
+    def render_batch(self, texts: "Sequence[str]") -> list[Any]:
+        """Draw texts; see [`render`]."""
+        return [self.render(text) for text in texts]
+
+    # ---- 1 bit ----
+
+    def _render_packed(self, text: str) -> tuple[PackedStrip, list[_SourcedPiece]]:
+        strip = self._render_whole(text)  # checks that everything has a glyph
+        pieces = self._pieces(strip.text)
+        strategy = self._style.strategy
+        if strategy == "continuous":
+            return strip, pieces
+        units = group_pieces(pieces, strategy)
+        geometry = self.height, int(self._patch_width or 1)
+        return place_units(units, strategy, strip.text, geometry, strip.is_right_to_left), pieces
+
+    def _pieces(self, text: str) -> list[_SourcedPiece]:
+        """Cut a normalised text into what is drawn as one, in visual order."""
+        if self._is_shaped(text):
+            units = self._shaped_units(text)
+            return [_SourcedPiece(unit.start, unit.stop, unit.cell, unit.source) for unit in units]
+        table = self._table
+        if text.isascii():
+            return [_SourcedPiece(place, place + 1, table[char]) for place, char in enumerate(text)]
+        bounds = grapheme_bounds(text)
+        return [
+            _SourcedPiece(start, stop, b"".join(map(table.__getitem__, text[start:stop])))
+            for start, stop in pairwise(bounds)
+        ]
+
+    # ---- levels ----
+
+    def _hard_levels(self, columns: bytes) -> np.ndarray:
+        """Coverage of packed columns, uint8 `[H, W]` of 0 and 255."""
+        packed = np.frombuffer(columns, np.uint8).reshape(-1, self.height // 8)
+        return np.ascontiguousarray(np.unpackbits(packed, axis=1).T) * np.uint8(255)
+
+    def _paint(self, packed: PackedStrip, pieces: Sequence[_SourcedPiece]) -> ImageStrip:
+        coverage = np.zeros((self.height, packed.num_columns), np.uint8)
+        colored: list[tuple[int, np.ndarray]] = []
+        spans = packed.char_spans
+        for piece in pieces:
+            if not any(piece.cell):
+                continue
+            start = int(packed.char_columns[piece.start] if spans is None else spans[piece.start, 0])
+            levels, rgba = self._piece_levels(packed.text[piece.start : piece.stop], piece)
+            coverage[:, start : start + levels.shape[1]] = levels
+            if rgba is not None and self._style.mode == "RGB":
+                colored.append((start, rgba))
+        return ImageStrip(packed, coverage, self._style, tuple(colored))
+
+    def _piece_levels(self, cluster: str, piece: _SourcedPiece) -> tuple[np.ndarray, np.ndarray | None]:
+        """(coverage uint8 `[H, w]`, colours uint8 `[H, w, 4]` or None) of a piece."""
+        key = cluster, piece.cell, piece.source
+        found = self._levels.get(key)
+        if found is None:
+            hard = self._hard_levels(piece.cell)
+            drawn = self._soft_levels(cluster, piece)
+            levels, rgba = drawn if drawn is not None and drawn[0].shape == hard.shape else (hard, None)
+            found = self._style.align(levels, hard > 0), rgba
+            if rgba is not None:
+                self._colored[cluster] = piece.cell, rgba
+            if len(self._levels) >= _MAX_CELLS:
+                self._levels.clear()
+            self._levels[key] = found
+        return found
+
+    def _soft_levels(self, cluster: str, piece: _SourcedPiece) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """The levels as the piece's source draws it; None for what was put together from cells."""
+        if piece.source is None:
+            drawn = [self._char_levels(char) for char in cluster]
+            if len(drawn) == 1 or any(part is None for part in drawn):
+                return drawn[0] if len(drawn) == 1 else None
+            return np.concatenate([part[0] for part in drawn if part is not None], axis=1), None
+        source = next((member for member in self._atlases if member.name == piece.source), None)
+        if isinstance(source, ShapedFont):
+            for is_right in (False, True):
+                if source.draw(cluster, is_right) == piece.cell:
+                    return source.draw_levels(cluster, is_right)
+        elif source is not None and len(cluster) == 1:
+            for char in (cluster, mirror_map().get(cluster, cluster)):
+                index = source.index(char)
+                if index >= 0 and source.glyph(index) == piece.cell:
+                    return source.coverage(index), None
+        return None
+
+    def _char_levels(self, char: str) -> tuple[np.ndarray, np.ndarray | None] | None:
+        for member in self._atlases:
+            index = member.index(char)
+            if index >= 0:
+                if isinstance(member, ShapedFont):
+                    return member.draw_levels(char, False)
+                return member.coverage(index), None
+        return None
+
+    def colored_clusters(self) -> dict[str, tuple[bytes, np.ndarray]]:
+        """What is known in colour: cluster -> (packed columns, uint8 `[H, w, 4]`).
+
+        These are the single characters of the chain's colour fonts, drawn at the first call, and every sequence drawn
+        since.
+        """
+        if self._style.mode != "RGB" or not any(
+            isinstance(member, ShapedFont) and member.has_colors for member in self._atlases
+        ):
+            return {}
+        for font in self._atlases:
+            if isinstance(font, ShapedFont) and font.has_colors:
+                for code in font.code_points.tolist():
+                    char = chr(code)
+                    # Only if no member before it draws the character.
+                    if font.index(char) >= 0 and char not in self._colored and self._first(char) is font:
+                        cell = self._table[char]
+                        self._piece_levels(char, _SourcedPiece(0, 1, cell))
+        return self._colored
+
+    def _first(self, char: str) -> Any:
+        return next((member for member in self._atlases if member.index(char) >= 0), None)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, {self._style})".replace("StripRenderer", "StyledRenderer", 1)
+
+    def __reduce__(self) -> tuple:
+        policy = {name: getattr(self._policy, name) for name in self._policy.__dataclass_fields__}
+        return _rebuild, (self._members, self._style, self._patch_width, policy)
+
+
+def _rebuild(
+    members: tuple[Any, ...], style: RenderStyle, patch_width: int | None, policy: dict[str, Any]
+) -> StyledRenderer:
+    return StyledRenderer(members, style, patch_width, **policy)
+
+
+def build_renderer(
+    atlases: Sequence[Any], style: RenderStyle, patch_width: int | None, **policy: Any
+) -> StripRenderer:
+    """Return the renderer for a style: the plain one where that draws it, with nothing slower or different."""
+    if style.is_plain:
+        return StripRenderer(atlases, **policy)
+    return StyledRenderer(atlases, style, patch_width, **policy)
+
+
+__all__ = ["ImageStrip", "StyledRenderer", "build_renderer", "lay_over"]
