@@ -11,7 +11,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
 from pixel_ar.models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
-from pixel_ar.models.pixel_ar.heads.registry import PatchSample
+from pixel_ar.models.pixel_ar.heads.base import PatchSample
 
 SIZES = [(8, 8), (8, 20), (16, 16)]
 

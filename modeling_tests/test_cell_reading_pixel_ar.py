@@ -4,9 +4,10 @@
 
 import pytest
 
+from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.reading.cells import CellParts, script_of
 from pixel_ar.reading.prior import CharacterPrior
-from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 
 
 @pytest.fixture(scope="module")

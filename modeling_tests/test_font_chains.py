@@ -10,10 +10,12 @@ import pytest
 from PIL import ImageFont
 from unicode_tools import declarations, sample_font
 
+from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.fitting import fit_font, ink_extents
 from pixel_ar.fonts.outlines import read_character_map, read_line_height
+from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
-from pixel_ar.rendering.renderer import GlyphAtlas, ShapedFont, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 
 LATIN = ImageFont.load_default(10).font_bytes
 HINDI = sample_font("Devanagari")

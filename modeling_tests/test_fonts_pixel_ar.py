@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.outlines import read_character_map
 from pixel_ar.reading.reader import StripReader
-from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 
 FONT = ImageFont.load_default(10).font_bytes
 SIZE, HEIGHT = 40 / 3, 16

@@ -21,7 +21,7 @@ from transformers import (
 
 from pixel_ar import PixelARForCausalLM
 from pixel_ar import generation_pixel_ar as generation
-from pixel_ar.models.pixel_ar.generation.generation_pixel_ar import PatchIteratorStreamer
+from pixel_ar.models.pixel_ar.generation.writer import PatchIteratorStreamer
 from pixel_ar.models.pixel_ar.patching import patchify, pixels_to_bytes
 
 

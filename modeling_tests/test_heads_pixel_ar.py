@@ -8,12 +8,9 @@ import pytest
 import torch
 
 from pixel_ar import PixelARConfig
-from pixel_ar.models.pixel_ar.heads.registry import (
-    PATCH_HEADS,
-    AutoregressivePatchHead,
-    PatchHead,
-    build_patch_head,
-)
+from pixel_ar.models.pixel_ar.heads.autoregressive import AutoregressivePatchHead
+from pixel_ar.models.pixel_ar.heads.base import PatchHead
+from pixel_ar.models.pixel_ar.heads.registry import PATCH_HEADS, build_patch_head
 from pixel_ar.models.pixel_ar.patching import bytes_to_patches, patches_to_bytes
 
 # The inner forms: groups of columns, single columns, a whole patch at once (masked MLP), two bytes per column.

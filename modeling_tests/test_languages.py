@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from unicode_tools import declarations, sample_font
 
+from pixel_ar.fonts.atlas import GlyphAtlas
+from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.reading.prior import CharacterPrior
 from pixel_ar.reading.reader import StripReader
-from pixel_ar.rendering.renderer import GlyphAtlas, ShapedFont, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "unicode"))
 import languages

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
-from pixel_ar.models.pixel_ar.heads.registry import BernoulliPatchHead, RegressionPatchHead
+from pixel_ar.models.pixel_ar.heads.linear import BernoulliPatchHead, RegressionPatchHead
 from pixel_ar.models.pixel_ar.patching import unpatchify
 
 

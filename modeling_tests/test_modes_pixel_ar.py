@@ -12,9 +12,11 @@ import pytest
 from PIL import ImageFont
 from unicode_tools import FOLDER
 
+from pixel_ar.fonts.atlas import GlyphAtlas
+from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.fonts.spacing import SpacedAtlas, space_members
 from pixel_ar.reading.styled_reader import StyledReader, build_reader
-from pixel_ar.rendering.renderer import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer
+from pixel_ar.rendering.renderer import PackedStrip, StripRenderer
 from pixel_ar.rendering.style import STRATEGIES, RenderStyle, parse_color
 from pixel_ar.rendering.styled_renderer import ImageStrip, StyledRenderer, build_renderer
 from pixel_ar.rendering.units import UnitStrip

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from unicode_tools import declarations
 
+from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.metrics import edit_distance
 from pixel_ar.reading.costs import GlyphGroup, Prices, count_wrong, to_words
 from pixel_ar.reading.glyph_classes import glyph_classes
 from pixel_ar.reading.lattice import decode
 from pixel_ar.reading.prior import CharacterPrior
 from pixel_ar.reading.reader import StripReader
-from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 
 DATA = Path(__file__).parents[1] / "examples" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="examples/data is not here")

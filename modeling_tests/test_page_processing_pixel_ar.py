@@ -20,7 +20,8 @@ from pixel_ar import PixelARConfig, PixelARForCausalLM
 from pixel_ar.models.pixel_ar.patching import patchify, unpatchify
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 from pixel_ar.rendering.pages import NO_LINE, PageOverflowError, page_text
-from pixel_ar.rendering.renderer import MissingGlyphError, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
+from pixel_ar.text.characters import MissingGlyphError
 
 TEXT = (
     "Four score and seven years ago our fathers brought forth, on this continent, a new nation.\n\n"

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unicode_tools import declarations, sample_font
 
+from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.models.pixel_ar.patching import patchify, unpatchify
 from pixel_ar.rendering.pages import (
     HARD_BREAK,
@@ -26,8 +27,9 @@ from pixel_ar.rendering.pages import (
     sheet_offsets,
     strip_to_page,
 )
-from pixel_ar.rendering.renderer import GlyphAtlas, MissingGlyphError, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 from pixel_ar.text.bidi import embedding_levels
+from pixel_ar.text.characters import MissingGlyphError
 from pixel_ar.text.graphemes import grapheme_clusters
 from pixel_ar.text.line_breaking import break_opportunities, is_space
 from pixel_ar.text.unicode_data import mirror_map

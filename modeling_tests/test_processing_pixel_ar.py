@@ -469,7 +469,7 @@ def test_loading_without_the_atlas(saved: Path) -> None:
 
 
 def test_loading_with_another_atlas(saved: Path) -> None:
-    from pixel_ar.rendering.renderer import GlyphAtlas
+    from pixel_ar.fonts.atlas import GlyphAtlas
 
     GlyphAtlas.load("tiny5-8").save(saved / "fixed-5x8.npz")
     with pytest.raises(ValueError, match=r"fixed-5x8\.npz is not the glyph atlas.*sha256"):

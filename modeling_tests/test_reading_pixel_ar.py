@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.hexbox import draw_hex_box
 from pixel_ar.reading.reader import ReadResult, StripReader
-from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 from pixel_ar.text.characters import drawable_mask
 
 ATLASES = ("fixed-5x8", "tiny5-8", "unifont-16")

@@ -21,17 +21,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pixel_ar.rendering.renderer as rendering
+from pixel_ar.fonts.atlas import GlyphAtlas, bundled_atlases
 from pixel_ar.fonts.hexbox import draw_hex_box, find_hex_boxes
-from pixel_ar.rendering.renderer import (
-    GlyphAtlas,
-    MissingGlyphError,
-    PackedStrip,
-    StripRenderer,
-    UnsupportedScriptError,
-    bundled_atlases,
-)
+from pixel_ar.rendering.renderer import PackedStrip, StripRenderer
 from pixel_ar.rendering.shaper import needs_shaping
-from pixel_ar.text.characters import describe, drawable_mask, unsupported_script
+from pixel_ar.text.characters import (
+    MissingGlyphError,
+    UnsupportedScriptError,
+    describe,
+    drawable_mask,
+    unsupported_script,
+)
 
 ATLASES = ("fixed-5x8", "tiny5-8", "unifont-16")
 FOLDER = Path(rendering.__file__).parent / "atlases"

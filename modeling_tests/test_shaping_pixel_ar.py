@@ -13,15 +13,11 @@ from hypothesis import strategies as st
 from unicode_tools import declarations, sample_font
 
 import pixel_ar.fonts.shaped_font as shaped_fonts
-from pixel_ar.fonts.shaped_font import ShapingNotInstalledError
-from pixel_ar.rendering.renderer import (
-    GlyphAtlas,
-    MissingGlyphError,
-    NeedsFontError,
-    ShapedFont,
-    StripRenderer,
-)
-from pixel_ar.rendering.shaper import needs_shaping
+from pixel_ar.fonts.atlas import GlyphAtlas
+from pixel_ar.fonts.shaped_font import ShapedFont, ShapingNotInstalledError
+from pixel_ar.rendering.renderer import StripRenderer
+from pixel_ar.rendering.shaper import NeedsFontError, needs_shaping
+from pixel_ar.text.characters import MissingGlyphError
 from pixel_ar.text.joining import join_letters, letters_of_forms
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from unicode_tools import declarations, sample_font
 
 from pixel_ar.reading.reader import StripReader
-from pixel_ar.rendering.renderer import MissingGlyphError, StripRenderer, UnsupportedScriptError
+from pixel_ar.rendering.renderer import StripRenderer
 from pixel_ar.text.bidi import base_level, bidi_classes, embedding_levels, plain_levels
+from pixel_ar.text.characters import MissingGlyphError, UnsupportedScriptError
 
 CHAINS = {
     "fixed-5x8": ("fixed-5x8",),

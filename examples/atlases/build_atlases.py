@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from pixel_ar.rendering.renderer import GlyphAtlas
+from pixel_ar.fonts.atlas import GlyphAtlas
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 
 from pixel_ar import PATCH_HEADS, PatchHead, PixelARConfig, PixelARForCausalLM, PixelProcessor
 from pixel_ar.metrics import score_texts
-from pixel_ar.models.pixel_ar.heads.registry import PatchSample
+from pixel_ar.models.pixel_ar.heads.base import PatchSample
 from pixel_ar.models.pixel_ar.patching import bytes_to_patches, patches_to_bytes
 from pixel_ar.training import LanguageModelingCollator, PackedTextDataset, TimeBudget
 

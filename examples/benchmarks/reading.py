@@ -29,10 +29,11 @@ from itertools import pairwise
 import numpy as np
 from texts import read_texts
 
+from pixel_ar.fonts.atlas import GlyphAtlas, bundled_atlases
 from pixel_ar.metrics import edit_distance
 from pixel_ar.reading.prior import CharacterPrior
 from pixel_ar.reading.reader import ReadResult, StripReader
-from pixel_ar.rendering.renderer import GlyphAtlas, StripRenderer, bundled_atlases
+from pixel_ar.rendering.renderer import StripRenderer
 
 # Share of pixels flipped, share of columns doubled or lost.
 DAMAGE = (

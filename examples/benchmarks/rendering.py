@@ -38,7 +38,8 @@ import PIL
 from PIL import Image, ImageDraw, ImageFont
 from texts import read_texts
 
-from pixel_ar.rendering.renderer import StripRenderer, bundled_atlases
+from pixel_ar.fonts.atlas import bundled_atlases
+from pixel_ar.rendering.renderer import StripRenderer
 
 SAMPLES = Path(__file__).parents[2] / "modeling_tests" / "fixtures" / "unicode"
 

@@ -15,12 +15,15 @@ from transformers import (
     AutoProcessor,
 )
 
+from .fonts.atlas import GlyphAtlas, bundled_atlases
 from .fonts.fitting import fit_font
+from .fonts.shaped_font import ShapedFont
 from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
 from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
 from .models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
 from .models.pixel_ar.generation.writer import PatchIteratorStreamer
-from .models.pixel_ar.heads.registry import PATCH_HEADS, PatchHead
+from .models.pixel_ar.heads.base import PatchHead
+from .models.pixel_ar.heads.registry import PATCH_HEADS
 from .models.pixel_ar.modeling_pixel_ar import (
     PixelARCausalLMOutput,
     PixelARForCausalLM,
@@ -36,15 +39,8 @@ from .peft_targets import register_peft_targets
 from .processing.processing_pixel_ar import PixelProcessor
 from .reading.reader import ReadResult, StripReader
 from .rendering.pages import PageOverflowError
-from .rendering.renderer import (
-    GlyphAtlas,
-    MissingGlyphError,
-    PackedStrip,
-    ShapedFont,
-    StripRenderer,
-    UnsupportedScriptError,
-    bundled_atlases,
-)
+from .rendering.renderer import PackedStrip, StripRenderer
+from .text.characters import MissingGlyphError, UnsupportedScriptError
 
 __version__ = "0.1.0"
 

@@ -152,7 +152,7 @@ def convert(args: Namespace) -> None:
     """`pixel-ar convert`: a published checkpoint to a folder for the Auto classes."""
     from transformers.utils import logging
 
-    from ..conversion import convert_checkpoint
+    from ..conversion.checkpoints import convert_checkpoint
 
     logging.disable_progress_bar()
     report = convert_checkpoint(

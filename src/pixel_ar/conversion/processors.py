@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..fonts.atlas import bundled_atlases
 from ..models.pixel_ar.configuration_pixel_ar import PixelARConfig
 from ..processing.options import ORIGINAL_FONTS, PROCESSOR_PRESETS
 from ..processing.processing_pixel_ar import PixelProcessor
-from ..rendering.renderer import bundled_atlases
 from .families import Family
 from .sources import file_sha256
 

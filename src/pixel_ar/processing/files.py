@@ -14,8 +14,10 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
+from ..fonts.atlas import GlyphAtlas
+from ..fonts.shaped_font import ShapedFont
 from ..reading.prior import CharacterPrior
-from ..rendering.renderer import GlyphAtlas, ShapedFont, StripRenderer
+from ..rendering.renderer import StripRenderer
 from ..rendering.style import RenderStyle
 from ..rendering.styled_renderer import build_renderer
 

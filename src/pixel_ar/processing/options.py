@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ..rendering.renderer import GlyphAtlas
+from ..fonts.atlas import GlyphAtlas
 from ..rendering.style import RenderStyle
 
 

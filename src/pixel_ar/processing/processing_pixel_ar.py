@@ -26,12 +26,14 @@ from transformers import PreTrainedTokenizerBase
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin, Unpack
 
+from ..fonts.atlas import GlyphAtlas
 from ..reading.prior import CharacterPrior
 from ..reading.reader import ReadResult, StripReader
 from ..reading.styled_reader import build_reader
-from ..rendering.renderer import CharacterPolicy, GlyphAtlas, PackedStrip, StripRenderer
+from ..rendering.renderer import PackedStrip, StripRenderer
 from ..rendering.style import BLACK, WHITE, RenderStyle
 from ..rendering.styled_renderer import build_renderer
+from ..text.characters import CharacterPolicy
 from .files import (
     check_chain,
     drawing_settings,
@@ -590,4 +592,4 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         return settings, unused
 
 
-__all__ = ["PixelProcessor", "PixelProcessorKwargs"]
+__all__ = ["PixelProcessor"]

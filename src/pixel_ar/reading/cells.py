@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from ..rendering.renderer import GlyphAtlas
+from ..fonts.atlas import GlyphAtlas
 from ..rendering.shaper import SURROUNDING
 from ..text.characters import unsupported_script
 from ..text.joining import letters_of_forms

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..rendering.renderer import GlyphAtlas
+from ..fonts.atlas import GlyphAtlas
 from ..text.characters import drawable_mask
 
 # Classes with at most this prior are frequent: a reader looks for them more closely.

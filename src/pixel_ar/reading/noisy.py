@@ -502,4 +502,4 @@ class _Lattice:
         return float(1 / (1 + np.exp(priors[index] - priors[rivals] - wrong * prices.flip / SCALE).sum()))
 
 
-__all__ = ["ExactRun", "NoisyReader", "Reading", "parse_exactly"]
+__all__ = ["NoisyReader"]

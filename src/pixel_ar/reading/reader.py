@@ -17,19 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from ..fonts.atlas import GlyphAtlas
 from ..fonts.hexbox import find_hex_boxes
-from ..rendering.renderer import (
-    GlyphAtlas,
-    PackedStrip,
-    ShapedFont,
-    StripRenderer,
-    cell_width,
-    load_atlases,
-)
+from ..fonts.shaped_font import ShapedFont
+from ..rendering.renderer import PackedStrip, StripRenderer, cell_width, load_atlases
 from ..rendering.shaper import needs_shaping
+from .exact import ExactRun, Reading, parse_exactly
 from .glyph_classes import glyph_classes
 from .joiners import likelier_letters, restore_joiners
-from .noisy import ExactRun, NoisyReader, Reading, parse_exactly
+from .noisy import NoisyReader
 from .prior import CharacterPrior
 from .unit_classes import UnitClasses, logical_text, unit_pairs
 

@@ -20,7 +20,7 @@ from ..rendering.renderer import PackedStrip
 from ..rendering.styled_renderer import ImageStrip, StyledRenderer, lay_over
 from ..rendering.units import UnitReading, join_units
 from ..text.graphemes import grapheme_bounds
-from .noisy import parse_exactly
+from .exact import parse_exactly
 from .reader import ReadResult, StripReader
 from .unit_classes import UnitClasses
 

@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 
 from ..text.bidi import embedding_levels, visual_order
+from ..text.characters import MissingGlyphError
 from ..text.graphemes import grapheme_bounds
 from ..text.line_breaking import break_opportunities, is_space
-from .renderer import MissingGlyphError, StripRenderer
+from .renderer import StripRenderer
 from .shaper import needs_shaping
 
 _PARAGRAPH_END = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..fonts.atlas import GlyphAtlas, bundled_atlases
+from ..fonts.atlas import GlyphAtlas
 from ..fonts.hexbox import draw_hex_box
 from ..fonts.shaped_font import ShapedFont, shaping_engine
 from ..text.bidi import embedding_levels
@@ -37,7 +37,7 @@ from ..text.characters import (
     unsupported_script,
 )
 from ..text.unicode_data import UNICODE_VERSION
-from .shaper import NeedsFontError, TextShaper, Unit, needs_shaping
+from .shaper import TextShaper, Unit, needs_shaping
 
 _FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 
@@ -563,14 +563,4 @@ def _load_atlas(atlas: "str | os.PathLike[str] | GlyphAtlas") -> GlyphAtlas:
     return atlas if isinstance(atlas, GlyphAtlas) else GlyphAtlas.load(atlas)
 
 
-__all__ = [
-    "CharacterPolicy",
-    "GlyphAtlas",
-    "MissingGlyphError",
-    "NeedsFontError",
-    "PackedStrip",
-    "ShapedFont",
-    "StripRenderer",
-    "UnsupportedScriptError",
-    "bundled_atlases",
-]
+__all__ = ["PackedStrip", "StripRenderer"]

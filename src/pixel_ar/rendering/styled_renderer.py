@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..fonts.atlas import GlyphAtlas
+from ..fonts.shaped_font import ShapedFont
 from ..fonts.spacing import SpacedShaper, space_members
 from ..text.graphemes import grapheme_bounds
 from ..text.unicode_data import mirror_map
-from .renderer import GlyphAtlas, PackedStrip, ShapedFont, StripRenderer, load_atlases
+from .renderer import PackedStrip, StripRenderer, load_atlases
 from .style import RenderStyle
 from .units import Piece, group_pieces, place_units
 

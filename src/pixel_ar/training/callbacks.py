@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging
 
-from ..metrics import score_texts
+from ..metrics.likelihood import score_texts
 from ..models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM
 from ..processing.processing_pixel_ar import PixelProcessor
 

@@ -278,4 +278,4 @@ class MixedModalityCollator:
         return data
 
 
-__all__ = ["IGNORED_LABEL", "MODALITIES", "LanguageModelingCollator", "MixedModalityCollator"]
+__all__ = ["MODALITIES", "LanguageModelingCollator", "MixedModalityCollator"]

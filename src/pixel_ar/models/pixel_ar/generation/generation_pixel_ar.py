@@ -579,4 +579,4 @@ def _request(generation_config: GenerationConfig) -> PixelRequest | None:
     return getattr(generation_config, "_pixel_request", None)
 
 
-__all__ = ["PatchIteratorStreamer", "PixelGenerateOutput", "PixelGenerationMixin"]
+__all__ = ["PixelGenerateOutput", "PixelGenerationMixin"]

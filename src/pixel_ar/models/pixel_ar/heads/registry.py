@@ -4,7 +4,7 @@
 
 from ..configuration_pixel_ar import PixelARConfig
 from .autoregressive import AutoregressivePatchHead
-from .base import PatchHead, PatchSample
+from .base import PatchHead
 from .linear import BernoulliPatchHead, RegressionPatchHead
 
 PATCH_HEADS: dict[str, type[PatchHead]] = {
@@ -28,12 +28,4 @@ def build_patch_head(config: PixelARConfig) -> PatchHead:
     return PATCH_HEADS[config.patch_head](config)
 
 
-__all__ = [
-    "PATCH_HEADS",
-    "AutoregressivePatchHead",
-    "BernoulliPatchHead",
-    "PatchHead",
-    "PatchSample",
-    "RegressionPatchHead",
-    "build_patch_head",
-]
+__all__ = ["PATCH_HEADS", "build_patch_head"]
