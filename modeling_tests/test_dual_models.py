@@ -9,7 +9,7 @@ import torch
 from tiny import GROUPED
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.models.pixel_ar.sequences import PATCH, TOKEN
+from pixel_ar.modalities import PATCH, TOKEN
 
 VOCABULARY, BOS, EOS, PAD = 23, 1, 2, 0
 

@@ -16,10 +16,10 @@ from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.fonts.spacing import SpacedAtlas, space_members
 from pixel_ar.reading.styled_reader import StyledReader, build_reader
-from pixel_ar.rendering.renderer import PackedStrip, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
+from pixel_ar.rendering.strip import ImageStrip, PackedStrip, UnitStrip
 from pixel_ar.rendering.style import STRATEGIES, RenderStyle, parse_color
-from pixel_ar.rendering.styled_renderer import ImageStrip, StyledRenderer, build_renderer
-from pixel_ar.rendering.units import UnitStrip
+from pixel_ar.rendering.styled_renderer import StyledRenderer, build_renderer
 
 OUTLINES = ImageFont.load_default(10).font_bytes
 TEXTS = ["The quick brown fox.", "a  b", " x (1) I'll", "Cut it: {y}"]

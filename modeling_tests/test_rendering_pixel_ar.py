@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 import pixel_ar.rendering.renderer as rendering
 from pixel_ar.fonts.atlas import GlyphAtlas, bundled_atlases
 from pixel_ar.fonts.hexbox import draw_hex_box, find_hex_boxes
-from pixel_ar.rendering.renderer import PackedStrip, StripRenderer
+from pixel_ar.rendering.renderer import StripRenderer
 from pixel_ar.rendering.shaper import needs_shaping
+from pixel_ar.rendering.strip import PackedStrip
 from pixel_ar.text.characters import (
     MissingGlyphError,
     UnsupportedScriptError,

@@ -10,9 +10,9 @@ import pytest
 from unicode_tools import declarations, sample_font
 
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
+from pixel_ar.reading.logical_order import logical_text
 from pixel_ar.reading.prior import CharacterPrior
 from pixel_ar.reading.reader import StripReader
-from pixel_ar.reading.unit_classes import logical_text
 from pixel_ar.rendering.renderer import StripRenderer
 
 ENGLISH = [

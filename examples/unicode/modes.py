@@ -21,8 +21,9 @@ from PIL import Image, ImageDraw
 from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.reading.styled_reader import build_reader
+from pixel_ar.rendering.strip import ImageStrip
 from pixel_ar.rendering.style import RenderStyle
-from pixel_ar.rendering.styled_renderer import ImageStrip, build_renderer
+from pixel_ar.rendering.styled_renderer import build_renderer
 
 LABEL, WIDTH, SCALE, GAP = 118, 330, 3, 4
 LATIN = [*map(chr, range(32, 127)), "éè"]

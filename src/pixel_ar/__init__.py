@@ -39,7 +39,8 @@ from .peft_targets import register_peft_targets
 from .processing.processing_pixel_ar import PixelProcessor
 from .reading.reader import ReadResult, StripReader
 from .rendering.pages import PageOverflowError
-from .rendering.renderer import PackedStrip, StripRenderer
+from .rendering.renderer import StripRenderer
+from .rendering.strip import PackedStrip
 from .text.characters import MissingGlyphError, UnsupportedScriptError
 
 __version__ = "0.1.0"

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..fonts.atlas import bundled_atlases
 from ..models.pixel_ar.configuration_pixel_ar import PixelARConfig
-from ..processing.options import ORIGINAL_FONTS, PROCESSOR_PRESETS
+from ..processing.presets import ORIGINAL_FONTS, PROCESSOR_PRESETS
 from ..processing.processing_pixel_ar import PixelProcessor
 from .families import Family
 from .sources import file_sha256

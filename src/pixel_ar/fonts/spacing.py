@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..rendering.shaper import TextShaper
 from ..text.joining import letters_of_forms
 from .atlas import GlyphAtlas
 from .shaped_font import ShapedFont
@@ -119,17 +118,6 @@ class SpacedFont(ShapedFont):
         return type(self), (self.tight, self.spacing)
 
 
-class SpacedShaper(TextShaper):
-    """Shapes text with a spaced chain: marks are laid over letters before the blanks are added."""
-
-    def _compose(self, text: str, is_right: bool, sources: Sequence[Any]) -> bytes | None:
-        cell = super()._compose(text, is_right, [getattr(source, "tight", source) for source in sources])
-        if not cell or text[:1] in _joined_forms():
-            return cell
-        spacing = max((getattr(source, "spacing", 0) for source in sources), default=0)
-        return cell + bytes(spacing * self.size)
-
-
 def space_members(members: Sequence[Any], spacing: int) -> tuple[Any, ...]:
     """Return the members of a chain with `spacing` blank columns after each cluster; themselves for 0."""
     if spacing == 0:
@@ -140,4 +128,4 @@ def space_members(members: Sequence[Any], spacing: int) -> tuple[Any, ...]:
     )
 
 
-__all__ = ["SpacedAtlas", "SpacedFont", "SpacedShaper", "space_members"]
+__all__ = ["SpacedAtlas", "SpacedFont", "space_members"]

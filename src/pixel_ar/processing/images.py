@@ -6,15 +6,12 @@ A strip here is a float32 numpy array `[C, H, W]` in [0, 1]: 1 = background, 0 =
 Shapes: C channels, H strip height, W strip width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from transformers.feature_extraction_utils import BatchFeature
-
-from ..rendering.style import RenderStyle
 
 
 def image_to_strip(image: Any, height: int, num_channels: int, name: str = "image") -> np.ndarray:
@@ -167,130 +164,4 @@ def list_strips(strips: Any) -> list[np.ndarray]:
     return [values if values.ndim == 3 else values[None]]
 
 
-def unpack_output(output: Any) -> tuple[Any, Any, Any]:
-    """`(pixel_values, attention_mask, num_columns)` of a mapping or output; the last two may be `None`.
-
-    Whatever holds no `pixel_values` is taken for the strips themselves.
-    """
-    if isinstance(output, Mapping) or hasattr(output, "pixel_values"):
-        get = output.get if isinstance(output, Mapping) else lambda key: getattr(output, key, None)
-        pixel_values = get("pixel_values")
-        if pixel_values is None:
-            raise ValueError(
-                f"no pixel_values in this {type(output).__name__}; pass the output of model.generate."
-            )
-        return pixel_values, get("attention_mask"), get("num_columns")
-    return output, None, None
-
-
-def rows_of(values: Any, count: int, name: str) -> list[Any]:
-    """One entry per strip of a mask or a vector of column counts, `None` where there is none."""
-    if values is None:
-        return [None] * count
-    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else list(values)
-    if len(rows) != count:
-        raise ValueError(f"{name} has {len(rows)} rows for {count} strips.")
-    return rows
-
-
-def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
-    """`[C, H, W]` in [0, 1] to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times."""
-    levels = np.rint(strip * 255).astype(np.uint8)
-    image = Image.fromarray(
-        levels[0] if len(levels) == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, 2))
-    )
-    if scale == 1:
-        return image
-    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-
-
-def text_part(
-    strip: np.ndarray,
-    style: RenderStyle,
-    geometry: tuple[int, int, int],
-    is_left: bool,
-    mask: Any,
-    count: Any,
-    index: int,
-) -> np.ndarray:
-    """The part of a row that holds text.
-
-    Args:
-        strip: float `[C, H, W]` in [0, 1].
-        style: how it was drawn.
-        geometry: height and width of a patch, columns of background before a text.
-        is_left: whether blank patches at the start are padding where no mask tells.
-        mask: over the patches, or None.
-        count: pixel columns from the first attended patch on, or None.
-        index: what an error calls the strip.
-
-    Returns:
-        bool `[H, columns]`, False = ink; of a style with levels the pixels, float `[C, H, columns]`.
-
-    Raises:
-        ValueError: for another height, or a mask of another length.
-    """
-    height, width, left_padding = geometry
-    if strip.shape[1] != height:
-        raise ValueError(
-            f"strip {index} is {strip.shape[1]} pixels high, but this processor reads strips of {height}."
-        )
-    ink = np.asarray(style.ink(strip))  # [H, W]
-    num_patches = -(-ink.shape[1] // width)
-    begin, end = 0, ink.shape[1]
-    if mask is not None:
-        if len(mask) != num_patches:
-            raise ValueError(
-                f"attention_mask has {len(mask)} entries for strip {index} of {num_patches} patches."
-            )
-        attended = np.flatnonzero(mask)
-        if len(attended):
-            begin, end = int(attended[0]) * width, min(end, (int(attended[-1]) + 1) * width)
-        else:
-            end = 0
-    elif is_left:
-        inked = np.flatnonzero(ink.any(axis=0))
-        begin = (int(inked[0]) // width if len(inked) else 0) * width
-    if count is not None:
-        end = min(end, begin + int(count))
-    ink = ink[:, begin:end]
-    # The EOS patch is black, whatever the colour of the text.
-    black = ink if not style.has_levels else strip[:, :, begin:end].mean(axis=0) < 0.5
-    whole = np.all(black[:, : ink.shape[1] // width * width].reshape(height, -1, width), axis=(0, 2))
-    start = int(len(whole) > 0 and whole[0])
-    after = np.flatnonzero(whole[start:])
-    stop = (start + int(after[0])) * width if len(after) else ink.shape[1]
-    first = start * width
-    if not ink[:, first : first + left_padding].any():
-        first += left_padding
-    stop = max(stop, first)
-    if style.has_levels:
-        return strip[:, :, begin + first : begin + stop]
-    return ~ink[:, first:stop]
-
-
-def to_feature(data: dict[str, list[np.ndarray]], return_tensors: str | None) -> BatchFeature:
-    """Joins the groups of a batch; lists of rows where no tensors are asked for."""
-    if return_tensors is not None:
-        # One group is the usual case, and pixels are megabytes: no copy.
-        arrays = {
-            key: groups[0] if len(groups) == 1 else np.concatenate(groups) for key, groups in data.items()
-        }
-        return BatchFeature(arrays, tensor_type=return_tensors)
-    lists: dict[str, Any] = {}
-    for key, groups in data.items():
-        rows = [row for group in groups for row in group]
-        lists[key] = rows if key == "pixel_values" else [row.tolist() for row in rows]
-    return BatchFeature(lists)
-
-
-__all__ = [
-    "image_to_strip",
-    "list_images",
-    "list_strips",
-    "rows_of",
-    "strip_to_pil",
-    "text_part",
-    "to_feature",
-    "unpack_output",
-]
+__all__ = ["image_to_strip", "list_images", "list_strips"]

@@ -9,179 +9,15 @@ after the last, at the next patch border that leaves `right_padding` white colum
 Shapes: B rows, C channels, H strip height, w patch width, T patches.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from transformers.feature_extraction_utils import BatchFeature
 
-from ..rendering.renderer import PackedStrip
-from ..rendering.styled_renderer import ImageStrip
-
-NESTED_KWARGS = ("text_kwargs", "images_kwargs", "common_kwargs")
-_PADDING = {
-    True: "longest",
-    False: "do_not_pad",
-    "longest": "longest",
-    "max_length": "max_length",
-    "do_not_pad": "do_not_pad",
-}
-_TRUNCATION = {
-    True: "longest_first",
-    False: "do_not_truncate",
-    "longest_first": "longest_first",
-    "only_first": "only_first",
-    "only_second": "only_second",
-    "do_not_truncate": "do_not_truncate",
-}
-
-
-@dataclass(frozen=True)
-class LayoutOptions:
-    """The keyword arguments of one call of the processor, checked; see `PixelProcessorKwargs`."""
-
-    padding: str = "longest"
-    truncation: str = "do_not_truncate"
-    max_patches: int | None = None
-    add_eos: bool = True
-    add_start: bool = False
-    end_gap: int | None = None
-    target_first: bool = False
-    add_target_bos: bool = False
-    add_target_eos: bool = False
-    max_target_tokens: int | None = None
-    return_offsets_mapping: bool = False
-    return_tensors: str | None = None
-
-    @classmethod
-    def from_kwargs(
-        cls, kwargs: Mapping[str, Any], default_max_patches: int | None, patch_width: int
-    ) -> "LayoutOptions":
-        """Merges flat and nested keyword arguments.
-
-        Args:
-            kwargs: as the caller wrote them, `text_kwargs` and its like included.
-            default_max_patches: for calls that pass none.
-            patch_width: w, which `end_gap` must stay below.
-
-        Raises:
-            TypeError: for an unknown argument, naming the known ones.
-            ValueError: for an argument given twice with different values, a value out of range, or `end_gap` together
-                with an EOS patch after the text.
-        """
-        merged = _merge(kwargs)
-        if unknown := sorted(set(merged) - set(cls.__dataclass_fields__)):
-            known = ", ".join(sorted(cls.__dataclass_fields__))
-            raise TypeError(f"unknown argument {', '.join(unknown)}; PixelProcessor knows {known}.")
-        merged["padding"] = _choose("padding", merged.get("padding", True), _PADDING)
-        merged["truncation"] = _choose("truncation", merged.get("truncation", False), _TRUNCATION)
-        if merged.get("max_patches") is None:
-            merged["max_patches"] = default_max_patches
-        options = cls(**merged)
-        options._check_gap(patch_width)
-        limit = options.max_patches
-        if options.max_target_tokens is not None and options.max_target_tokens < 1:
-            raise ValueError(f"max_target_tokens must be at least 1, got {options.max_target_tokens}.")
-        has_limit = limit is not None or options.max_target_tokens is not None
-        if (options.padding == "max_length" or options.truncation != "do_not_truncate") and not has_limit:
-            raise ValueError(
-                'padding="max_length" and truncation need max_patches, and this processor sets none; pass one.'
-            )
-        if limit is not None and limit < 1:
-            raise ValueError(f"max_patches must be at least 1, got {limit}.")
-        return options
-
-    def most_characters(self, patch_width: int) -> float:
-        """The length from which a text is far too long, since nearly every character has a column."""
-        if self.max_patches is None or self.truncation != "do_not_truncate":
-            return float("inf")
-        return self.max_patches * patch_width
-
-    def _check_gap(self, patch_width: int) -> None:
-        gap = self.end_gap
-        if gap is None:
-            return
-        if isinstance(gap, bool) or not isinstance(gap, int) or not 0 <= gap < patch_width:
-            raise ValueError(
-                f"end_gap counts the white columns between the text and the next patch border: 0 to "
-                f"{patch_width - 1} for patches {patch_width} columns wide, got {gap!r}."
-            )
-        if self.add_eos:
-            raise ValueError(
-                f"end_gap={gap} moves a text that is to be continued up to a patch border, and an EOS patch would end "
-                "it there: pass add_eos=False as well."
-            )
-
-
-def _merge(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    flat = {key: value for key, value in kwargs.items() if key not in NESTED_KWARGS}
-    for group in [*(kwargs.get(key) or {} for key in NESTED_KWARGS), flat]:
-        twice = sorted(key for key in group if key in merged and merged[key] != group[key])
-        if twice:
-            raise ValueError(f"{', '.join(twice)} was passed twice, with different values.")
-        merged.update(group)
-    return merged
-
-
-def _choose(name: str, value: Any, choices: dict[Any, str]) -> str:
-    if isinstance(value, bool | str) and value in choices:
-        return choices[value]
-    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
-
-
-def list_targets(target_text: Any) -> list[str]:
-    """The texts of the token part, as a list.
-
-    Args:
-        target_text: a string or an iterable of strings.
-
-    Raises:
-        ValueError: for what is not a string, with its index, or an empty batch.
-    """
-    targets = [target_text] if isinstance(target_text, str) else _to_list(target_text, "target_text")
-    if not targets:
-        raise ValueError("the batch is empty: give at least one target_text.")
-    return _check(targets, "target_text")
-
-
-def list_texts(text: Any, text_pair: Any) -> tuple[list[str] | None, list[str] | None]:
-    """Every way to pass texts and pairs, as two lists; `None` for what is not there.
-
-    Args:
-        text: a string, an iterable of strings, or an iterable of (string, string).
-        text_pair: a string or an iterable of strings.
-
-    Raises:
-        ValueError: for what is not a string, with its index.
-    """
-    if text is None:
-        if text_pair is not None:
-            raise ValueError("text_pair needs text.")
-        return None, None
-    texts: list[Any] = [text] if isinstance(text, str) else _to_list(text, "text")
-    if texts and all(isinstance(item, tuple | list) and len(item) == 2 for item in texts):
-        if text_pair is not None:
-            raise ValueError("text holds pairs already; pass either pairs or text_pair.")
-        return _check([a for a, _ in texts], "text"), _check([b for _, b in texts], "text_pair")
-    if text_pair is None:
-        return _check(texts, "text"), None
-    pairs = [text_pair] if isinstance(text_pair, str) else _to_list(text_pair, "text_pair")
-    return _check(texts, "text"), _check(pairs, "text_pair")
-
-
-def _to_list(values: Any, name: str) -> list[Any]:
-    if isinstance(values, bytes | dict) or not isinstance(values, Iterable):
-        raise ValueError(f"{name} must be a string or a list of strings, got {type(values).__name__}.")
-    return list(values)
-
-
-def _check(texts: list[Any], name: str) -> list[str]:
-    for index, item in enumerate(texts):
-        if not isinstance(item, str):
-            shown = repr(item)[:80]
-            raise ValueError(f"{name}[{index}] must be a string, got {type(item).__name__}: {shown}.")
-    return texts
+from ..rendering.strip import ImageStrip, PackedStrip
+from ..rendering.style import RenderStyle
+from .options import LayoutOptions
 
 
 @dataclass
@@ -450,14 +286,93 @@ def _characters_between(
     return firsts, np.searchsorted(char_columns[:-1], stops, side="left")
 
 
+def text_part(
+    strip: np.ndarray,
+    style: RenderStyle,
+    geometry: tuple[int, int, int],
+    is_left: bool,
+    mask: Any,
+    count: Any,
+    index: int,
+) -> np.ndarray:
+    """The part of a row that holds text.
+
+    Args:
+        strip: float `[C, H, W]` in [0, 1].
+        style: how it was drawn.
+        geometry: height and width of a patch, columns of background before a text.
+        is_left: whether blank patches at the start are padding where no mask tells.
+        mask: over the patches, or None.
+        count: pixel columns from the first attended patch on, or None.
+        index: what an error calls the strip.
+
+    Returns:
+        bool `[H, columns]`, False = ink; of a style with levels the pixels, float `[C, H, columns]`.
+
+    Raises:
+        ValueError: for another height, or a mask of another length.
+    """
+    height, width, left_padding = geometry
+    if strip.shape[1] != height:
+        raise ValueError(
+            f"strip {index} is {strip.shape[1]} pixels high, but this processor reads strips of {height}."
+        )
+    ink = np.asarray(style.ink(strip))  # [H, W]
+    num_patches = -(-ink.shape[1] // width)
+    begin, end = 0, ink.shape[1]
+    if mask is not None:
+        if len(mask) != num_patches:
+            raise ValueError(
+                f"attention_mask has {len(mask)} entries for strip {index} of {num_patches} patches."
+            )
+        attended = np.flatnonzero(mask)
+        if len(attended):
+            begin, end = int(attended[0]) * width, min(end, (int(attended[-1]) + 1) * width)
+        else:
+            end = 0
+    elif is_left:
+        inked = np.flatnonzero(ink.any(axis=0))
+        begin = (int(inked[0]) // width if len(inked) else 0) * width
+    if count is not None:
+        end = min(end, begin + int(count))
+    ink = ink[:, begin:end]
+    # The EOS patch is black, whatever the colour of the text.
+    black = ink if not style.has_levels else strip[:, :, begin:end].mean(axis=0) < 0.5
+    whole = np.all(black[:, : ink.shape[1] // width * width].reshape(height, -1, width), axis=(0, 2))
+    start = int(len(whole) > 0 and whole[0])
+    after = np.flatnonzero(whole[start:])
+    stop = (start + int(after[0])) * width if len(after) else ink.shape[1]
+    first = start * width
+    if not ink[:, first : first + left_padding].any():
+        first += left_padding
+    stop = max(stop, first)
+    if style.has_levels:
+        return strip[:, :, begin + first : begin + stop]
+    return ~ink[:, first:stop]
+
+
+def to_feature(data: dict[str, list[np.ndarray]], return_tensors: str | None) -> BatchFeature:
+    """Joins the groups of a batch; lists of rows where no tensors are asked for."""
+    if return_tensors is not None:
+        # One group is the usual case, and pixels are megabytes: no copy.
+        arrays = {
+            key: groups[0] if len(groups) == 1 else np.concatenate(groups) for key, groups in data.items()
+        }
+        return BatchFeature(arrays, tensor_type=return_tensors)
+    lists: dict[str, Any] = {}
+    for key, groups in data.items():
+        rows = [row for group in groups for row in group]
+        lists[key] = rows if key == "pixel_values" else [row.tolist() for row in rows]
+    return BatchFeature(lists)
+
+
 __all__ = [
-    "LayoutOptions",
     "Row",
     "Segment",
     "attention_mask",
     "draw_rows",
     "lay_out",
-    "list_targets",
-    "list_texts",
     "offset_mapping",
+    "text_part",
+    "to_feature",
 ]

@@ -2,12 +2,10 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """What a call of the processor takes, and the named settings of `PixelProcessor.from_preset`."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ..fonts.atlas import GlyphAtlas
 from ..rendering.style import RenderStyle
 
 
@@ -58,87 +56,6 @@ class PixelProcessorKwargs(TypedDict, total=False):
     text_kwargs: dict
     images_kwargs: dict
     common_kwargs: dict
-
-
-@dataclass(frozen=True)
-class OriginalFont:
-    """The font of a published model.
-
-    Attributes:
-        file: what its authors call it.
-        size: pixels per em.
-    """
-
-    file: str
-    size: float
-
-
-# The PIXEL family's renderer leaves two white columns on either side of a text (xplip/pixel, both back ends).
-_PUBLISHED = {"left_padding": 2, "right_padding": 2}
-PROCESSOR_PRESETS: dict[str, dict[str, Any]] = {
-    # Four 5x8 characters per patch: no glyph is cut by a patch border.
-    "fixed-8": {"atlases": ("fixed-5x8",), "patch_size": (8, 20)},
-    # One or two 8-pixel characters per patch, or one full-width character.
-    "unifont-16": {"atlases": ("unifont-16",), "patch_size": (16, 16)},
-    # arXiv 2401.03321, section 3.1 and the settings of its release.
-    "pixar": {"patch_size": (8, 16), "num_channels": 1, "model_max_patches": 360, **_PUBLISHED},
-    # arXiv 2404.10710, section 3.1.
-    "pixelgpt": {
-        "patch_size": (16, 16),
-        "num_channels": 3,
-        "mode": "RGB",
-        "model_max_patches": 1024,
-        **_PUBLISHED,
-    },
-    # arXiv 2207.06991, section 2.1 and appendix: strips of 16 x 8464 pixels.
-    "pixel": {
-        "patch_size": (16, 16),
-        "num_channels": 3,
-        "mode": "RGB",
-        "model_max_patches": 529,
-        **_PUBLISHED,
-    },
-}
-ORIGINAL_FONTS = {
-    "pixel": OriginalFont("GoNotoCurrent.ttf", 8 * 120 / 72),  # 8 points at 120 dpi
-    "pixar": OriginalFont("PixeloidSans-mLxMm.ttf", 8 * 80 / 72),  # 8 points at 80 dpi
-    "pixelgpt": OriginalFont("GoNotoCurrent.ttf", 8 * 120 / 72),  # 8 points at 120 dpi
-}
-
-
-def preset_settings(
-    name: str, font: "str | os.PathLike[str] | bytes | None", overrides: dict[str, Any]
-) -> dict[str, Any]:
-    """The constructor's arguments for a preset.
-
-    Args:
-        name: of the preset.
-        font: a font file for the presets of published models.
-        overrides: arguments that differ from the preset.
-
-    Raises:
-        ValueError: for an unknown name, a preset that needs a font and gets none, or the other way round.
-    """
-    if name not in PROCESSOR_PRESETS:
-        raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(PROCESSOR_PRESETS)}.")
-    settings = {**PROCESSOR_PRESETS[name], **overrides}
-    original = ORIGINAL_FONTS.get(name)
-    if original is None or "atlases" in overrides:
-        if font is not None:
-            brings = f"preset {name!r} draws with" if original is None else "the call also passes"
-            raise ValueError(f"font={font!r:.80} has no use here: {brings} atlases {settings['atlases']}.")
-        return settings
-    if font is None:
-        raise ValueError(
-            f"preset {name!r} needs font=PATH: its models were trained on {original.file}, which cannot be shipped "
-            "with this package. Get it from its authors, or draw with other glyphs than the model knows: "
-            'another font file, or atlases=("fixed-5x8",) (8 rows), ("unifont-16",) (16 rows).'
-        )
-    height = settings["patch_size"][0]
-    levels = "1" if settings.get("mode", "1") == "1" else "L"
-    # The original strips cut what does not fit, too.
-    settings["atlases"] = (GlyphAtlas.from_font(font, original.size, height, overflow="cut", mode=levels),)
-    return settings
 
 
 def check_geometry(
@@ -200,13 +117,118 @@ def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: i
         )
 
 
-__all__ = [
-    "ORIGINAL_FONTS",
-    "PROCESSOR_PRESETS",
-    "OriginalFont",
-    "PixelProcessorKwargs",
-    "check_geometry",
-    "check_model",
-    "check_style",
-    "preset_settings",
-]
+NESTED_KWARGS = ("text_kwargs", "images_kwargs", "common_kwargs")
+
+_PADDING = {
+    True: "longest",
+    False: "do_not_pad",
+    "longest": "longest",
+    "max_length": "max_length",
+    "do_not_pad": "do_not_pad",
+}
+
+_TRUNCATION = {
+    True: "longest_first",
+    False: "do_not_truncate",
+    "longest_first": "longest_first",
+    "only_first": "only_first",
+    "only_second": "only_second",
+    "do_not_truncate": "do_not_truncate",
+}
+
+
+@dataclass(frozen=True)
+class LayoutOptions:
+    """The keyword arguments of one call of the processor, checked; see `PixelProcessorKwargs`."""
+
+    padding: str = "longest"
+    truncation: str = "do_not_truncate"
+    max_patches: int | None = None
+    add_eos: bool = True
+    add_start: bool = False
+    end_gap: int | None = None
+    target_first: bool = False
+    add_target_bos: bool = False
+    add_target_eos: bool = False
+    max_target_tokens: int | None = None
+    return_offsets_mapping: bool = False
+    return_tensors: str | None = None
+
+    @classmethod
+    def from_kwargs(
+        cls, kwargs: Mapping[str, Any], default_max_patches: int | None, patch_width: int
+    ) -> "LayoutOptions":
+        """Merges flat and nested keyword arguments.
+
+        Args:
+            kwargs: as the caller wrote them, `text_kwargs` and its like included.
+            default_max_patches: for calls that pass none.
+            patch_width: w, which `end_gap` must stay below.
+
+        Raises:
+            TypeError: for an unknown argument, naming the known ones.
+            ValueError: for an argument given twice with different values, a value out of range, or `end_gap` together
+                with an EOS patch after the text.
+        """
+        merged = _merge(kwargs)
+        if unknown := sorted(set(merged) - set(cls.__dataclass_fields__)):
+            known = ", ".join(sorted(cls.__dataclass_fields__))
+            raise TypeError(f"unknown argument {', '.join(unknown)}; PixelProcessor knows {known}.")
+        merged["padding"] = _choose("padding", merged.get("padding", True), _PADDING)
+        merged["truncation"] = _choose("truncation", merged.get("truncation", False), _TRUNCATION)
+        if merged.get("max_patches") is None:
+            merged["max_patches"] = default_max_patches
+        options = cls(**merged)
+        options._check_gap(patch_width)
+        limit = options.max_patches
+        if options.max_target_tokens is not None and options.max_target_tokens < 1:
+            raise ValueError(f"max_target_tokens must be at least 1, got {options.max_target_tokens}.")
+        has_limit = limit is not None or options.max_target_tokens is not None
+        if (options.padding == "max_length" or options.truncation != "do_not_truncate") and not has_limit:
+            raise ValueError(
+                'padding="max_length" and truncation need max_patches, and this processor sets none; pass one.'
+            )
+        if limit is not None and limit < 1:
+            raise ValueError(f"max_patches must be at least 1, got {limit}.")
+        return options
+
+    def most_characters(self, patch_width: int) -> float:
+        """The length from which a text is far too long, since nearly every character has a column."""
+        if self.max_patches is None or self.truncation != "do_not_truncate":
+            return float("inf")
+        return self.max_patches * patch_width
+
+    def _check_gap(self, patch_width: int) -> None:
+        gap = self.end_gap
+        if gap is None:
+            return
+        if isinstance(gap, bool) or not isinstance(gap, int) or not 0 <= gap < patch_width:
+            raise ValueError(
+                f"end_gap counts the white columns between the text and the next patch border: 0 to "
+                f"{patch_width - 1} for patches {patch_width} columns wide, got {gap!r}."
+            )
+        if self.add_eos:
+            raise ValueError(
+                f"end_gap={gap} moves a text that is to be continued up to a patch border, and an EOS patch would end "
+                "it there: pass add_eos=False as well."
+            )
+
+
+def _merge(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    flat = {key: value for key, value in kwargs.items() if key not in NESTED_KWARGS}
+    for group in [*(kwargs.get(key) or {} for key in NESTED_KWARGS), flat]:
+        twice = sorted(key for key in group if key in merged and merged[key] != group[key])
+        if twice:
+            raise ValueError(f"{', '.join(twice)} was passed twice, with different values.")
+        merged.update(group)
+    return merged
+
+
+def _choose(name: str, value: Any, choices: dict[Any, str]) -> str:
+    if isinstance(value, bool | str) and value in choices:
+        return choices[value]
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+__all__ = ["LayoutOptions", "PixelProcessorKwargs", "check_geometry", "check_model", "check_style"]

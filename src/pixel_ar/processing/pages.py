@@ -28,8 +28,9 @@ from ..rendering.pages import (
     strip_to_page,
 )
 from ..rendering.renderer import StripRenderer
-from .images import list_strips, rows_of, unpack_output
-from .layout import list_texts, unpack_columns
+from .images import list_strips
+from .inputs import list_texts, rows_of, unpack_output
+from .layout import unpack_columns
 
 _PADDING = (True, False, "longest", "max_length", "do_not_pad")
 

@@ -56,4 +56,33 @@ def _tint(strip: np.ndarray, prompt_columns: int) -> np.ndarray:
     return light * background + (1 - light) * np.array(INK, np.float32)
 
 
-__all__ = ["strip_page"]
+def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
+    """`[C, H, W]` in [0, 1] to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times."""
+    levels = np.rint(strip * 255).astype(np.uint8)
+    image = Image.fromarray(
+        levels[0] if len(levels) == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, 2))
+    )
+    if scale == 1:
+        return image
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def stack_strips(strips: Sequence[Image.Image], scale: int = 1, gap: int = 4) -> Image.Image:
+    """Puts strips below each other on one white picture.
+
+    Args:
+        strips: pictures of any widths.
+        scale: integer zoom.
+        gap: white rows between two strips, before zooming.
+    """
+    width = max(strip.width for strip in strips)
+    height = sum(strip.height + gap for strip in strips) + gap
+    sheet = Image.new("L", (width + 2 * gap, height), 255)
+    top = gap
+    for strip in strips:
+        sheet.paste(strip.convert("L"), (gap, top))
+        top += strip.height + gap
+    return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
+
+
+__all__ = ["stack_strips", "strip_page", "strip_to_pil"]

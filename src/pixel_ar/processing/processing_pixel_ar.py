@@ -30,7 +30,8 @@ from ..fonts.atlas import GlyphAtlas
 from ..reading.prior import CharacterPrior
 from ..reading.reader import ReadResult, StripReader
 from ..reading.styled_reader import build_reader
-from ..rendering.renderer import PackedStrip, StripRenderer
+from ..rendering.renderer import StripRenderer
+from ..rendering.strip import PackedStrip
 from ..rendering.style import BLACK, WHITE, RenderStyle
 from ..rendering.styled_renderer import build_renderer
 from ..text.characters import CharacterPolicy
@@ -43,37 +44,23 @@ from .files import (
     load_tokenizer,
     save_members,
 )
-from .images import (
-    image_to_strip,
-    list_images,
-    list_strips,
-    rows_of,
-    strip_to_pil,
-    text_part,
-    to_feature,
-    unpack_output,
-)
+from .images import image_to_strip, list_images, list_strips
+from .inputs import list_targets, list_texts, rows_of, unpack_output
 from .layout import (
-    LayoutOptions,
     Row,
     Segment,
     attention_mask,
     draw_rows,
     lay_out,
-    list_targets,
-    list_texts,
     offset_mapping,
+    text_part,
+    to_feature,
     too_long,
 )
-from .options import (
-    PROCESSOR_PRESETS,
-    PixelProcessorKwargs,
-    check_geometry,
-    check_model,
-    check_style,
-    preset_settings,
-)
+from .options import LayoutOptions, PixelProcessorKwargs, check_geometry, check_model, check_style
 from .pages import PageMixin
+from .pictures import strip_to_pil
+from .presets import PROCESSOR_PRESETS, preset_settings
 from .tokens import (
     NoTokenizer,
     check_tokenizer,

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from ..models.pixel_ar.sequences import PATCH, TOKEN
-from .layout import LayoutOptions
+from ..modalities import PATCH, TOKEN
+from .options import LayoutOptions
 
 
 class NoTokenizer(NamedTuple):

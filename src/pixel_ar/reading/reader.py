@@ -18,16 +18,19 @@ from typing import Any
 import numpy as np
 
 from ..fonts.atlas import GlyphAtlas
+from ..fonts.chain import cell_width, load_atlases
 from ..fonts.hexbox import find_hex_boxes
 from ..fonts.shaped_font import ShapedFont
-from ..rendering.renderer import PackedStrip, StripRenderer, cell_width, load_atlases
+from ..rendering.renderer import StripRenderer
 from ..rendering.shaper import needs_shaping
+from ..rendering.strip import PackedStrip
 from .exact import ExactRun, Reading, parse_exactly
 from .glyph_classes import glyph_classes
 from .joiners import likelier_letters, restore_joiners
+from .logical_order import logical_text
 from .noisy import NoisyReader
 from .prior import CharacterPrior
-from .unit_classes import UnitClasses, logical_text, unit_pairs
+from .unit_classes import UnitClasses, unit_pairs
 
 # Where a parse is stuck, the unit it does not know may begin some units earlier.
 _REACH_BACK = 8

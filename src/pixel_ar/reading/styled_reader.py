@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from ..rendering.renderer import PackedStrip
-from ..rendering.styled_renderer import ImageStrip, StyledRenderer, lay_over
-from ..rendering.units import UnitReading, join_units
+from ..rendering.strip import ImageStrip, PackedStrip, lay_over
+from ..rendering.styled_renderer import StyledRenderer
 from ..text.graphemes import grapheme_bounds
 from .exact import parse_exactly
 from .reader import ReadResult, StripReader
 from .unit_classes import UnitClasses
+from .units import UnitReading, join_units
 
 # Pixels further than this from every mixture of text and background have a colour of their own.
 _OWN_COLOR = 0.1

@@ -15,16 +15,15 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..fonts.atlas import GlyphAtlas
+from ..fonts.chain import cell_width, load_atlases
 from ..fonts.hexbox import draw_hex_box
 from ..fonts.shaped_font import ShapedFont, shaping_engine
 from ..text.bidi import embedding_levels
@@ -38,98 +37,7 @@ from ..text.characters import (
 )
 from ..text.unicode_data import UNICODE_VERSION
 from .shaper import TextShaper, Unit, needs_shaping
-
-_FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
-
-
-@dataclass(frozen=True)
-class PackedStrip:
-    """One rendered line, packed.
-
-    Attributes:
-        columns: `num_columns * height // 8` bytes; bit set = ink, most significant bit = top row.
-        height: Rows.
-        num_columns: Pixel columns.
-        text: The normalised text that is drawn.
-        char_columns: int32 `[len(text) + 1]`, the column where each character starts, then `num_columns`. In shaped
-            text that of the unit a character belongs to; it ascends only where the text runs from left to right.
-        char_spans: int32 `[len(text), 2]`, first column and column after the unit of each character; None for text
-            that is not shaped.
-        is_right_to_left: Whether the text begins at the right end.
-    """
-
-    columns: bytes
-    height: int
-    num_columns: int
-    text: str
-    char_columns: np.ndarray = field(compare=False, repr=False)
-    # Factories leave no attribute on the class, so that `__getattr__` is asked for what is not there yet.
-    char_spans: np.ndarray | None = field(default_factory=lambda: None, compare=False, repr=False)
-    is_right_to_left: bool = field(default_factory=bool)
-
-    @classmethod
-    def deferred(cls, columns: bytes, height: int, complete: "Callable[[], PackedStrip]") -> "PackedStrip":
-        """Make a strip whose text and places of characters are worked out when somebody asks for them.
-
-        Args:
-            columns: Packed columns.
-            height: Rows.
-            complete: Returns the same strip with everything.
-        """
-        strip = object.__new__(cls)
-        num_columns = len(columns) * 8 // height
-        strip.__dict__.update(columns=columns, height=height, num_columns=num_columns, _complete=complete)
-        return strip
-
-    def __getattr__(self, name: str) -> Any:
-        # Only called for what is not in the instance.
-        complete = self.__dict__.get("_complete")
-        if complete is None or name not in self.__dataclass_fields__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        found = complete().__dict__
-        self.__dict__.update(found)
-        self.__dict__.pop("_complete", None)
-        return found[name]
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A renderer is no part of a strip that travels.
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-    def to_array(self) -> np.ndarray:
-        """Return the pixels as uint8 `[H, W]`: 255 = background, 0 = ink."""
-        packed = np.frombuffer(self.columns, np.uint8).reshape(self.num_columns, self.height // 8)
-        # Inverting the packed bytes touches an eighth of the data.
-        return np.ascontiguousarray(np.unpackbits(~packed, axis=1).T) * np.uint8(255)
-
-    def to_pil(self) -> Image.Image:
-        """Return the strip as an image of mode `L`."""
-        return Image.fromarray(self.to_array())
-
-    def cut(self, max_columns: int) -> "PackedStrip":
-        """Return as many whole characters from the beginning of the text as fit.
-
-        Args:
-            max_columns: The most columns.
-
-        Returns:
-            A strip with the same text, of which the characters cut off have no columns.
-        """
-        size = self.height // 8
-        spans = self.char_spans
-        if spans is None:
-            spans = np.stack([self.char_columns[:-1], self.char_columns[1:]], axis=1)
-        borders = np.unique(np.append(spans, [0, self.num_columns]))
-        if self.is_right_to_left:
-            first, stop = int(borders[self.num_columns - borders <= max_columns][0]), self.num_columns
-        else:
-            first, stop = 0, int(borders[borders <= max_columns][-1])
-        kept = (spans[:, :1] >= first) & (spans[:, 1:] <= stop)
-        spans = np.where(kept, spans - first, 0).astype(np.int32)
-        starts = np.append(spans[:, 0], np.int32(stop - first))
-        columns = self.columns[first * size : stop * size]
-        return PackedStrip(
-            columns, self.height, stop - first, self.text, starts, spans, self.is_right_to_left
-        )
+from .strip import PackedStrip
 
 
 class _CellTable(dict[str, bytes]):
@@ -178,15 +86,6 @@ class _CellTable(dict[str, bytes]):
                 UserWarning,
                 stacklevel=2,
             )
-
-
-def cell_width(atlases: tuple[GlyphAtlas, ...]) -> int | None:
-    """Return the width of every glyph, or None if they differ or there is a font among the atlases."""
-    if any(isinstance(atlas, ShapedFont) for atlas in atlases):
-        return None
-    widths = {int(atlas.widths[0]) for atlas in atlases}
-    is_uniform = len(widths) == 1 and all((atlas.widths == atlas.widths[0]).all() for atlas in atlases)
-    return widths.pop() if is_uniform else None
 
 
 @dataclass(frozen=True)
@@ -522,45 +421,4 @@ def _rebuild_renderer(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any])
     return StripRenderer(atlases, **settings)
 
 
-def load_atlases(
-    atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]",
-) -> tuple[GlyphAtlas, ...]:
-    """Load what is not loaded yet and check that all heights agree.
-
-    Raises:
-        ValueError: for no atlas, or atlases of different heights.
-    """
-    if isinstance(atlases, str | bytes | os.PathLike | GlyphAtlas | ShapedFont):
-        atlases = [atlases]
-    given: Sequence[Any] = atlases  # a font has the same duties as an atlas, and no common class
-    members = [atlas if _is_font(atlas) else _load_atlas(atlas) for atlas in given]
-    known = [member for member in members if isinstance(member, GlyphAtlas | ShapedFont)]
-    height = known[0].height if known else 16
-    # Fonts stand on the baseline of the first member that has one on record (the bundled atlases have none).
-    baseline = next((each.provenance["baseline"] for each in known if "baseline" in each.provenance), None)
-    loaded: tuple[Any, ...] = tuple(
-        member
-        if isinstance(member, GlyphAtlas | ShapedFont)
-        else ShapedFont(member, height, baseline=baseline)
-        for member in members
-    )
-    if not loaded:
-        raise ValueError("at least one glyph atlas is needed, got none")
-    if len({atlas.height for atlas in loaded}) > 1:
-        heights = ", ".join(f"{atlas.name} {atlas.height}" for atlas in loaded)
-        raise ValueError(f"all atlases of a renderer must have the same height, got {heights}")
-    return loaded
-
-
-def _is_font(member: Any) -> bool:
-    """Tell whether a member of a chain is a font file, or what is in one."""
-    return isinstance(member, bytes | ShapedFont) or (
-        isinstance(member, str | os.PathLike) and Path(member).suffix.lower() in _FONT_SUFFIXES
-    )
-
-
-def _load_atlas(atlas: "str | os.PathLike[str] | GlyphAtlas") -> GlyphAtlas:
-    return atlas if isinstance(atlas, GlyphAtlas) else GlyphAtlas.load(atlas)
-
-
-__all__ = ["PackedStrip", "StripRenderer"]
+__all__ = ["StripRenderer"]

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..fonts.shaped_font import ShapedFont
+from ..fonts.spacing import _joined_forms
 from ..text.bidi import bidi_classes, embedding_levels, visual_order
 from ..text.characters import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
 from ..text.code_points import code_points
@@ -457,4 +458,15 @@ def _overlay(base: bytes, mark: bytes, size: int) -> bytes:
     return (int.from_bytes(wide, "big") | int.from_bytes(padded, "big")).to_bytes(len(wide), "big")
 
 
-__all__ = ["NeedsFontError", "TextShaper", "Unit", "needs_shaping"]
+class SpacedShaper(TextShaper):
+    """Shapes text with a spaced chain: marks are laid over letters before the blanks are added."""
+
+    def _compose(self, text: str, is_right: bool, sources: Sequence[Any]) -> bytes | None:
+        cell = super()._compose(text, is_right, [getattr(source, "tight", source) for source in sources])
+        if not cell or text[:1] in _joined_forms():
+            return cell
+        spacing = max((getattr(source, "spacing", 0) for source in sources), default=0)
+        return cell + bytes(spacing * self.size)
+
+
+__all__ = ["NeedsFontError", "SpacedShaper", "TextShaper", "Unit", "needs_shaping"]

@@ -11,104 +11,25 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..fonts.atlas import GlyphAtlas
+from ..fonts.chain import load_atlases
 from ..fonts.shaped_font import ShapedFont
-from ..fonts.spacing import SpacedShaper, space_members
+from ..fonts.spacing import space_members
 from ..text.graphemes import grapheme_bounds
 from ..text.unicode_data import mirror_map
-from .renderer import PackedStrip, StripRenderer, load_atlases
+from .renderer import StripRenderer
+from .shaper import SpacedShaper
+from .strip import ImageStrip, PackedStrip
 from .style import RenderStyle
 from .units import Piece, group_pieces, place_units
 
 _MAX_CELLS = 20_000
-
-
-@dataclass(frozen=True)
-class ImageStrip:
-    """One rendered line with levels.
-
-    Attributes:
-        packed: The same line in 1 bit, with its text and the places of its characters.
-        coverage: uint8 `[H, W]`, 255 = the text's colour, 0 = the background's; at least 128 exactly where `packed` has
-            ink.
-        style: Colours.
-        colored: (first column, uint8 `[H, w, 4]`: red, green, blue, opacity) of each glyph with colours of its own.
-    """
-
-    packed: PackedStrip
-    coverage: np.ndarray = field(repr=False, compare=False)
-    style: RenderStyle
-    colored: tuple[tuple[int, np.ndarray], ...] = field(default=(), repr=False, compare=False)
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.packed.height
-
-    @property
-    def num_columns(self) -> int:
-        """Pixel columns."""
-        return self.packed.num_columns
-
-    @property
-    def text(self) -> str:
-        """The normalised text that is drawn."""
-        return self.packed.text
-
-    @property
-    def char_columns(self) -> np.ndarray:
-        """See [`PackedStrip`]."""
-        return self.packed.char_columns
-
-    @property
-    def char_spans(self) -> np.ndarray | None:
-        """See [`PackedStrip`]."""
-        return self.packed.char_spans
-
-    @property
-    def is_right_to_left(self) -> bool:
-        """Whether the text begins at the right end."""
-        return self.packed.is_right_to_left
-
-    def to_array(self) -> np.ndarray:
-        """Return the pixels as uint8 `[C, H, W]`: C is 3 in mode RGB, else 1."""
-        pixels = self.style.pixels(self.coverage)
-        for start, rgba in self.colored:
-            pixels[:, :, start : start + rgba.shape[1]] = lay_over(self.style, rgba)
-        return pixels
-
-    def to_pil(self) -> Image.Image:
-        """Return the strip as an image of mode `L` or `RGB`."""
-        pixels = self.to_array()
-        return Image.fromarray(
-            pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
-        )
-
-    def cut(self, max_columns: int) -> "ImageStrip":
-        """Return as much from the beginning of the text as fits; see [`PackedStrip.cut`]."""
-        packed = self.packed.cut(max_columns)
-        first = self.num_columns - packed.num_columns if self.is_right_to_left else 0
-        stop = first + packed.num_columns
-        colored = tuple(
-            (start - first, rgba)
-            for start, rgba in self.colored
-            if start >= first and start + rgba.shape[1] <= stop
-        )
-        return ImageStrip(packed, self.coverage[:, first:stop], self.style, colored)
-
-
-def lay_over(style: RenderStyle, rgba: np.ndarray) -> np.ndarray:
-    """Lay a coloured glyph, uint8 `[H, w, 4]`, over the background: uint8 `[3, H, w]`."""
-    opacity = rgba[..., 3:] / 255
-    colors = rgba[..., :3] * opacity + np.array(style.background_color) * (1 - opacity)
-    return np.rint(colors).astype(np.uint8).transpose(2, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -338,4 +259,4 @@ def build_renderer(
     return StyledRenderer(atlases, style, patch_width, **policy)
 
 
-__all__ = ["ImageStrip", "StyledRenderer", "build_renderer", "lay_over"]
+__all__ = ["StyledRenderer", "build_renderer"]

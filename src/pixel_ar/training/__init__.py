@@ -2,10 +2,11 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Training with the standard Trainer: packing, collators, callbacks, spans, the adversarial stage."""
 
+from ..processing.pictures import stack_strips
 from .adversarial import AdversarialArguments, AdversarialTrainer
 from .answers import QuestionWindows, find_answers
 from .batches import TruncationCounter
-from .callbacks import BitsPerCharacterCallback, SampleStripsCallback, stack_strips
+from .callbacks import BitsPerCharacterCallback, SampleStripsCallback
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .modality_groups import ModalityGroups

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from transformers import Trainer, get_scheduler
 
+from ..modalities import IGNORED_LABEL
 from ..models.pixel_ar.heads.linear import LinearPatchHead
 from ..models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM
-from ..models.pixel_ar.sequences import IGNORED_LABEL
 from .discriminator import PatchDiscriminator, judgement_loss, real_weights, select_positions
 
 # How a head's raw outputs become pixels that a gradient can pass through.

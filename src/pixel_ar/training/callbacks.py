@@ -14,6 +14,7 @@ from transformers.utils import logging
 
 from ..metrics.likelihood import score_texts
 from ..models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM
+from ..processing.pictures import stack_strips
 from ..processing.processing_pixel_ar import PixelProcessor
 
 logger = logging.get_logger(__name__)
@@ -131,22 +132,4 @@ class SampleStripsCallback(TrainerCallback):
         writer.close()
 
 
-def stack_strips(strips: Sequence[Image.Image], scale: int = 1, gap: int = 4) -> Image.Image:
-    """Puts strips below each other on one white picture.
-
-    Args:
-        strips: pictures of any widths.
-        scale: integer zoom.
-        gap: white rows between two strips, before zooming.
-    """
-    width = max(strip.width for strip in strips)
-    height = sum(strip.height + gap for strip in strips) + gap
-    sheet = Image.new("L", (width + 2 * gap, height), 255)
-    top = gap
-    for strip in strips:
-        sheet.paste(strip.convert("L"), (gap, top))
-        top += strip.height + gap
-    return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
-
-
-__all__ = ["BitsPerCharacterCallback", "SampleStripsCallback", "stack_strips"]
+__all__ = ["BitsPerCharacterCallback", "SampleStripsCallback"]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..models.pixel_ar.sequences import IGNORED_LABEL, TOKEN, unpadded_positions
+from ..modalities import IGNORED_LABEL, TOKEN
+from ..models.pixel_ar.sequences import unpadded_positions
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..processing.tokens import NoTokenizer
 from .batches import read_column, to_bytes

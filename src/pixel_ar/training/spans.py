@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.pixel_ar.sequences import IGNORED_LABEL
+from ..modalities import IGNORED_LABEL
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..rendering.renderer import StripRenderer
 

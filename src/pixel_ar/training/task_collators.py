@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from ..models.pixel_ar.sequences import IGNORED_LABEL, unpadded_positions
+from ..modalities import IGNORED_LABEL
+from ..models.pixel_ar.sequences import unpadded_positions
 from ..processing.processing_pixel_ar import PixelProcessor
 from .answers import NO_ANSWER
 from .batches import (

@@ -33,15 +33,14 @@ from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from ...modalities import PATCH, TOKEN
 from .configuration_pixel_ar import PixelARConfig
 from .generation.generation_pixel_ar import PixelGenerationMixin
 from .heads.autoregressive import CausalSlotLinear, SlotLinear
 from .heads.registry import build_patch_head
+from .labels import check_labels
 from .patching import check_strip_shape, patchify, to_unit_range
 from .sequences import (
-    PATCH,
-    TOKEN,
-    check_labels,
     check_mask_length,
     merge_embeddings,
     ranks,

@@ -8,8 +8,7 @@ give. Shapes: B batch, T positions, U patches, L tokens, D hidden size.
 
 import torch
 
-TOKEN, PATCH = 0, 1
-IGNORED_LABEL = -100
+from ...modalities import IGNORED_LABEL, PATCH, TOKEN
 
 
 def resolve_modalities(
@@ -153,33 +152,7 @@ def check_mask_length(attention_mask: torch.Tensor | None, num_patches: int, has
         )
 
 
-def check_labels(labels: torch.Tensor, shape: torch.Size, shift_labels: torch.Tensor | None = None) -> None:
-    """Checks labels for the causal model.
-
-    Raises:
-        ValueError: for floating point labels, another shape than `[B, T]`, or any `shift_labels`.
-    """
-    if shift_labels is not None:
-        raise ValueError(
-            "shift_labels: sequences split among devices (context or sequence parallelism) are not supported, since "
-            "the last patch of a shard has its target in the next one; use data parallelism or FSDP."
-        )
-    if labels.is_floating_point():
-        raise ValueError(
-            f"labels must be integers [batch, patches] (-100 = no target), got {labels.dtype}; pixel targets are taken "
-            "from pixel_values."
-        )
-    if labels.shape != shape:
-        raise ValueError(
-            f"labels have shape {tuple(labels.shape)}, but the strips hold {tuple(shape)} patches."
-        )
-
-
 __all__ = [
-    "IGNORED_LABEL",
-    "PATCH",
-    "TOKEN",
-    "check_labels",
     "check_mask_length",
     "merge_embeddings",
     "ranks",

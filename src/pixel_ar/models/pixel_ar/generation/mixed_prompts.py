@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache
 
-from ..sequences import PATCH, TOKEN, ranks, unpadded_positions
+from ....modalities import PATCH, TOKEN
+from ..sequences import ranks, unpadded_positions
 from .prompts import CachedRows, keep_rows
 
 

@@ -1,0 +1,92 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""What a call of the processor is given, checked and listed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def list_targets(target_text: Any) -> list[str]:
+    """The texts of the token part, as a list.
+
+    Args:
+        target_text: a string or an iterable of strings.
+
+    Raises:
+        ValueError: for what is not a string, with its index, or an empty batch.
+    """
+    targets = [target_text] if isinstance(target_text, str) else _to_list(target_text, "target_text")
+    if not targets:
+        raise ValueError("the batch is empty: give at least one target_text.")
+    return _check(targets, "target_text")
+
+
+def list_texts(text: Any, text_pair: Any) -> tuple[list[str] | None, list[str] | None]:
+    """Every way to pass texts and pairs, as two lists; `None` for what is not there.
+
+    Args:
+        text: a string, an iterable of strings, or an iterable of (string, string).
+        text_pair: a string or an iterable of strings.
+
+    Raises:
+        ValueError: for what is not a string, with its index.
+    """
+    if text is None:
+        if text_pair is not None:
+            raise ValueError("text_pair needs text.")
+        return None, None
+    texts: list[Any] = [text] if isinstance(text, str) else _to_list(text, "text")
+    if texts and all(isinstance(item, tuple | list) and len(item) == 2 for item in texts):
+        if text_pair is not None:
+            raise ValueError("text holds pairs already; pass either pairs or text_pair.")
+        return _check([a for a, _ in texts], "text"), _check([b for _, b in texts], "text_pair")
+    if text_pair is None:
+        return _check(texts, "text"), None
+    pairs = [text_pair] if isinstance(text_pair, str) else _to_list(text_pair, "text_pair")
+    return _check(texts, "text"), _check(pairs, "text_pair")
+
+
+def _to_list(values: Any, name: str) -> list[Any]:
+    if isinstance(values, bytes | dict) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a string or a list of strings, got {type(values).__name__}.")
+    return list(values)
+
+
+def _check(texts: list[Any], name: str) -> list[str]:
+    for index, item in enumerate(texts):
+        if not isinstance(item, str):
+            shown = repr(item)[:80]
+            raise ValueError(f"{name}[{index}] must be a string, got {type(item).__name__}: {shown}.")
+    return texts
+
+
+def unpack_output(output: Any) -> tuple[Any, Any, Any]:
+    """`(pixel_values, attention_mask, num_columns)` of a mapping or output; the last two may be `None`.
+
+    Whatever holds no `pixel_values` is taken for the strips themselves.
+    """
+    if isinstance(output, Mapping) or hasattr(output, "pixel_values"):
+        get = output.get if isinstance(output, Mapping) else lambda key: getattr(output, key, None)
+        pixel_values = get("pixel_values")
+        if pixel_values is None:
+            raise ValueError(
+                f"no pixel_values in this {type(output).__name__}; pass the output of model.generate."
+            )
+        return pixel_values, get("attention_mask"), get("num_columns")
+    return output, None, None
+
+
+def rows_of(values: Any, count: int, name: str) -> list[Any]:
+    """One entry per strip of a mask or a vector of column counts, `None` where there is none."""
+    if values is None:
+        return [None] * count
+    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else list(values)
+    if len(rows) != count:
+        raise ValueError(f"{name} has {len(rows)} rows for {count} strips.")
+    return rows
+
+
+__all__ = ["list_targets", "list_texts", "rows_of", "unpack_output"]
