@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tiny import TINY
+from tools.tiny import TINY
 
 from pixel_ar.reading.reader import StripReader
 from pixel_ar.rendering.renderer import StripRenderer

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tools.paths import DATA
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
 
 import pixel_ar
@@ -17,7 +18,6 @@ from pixel_ar.metrics import score_texts
 pytestmark = pytest.mark.skipif(
     "pixel-ar-tiny" not in pixel_ar.bundled_checkpoints(), reason="no bundled checkpoint in this tree"
 )
-DATA = Path(__file__).parents[1] / "examples" / "data"
 
 
 @pytest.fixture(scope="module")

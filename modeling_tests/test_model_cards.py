@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from tools.paths import ROOT
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, cli
 from pixel_ar.models.pixel_ar.presets import CONFIG_PRESETS
 
-FOLDER = Path(__file__).parent.parent / "model_cards"
+FOLDER = ROOT / "model_cards"
 CARDS = sorted(FOLDER.glob("*.md"))
 
 

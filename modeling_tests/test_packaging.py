@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from tools.paths import ROOT
 
 import pixel_ar
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "pixel_ar"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 

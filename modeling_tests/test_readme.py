@@ -11,11 +11,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+from tools.paths import ROOT
 
 from pixel_ar import cli
 from pixel_ar.hub import bundled_checkpoints
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(?P<mark><!-- not run: .+? -->\n+)?```(?P<kind>\w+)\n(?P<code>.*?)```", re.DOTALL)
 

@@ -13,8 +13,8 @@ Get the packages (Debian 12 and npm), then build and compare with what is checke
     apt-get download xfonts-base unifont fonts-unifont unicode-data
     npm pack @fontsource/tiny5@5.3.0
     cd .. && pip install -e . fonttools brotli
-    python examples/atlases/build_atlases.py --sources sources --output src/pixel_ar/atlases
-    git diff --stat src/pixel_ar/atlases
+    python examples/atlases/build_atlases.py --sources sources --output src/pixel_ar/fonts/atlases
+    git diff --stat src/pixel_ar/fonts/atlases
 
 What is done to the glyphs, besides rasterising at the font's native size:
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-TARGET = Path(__file__).parents[2] / "src" / "pixel_ar" / "unicode_data_pixel_ar.py"
+TARGET = Path(__file__).parents[2] / "src" / "pixel_ar" / "text" / "unicode_data.py"
 BIDI = [
     "L",
     "R",

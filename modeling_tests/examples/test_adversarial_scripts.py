@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import BACKBONE
+from tools.paths import EXAMPLES
+from tools.tiny import BACKBONE
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
 from pixel_ar.training import PatchDiscriminator
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")

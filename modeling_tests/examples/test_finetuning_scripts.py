@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from tools.paths import EXAMPLES
 from transformers import AutoProcessor
 
 from pixel_ar import (
@@ -18,7 +19,6 @@ from pixel_ar import (
     PixelARForTokenClassification,
 )
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = {
     "max_steps": 2,
     "max_patches": 40,

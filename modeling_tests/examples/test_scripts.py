@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import TINY
+from tools.paths import EXAMPLES
+from tools.tiny import TINY
 
 from pixel_ar import PixelARForCausalLM, PixelProcessor
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(script: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> None:

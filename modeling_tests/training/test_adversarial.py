@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from distributed_tools import leave
-from tiny import BACKBONE
+from tools.distributed import leave
+from tools.tiny import BACKBONE
 from torch.utils.data import IterableDataset
 from transformers import TrainingArguments
 

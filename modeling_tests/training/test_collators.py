@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 import torch
-from tokenizer_tools import byte_tokenizer
+from tools.tokenizer import byte_tokenizer
 from torch.utils.data import DataLoader
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixture_tools import deviation, load_fixture, pixar_config, pixar_weights, relative_deviation
-from tiny import GROUPED
+from tools.fixture import deviation, load_fixture, pixar_config, pixar_weights, relative_deviation
+from tools.tiny import GROUPED
 from transformers import DynamicCache
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM

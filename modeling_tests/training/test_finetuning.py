@@ -15,15 +15,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
-from finetuning_tools import FSDP, TASKS, build, descend, deviation, rows
 from safetensors.torch import load_file
+from tools.finetuning import FSDP, TASKS, build, descend, deviation, rows
+from tools.paths import ROOT
 from transformers import AutoProcessor, EarlyStoppingCallback, Trainer, TrainingArguments
 
 from pixel_ar import PixelARForCausalLM, PixelProcessor
 from pixel_ar.metrics import accuracy
 from pixel_ar.training import LanguageModelingCollator
-
-HERE = Path(__file__).parent
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -264,10 +263,10 @@ def test_the_fsdp_file_is_one_that_trainer_knows(
 @pytest.mark.slow
 def test_two_processes_equal_one(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """DDP (every task) and FSDP over gloo, against one process with twice the batch."""
-    source = HERE.parents[1] / "src"
+    source = os.pathsep.join((str(ROOT / "src"), str(ROOT / "modeling_tests")))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += [str(HERE / "finetuning_tools.py"), str(tiny_checkpoint), str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    command += [str(ROOT / "modeling_tests" / "tools" / "finetuning.py"), str(tiny_checkpoint), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     for task in TASKS:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
-from tokenizer_tools import byte_tokenizer
+from tools.tokenizer import byte_tokenizer
 from torch.utils.data import DataLoader
 
 from pixel_ar import PixelARForSequenceClassification, PixelProcessor
