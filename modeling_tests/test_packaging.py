@@ -2,11 +2,16 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """What the package declares against what is there; building the wheel itself: `make build`."""
 
+import fnmatch
+import hashlib
+import json
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from email import message_from_bytes
 from importlib import metadata
 from pathlib import Path
 
@@ -57,45 +62,96 @@ def test_no_machine_paths_in_the_project() -> None:
     pattern = re.compile(r"/(?:work|tmp|root|home)/\w")
     for name in files.stdout.split():
         path = ROOT / name
-        if path.suffix in {".py", ".md", ".toml", ".cfg", ".sh", ".json", ""} and path.is_file():
+        if (
+            path.suffix in {".py", ".md", ".toml", ".cfg", ".sh", ".json", ".txt", ".yaml", ""}
+            and path.is_file()
+        ):
             assert not pattern.search(path.read_text(encoding="utf-8")), name
 
 
-@pytest.mark.slow
-def test_wheel_contents(tmp_path: Path) -> None:
-    """Atlases, checkpoints and py.typed are in the wheel, and nothing else than the package is."""
+def _notice() -> list[tuple[str, str]]:
+    """The table of NOTICE: (path pattern inside the wheel, licence)."""
+    lines = (ROOT / "NOTICE").read_text(encoding="utf-8").splitlines()
+    return [
+        (words[0], words[1]) for line in lines if (words := line.split()) and words[0].startswith("pixel_ar/")
+    ]
+
+
+def test_every_data_file_has_a_licence_in_the_metadata() -> None:
+    """NOTICE covers every data file; `license` in pyproject.toml sums it up; atlases.json says the same."""
+    notice = _notice()
+
+    def licence_of(name: str) -> str | None:
+        return next((licence for pattern, licence in notice if fnmatch.fnmatch(name, pattern)), None)
+
+    explained = {"py.typed", "atlases.json", "README.md"}
+    data = [path for path in PACKAGE.rglob("*") if path.suffix != ".py" and path.is_file()]
+    for path in data:
+        if path.name in explained or "__pycache__" in path.parts or path.name.startswith("LICENSE"):
+            continue
+        name = f"pixel_ar/{path.relative_to(PACKAGE).as_posix()}"
+        assert licence_of(name), f"{name}: which licence? NOTICE does not say"
+    assert PROJECT["project"]["license"].split(" AND ") == sorted(
+        {licence for _, licence in notice} | {"Apache-2.0"},
+        key=lambda name: (name.startswith("LicenseRef"), name),
+    )
+    atlases = json.loads((PACKAGE / "fonts" / "atlases" / "atlases.json").read_text(encoding="utf-8"))[
+        "atlases"
+    ]
+    for atlas in atlases.values():
+        licence = licence_of(f"pixel_ar/fonts/atlases/{atlas['file']}")
+        assert licence == {"Public domain": "LicenseRef-Public-Domain"}.get(
+            atlas["license"], atlas["license"]
+        )
+
+
+def test_licence_texts_are_whole() -> None:
+    """The texts that the Open Font License and Unicode's ask to be passed on; Unicode's as unicode.org publishes it."""
+    digest = hashlib.sha256((PACKAGE / "text" / "LICENSE-unicode.txt").read_bytes()).hexdigest()
+    assert digest == "e7a93b009565cfce55919a381437ac4db883e9da2126fa28b91d12732bc53d96"
+    for name in ("LICENSE-tiny5.txt", "LICENSE-unifont.txt"):
+        text = (PACKAGE / "fonts" / "atlases" / name).read_text(encoding="utf-8")
+        assert "Copyright" in text and "SIL OPEN FONT LICENSE Version 1.1" in text and "TERMINATION" in text
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel, built in a copy, since setuptools leaves its build folders beside the sources."""
     pytest.importorskip("setuptools", minversion="77")
-    build = (
-        "import shutil, sys, setuptools.build_meta as backend\n"
-        "print(backend.build_wheel(sys.argv[1], {'--build-option': []}))"
-    )
-    # In a copy, since setuptools leaves its build folders beside the sources.
-    copy = tmp_path / "source"
-    ignore = ["-not", "-path", "*/__pycache__*", "-not", "-path", "*.egg-info*"]
-    names = subprocess.run(
-        ["find", "src", "-type", "f", *ignore], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in [
-        *names.stdout.split(),
-        "pyproject.toml",
-        "setup.cfg",
-        "MANIFEST.in",
-        "LICENSE",
-        "README.md",
-        "CHANGELOG.md",
-    ]:
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).write_bytes((ROOT / name).read_bytes())
-    (copy / "README.md").touch()
-    subprocess.run(
-        [sys.executable, "-c", build, str(tmp_path)], cwd=copy, check=True, capture_output=True, timeout=300
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    folder = tmp_path_factory.mktemp("wheel")
+    sources = [path for path in (ROOT / "src").rglob("*") if path.is_file()]
+    sources = [
+        path for path in sources if "__pycache__" not in path.parts and ".egg-info" not in path.as_posix()
+    ]
+    files = ("pyproject.toml", "setup.cfg", "MANIFEST.in", "LICENSE", "NOTICE", "README.md", "CHANGELOG.md")
+    for path in [*sources, *(ROOT / name for name in files)]:
+        target = folder / "source" / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    build = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
+    command = [sys.executable, "-c", build, str(folder)]
+    subprocess.run(command, cwd=folder / "source", check=True, capture_output=True, timeout=300)
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+@pytest.mark.slow
+def test_wheel_contents(wheel: zipfile.ZipFile) -> None:
+    """Atlases, checkpoints and py.typed are in the wheel, and nothing else than the package is."""
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = {
         f"pixel_ar/{path.relative_to(PACKAGE).as_posix()}"
         for path in PACKAGE.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == expected
+
+
+@pytest.mark.slow
+def test_wheel_names_all_licences(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    fields = message_from_bytes(wheel.read(name))
+    assert fields["License-Expression"] == PROJECT["project"]["license"]
+    shipped = {Path(path).name for path in fields.get_all("License-File", [])}
+    assert shipped == {"LICENSE", "NOTICE", "LICENSE-tiny5.txt", "LICENSE-unifont.txt", "LICENSE-unicode.txt"}
