@@ -10,7 +10,8 @@ import torch
 from huggingface_hub import ModelCard
 from tools.paths import ROOT
 
-from pixel_ar import PixelARConfig, PixelARForCausalLM, cli
+from pixel_ar import PixelARConfig, PixelARForCausalLM
+from pixel_ar.cli.main import build_parser
 from pixel_ar.models.pixel_ar.presets import CONFIG_PRESETS
 
 FOLDER = ROOT / "model_cards"
@@ -62,7 +63,7 @@ def test_commands_are_understood(path: Path) -> None:
     if path.stem in ("pixar", "pixelgpt"):
         assert lines
     for line in lines:
-        cli.build_parser().parse_args(line.split())
+        build_parser().parse_args(line.split())
 
 
 @pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)

@@ -17,6 +17,7 @@ from PIL import Image
 from tools.paths import ROOT
 
 from pixel_ar import cli
+from pixel_ar.cli.main import DEFAULT_MODEL
 from pixel_ar.hub import bundled_checkpoints
 from pixel_ar.processing.pictures import INK, PAPER, PROMPT, strip_page
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
@@ -160,7 +161,7 @@ def test_info(capsys: pytest.CaptureFixture[str], copied: Path) -> None:
 
 @pytest.mark.skipif(not bundled_checkpoints(), reason="no bundled checkpoint in this tree")
 def test_the_bundled_checkpoint_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.DEFAULT_MODEL in run(capsys, "info")
+    assert DEFAULT_MODEL in run(capsys, "info")
     assert "bits/character" in run(capsys, "score", TEXT)
 
 
