@@ -17,32 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pixel_ar.text.properties import BIDI_CLASSES, CATEGORIES, GRAPHEME_CLASSES, JOINING_TYPES
+
 TARGET = Path(__file__).parents[2] / "src" / "pixel_ar" / "text" / "unicode_data.py"
-BIDI = [
-    "L",
-    "R",
-    "AL",
-    "EN",
-    "ES",
-    "ET",
-    "AN",
-    "CS",
-    "NSM",
-    "BN",
-    "B",
-    "S",
-    "WS",
-    "ON",
-    "LRE",
-    "LRO",
-    "RLE",
-    "RLO",
-    "PDF",
-    "LRI",
-    "RLI",
-    "FSI",
-    "PDI",
-]
 BIDI_NAMES = {
     "Left_To_Right": "L",
     "Right_To_Left": "R",
@@ -50,23 +27,6 @@ BIDI_NAMES = {
     "European_Terminator": "ET",
     "Boundary_Neutral": "BN",
 }
-GRAPHEME = [
-    "Other",
-    "CR",
-    "LF",
-    "Control",
-    "Extend",
-    "ZWJ",
-    "Regional_Indicator",
-    "Prepend",
-    "SpacingMark",
-    "L",
-    "V",
-    "T",
-    "LV",
-    "LVT",
-]
-JOINING = ["U", "C", "D", "L", "R", "T"]
 # Of IndicSyllabicCategory.txt and IndicPositionalCategory.txt, what clusters are built from.
 LINKERS, CONSONANTS = (
     {"Virama", "Invisible_Stacker"},
@@ -76,59 +36,12 @@ LEFT = {"Left"}
 
 HEADER = '''# Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Character properties of Unicode {version}, the same under every Python.
+"""Tables of Unicode {version}, compressed. What they hold: text/properties.py, which reads them.
 
 Made by examples/unicode/build_tables.py from the Unicode Character Database (Unicode License v3); do not edit.
 """
 
-import base64
-import zlib
-from functools import cache
-
-import numpy as np
-
 UNICODE_VERSION = "{version}"
-BIDI_CLASSES = {bidi!r}
-GRAPHEME_CLASSES = {grapheme!r}
-JOINING_TYPES = {joining!r}
-# Values of the table `indic`; 0 for all others.
-LINKER, CONSONANT, LEFT_VOWEL, SUBJOINED, SPACING_MARK = 1, 2, 3, 4, 5
-
-
-@cache
-def property_table(name: str) -> np.ndarray:
-    """Return a property of every code point.
-
-    Args:
-        name: `"bidi"` (index in `BIDI_CLASSES`), `"grapheme"` (in `GRAPHEME_CLASSES`; 128 is added for
-            Extended_Pictographic), `"joining"` (in `JOINING_TYPES`) or `"indic"`.
-
-    Returns:
-        uint8 `[0x110000]`, read-only.
-
-    Raises:
-        KeyError: for another name.
-    """
-    return np.frombuffer(zlib.decompress(base64.b85decode("".join(_TABLES[name]))), np.uint8)
-
-
-@cache
-def mirror_map() -> dict[str, str]:
-    """Return the mirror image of every character that has one (BidiMirroring.txt)."""
-    return _pairs(_MIRRORS)
-
-
-@cache
-def bracket_pairs() -> dict[str, str]:
-    """Return the closing bracket of every opening one (BidiBrackets.txt)."""
-    return _pairs(_BRACKETS)
-
-
-def _pairs(packed: tuple[str, ...]) -> dict[str, str]:
-    text = zlib.decompress(base64.b85decode("".join(packed))).decode()
-    return dict(zip(text[::2], text[1::2], strict=True))
-
-
 '''
 
 
@@ -141,25 +54,26 @@ def entries(path: Path) -> Iterator[tuple[int, int, list[str]]]:
             yield int(first, 16), int(last or first, 16), fields[1:]
 
 
-def build(folder: Path) -> tuple[str, dict[str, np.ndarray], str, str]:
-    """Read the version and all tables."""
+def build(folder: Path) -> tuple[str, dict[str, np.ndarray], dict[str, str]]:
+    """Read the version, the tables with an entry for every code point, and the texts."""
     derived = folder / "extracted" / "DerivedBidiClass.txt"
     lines = derived.read_text(encoding="utf-8").splitlines()
     version = re.search(r"-([\d.]+)\.txt", lines[0]).group(1)
-    tables = {name: np.zeros(0x110000, np.uint8) for name in ("bidi", "grapheme", "joining", "indic")}
+    names = ("bidi", "grapheme", "joining", "indic", "category", "combining", "age")
+    tables = {name: np.zeros(0x110000, np.uint8) for name in names}
     for line in lines:  # the classes of code points that are not assigned yet
         if match := re.match(r"# @missing: (\w+)\.\.(\w+); (\w+)", line):
             kind = BIDI_NAMES.get(match[3], match[3])
-            tables["bidi"][int(match[1], 16) : int(match[2], 16) + 1] = BIDI.index(kind)
+            tables["bidi"][int(match[1], 16) : int(match[2], 16) + 1] = BIDI_CLASSES.index(kind)
     for first, last, (kind, *_) in entries(derived):
-        tables["bidi"][first : last + 1] = BIDI.index(kind)
+        tables["bidi"][first : last + 1] = BIDI_CLASSES.index(kind)
     for first, last, (kind, *_) in entries(folder / "auxiliary" / "GraphemeBreakProperty.txt"):
-        tables["grapheme"][first : last + 1] = GRAPHEME.index(kind)
+        tables["grapheme"][first : last + 1] = GRAPHEME_CLASSES.index(kind)
     for first, last, (kind, *_) in entries(folder / "emoji" / "emoji-data.txt"):
         if kind == "Extended_Pictographic":
             tables["grapheme"][first : last + 1] += 128
     for first, last, (kind, *_) in entries(folder / "extracted" / "DerivedJoiningType.txt"):
-        tables["joining"][first : last + 1] = JOINING.index(kind)
+        tables["joining"][first : last + 1] = JOINING_TYPES.index(kind)
     for first, last, (kind, *_) in entries(folder / "IndicSyllabicCategory.txt"):
         value = (
             1 if kind in LINKERS else 2 if kind in CONSONANTS else 4 if kind == "Consonant_Subjoined" else 0
@@ -168,10 +82,17 @@ def build(folder: Path) -> tuple[str, dict[str, np.ndarray], str, str]:
     for first, last, (kind, *_) in entries(folder / "IndicPositionalCategory.txt"):
         if kind in LEFT:
             tables["indic"][first : last + 1] = 3
-    for line in (folder / "UnicodeData.txt").read_text(encoding="utf-8").splitlines():
-        code, _, category = line.split(";")[:3]
-        if category == "Mc" and tables["indic"][int(code, 16)] == 0:
-            tables["indic"][int(code, 16)] = 5
+    for first, last, (kind, *_) in entries(folder / "extracted" / "DerivedGeneralCategory.txt"):
+        tables["category"][first : last + 1] = CATEGORIES.index(kind)
+    for first, last, (kind, *_) in entries(folder / "extracted" / "DerivedCombiningClass.txt"):
+        tables["combining"][first : last + 1] = int(kind)
+    tables["age"][:] = 255
+    for first, last, (version_of, *_) in entries(folder / "DerivedAge.txt"):
+        major, minor = map(int, version_of.split("."))
+        tables["age"][first : last + 1] = 16 * major + minor
+    # A spacing mark that has no other part in a cluster.
+    is_spacing = tables["category"] == CATEGORIES.index("Mc")
+    tables["indic"][is_spacing & (tables["indic"] == 0)] = 5
     mirrors = "".join(
         chr(first) + chr(int(other, 16)) for first, _, (other, *_) in entries(folder / "BidiMirroring.txt")
     )
@@ -180,7 +101,18 @@ def build(folder: Path) -> tuple[str, dict[str, np.ndarray], str, str]:
         for first, _, (other, kind) in entries(folder / "BidiBrackets.txt")
         if kind == "o"
     )
-    return version, tables, mirrors, brackets
+    texts = {"MIRRORS": mirrors, "BRACKETS": brackets, "DECOMPOSITIONS": "\n".join(decompositions(folder))}
+    return version, tables, texts
+
+
+def decompositions(folder: Path) -> Iterator[str]:
+    """Canonical decompositions, and the presentation forms of Arabic: character, kind of a form or nothing, parts."""
+    for first, _, fields in entries(folder / "UnicodeData.txt"):
+        kind, _, parts = fields[4].rpartition("> ")
+        is_form = 0xFB50 <= first <= 0xFEFF and kind in ("<isolated", "<final", "<initial", "<medial")
+        if parts and (not kind or is_form):
+            letters = "".join(chr(int(code, 16)) for code in parts.split())
+            yield f"{chr(first)}\t{kind[1:]}\t{letters}"
 
 
 def pack(data: bytes, indent: str) -> str:
@@ -195,17 +127,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="of the Unicode Character Database")
-    version, tables, mirrors, brackets = build(parser.parse_args().folder)
-    names = {"bidi": tuple(BIDI), "grapheme": tuple(GRAPHEME), "joining": tuple(JOINING)}
-    source = HEADER
-    source = source.replace("{version}", version)
-    for key, value in names.items():
-        source = source.replace("{" + key + "!r}", repr(value).replace("'", '"'))
-    source += "# fmt: off\n_TABLES = {\n"
+    version, tables, texts = build(parser.parse_args().folder)
+    source = HEADER.replace("{version}", version) + "# fmt: off\nTABLES = {\n"
     for name, table in tables.items():
         source += f'    "{name}": (\n{pack(table.tobytes(), "    ")}    ),\n'
     source += "}\n"
-    for name, text in (("_MIRRORS", mirrors), ("_BRACKETS", brackets)):
+    for name, text in texts.items():
         source += f"{name} = (\n{pack(text.encode(), '')})\n"
     TARGET.write_text(source + "# fmt: on\n", encoding="utf-8")
     print(f"{TARGET.name}: Unicode {version}, {len(source)} bytes")

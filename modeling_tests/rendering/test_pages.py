@@ -32,7 +32,7 @@ from pixel_ar.text.bidi import embedding_levels
 from pixel_ar.text.characters import MissingGlyphError
 from pixel_ar.text.graphemes import grapheme_clusters
 from pixel_ar.text.line_breaking import break_opportunities, is_space
-from pixel_ar.text.unicode_data import mirror_map
+from pixel_ar.text.properties import mirror_map
 
 FIXED = StripRenderer()
 UNIFONT = StripRenderer(["unifont-16"])

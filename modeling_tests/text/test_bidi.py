@@ -24,7 +24,7 @@ from pixel_ar.text.bidi import (
     visual_order,
 )
 from pixel_ar.text.graphemes import drawn_bounds, grapheme_bounds, grapheme_clusters
-from pixel_ar.text.unicode_data import (
+from pixel_ar.text.properties import (
     BIDI_CLASSES,
     UNICODE_VERSION,
     bracket_pairs,

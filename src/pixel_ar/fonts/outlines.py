@@ -15,7 +15,6 @@ Pillow does not tell.
 import hashlib
 import os
 import struct
-import unicodedata
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 from PIL import __version__ as pillow_version
 
 from ..text.characters import describe, drawable_mask
+from ..text.properties import category
 
 # (platform, encoding) of the Unicode character maps, the fullest first.
 _UNICODE_MAPS = ((3, 10), (0, 6), (0, 4), (3, 1), (0, 3), (0, 2), (0, 1), (0, 0))
@@ -217,7 +217,7 @@ def draw_font(
         raise ValueError(f"not a readable .ttf or .otf font: {error}") from error
     drawn = [_draw(face, code, threshold) for code in codes]
     # A glyph without ink that is no kind of space is a placeholder.
-    glyphs = [g for g in drawn if g.ink.size or unicodedata.category(chr(g.code)) == "Zs"]
+    glyphs = [g for g in drawn if g.ink.size or category(chr(g.code)) == "Zs"]
     if not any(glyph.ink.size for glyph in glyphs):
         raise ValueError(
             f"none of the {len(codes)} characters leaves ink at size {size:g}; use a larger size."
@@ -281,7 +281,7 @@ def _choose_codes(available: list[int], characters: Iterable[str] | None) -> lis
             shown = ", ".join(describe(chr(code)) for code in missing[:5]) or "no characters given"
             raise ValueError(f"the font has no glyph for {len(missing)} of the characters: {shown}.")
         return wanted
-    codes = np.array([c for c in available if unicodedata.category(chr(c)) not in _NOT_DRAWN], np.int64)
+    codes = np.array([c for c in available if category(chr(c)) not in _NOT_DRAWN], np.int64)
     simple = codes[drawable_mask(codes)].tolist() if len(codes) else []
     if not simple:
         raise ValueError(

@@ -11,6 +11,7 @@ lost.
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..text.invisible import OPTIONAL_IN_FONTS
 from .color import has_colors, paint_glyphs
 from .outlines import read_character_map, read_line_height
 
@@ -33,6 +35,7 @@ _SIZE_SHARE = 0.75
 _LINE_SHARE = 1.4
 _THRESHOLD = 112
 _SMALLEST = SMALLEST_SIZE = 4.0
+_OPTIONAL = re.compile(f"[{OPTIONAL_IN_FONTS}]")
 
 
 class ShapingNotInstalledError(ImportError):
@@ -185,7 +188,7 @@ class ShapedFont:
 
     def covers(self, cluster: str) -> bool:
         """Tell whether the font has every character of a cluster, joiners and selectors aside."""
-        return all(ord(char) in self._codes or _is_ignorable(char) for char in cluster)
+        return all(ord(char) in self._codes for char in _OPTIONAL.sub("", cluster))
 
     def draw(self, cluster: str, is_right_to_left: bool) -> bytes | None:
         """Shape and draw one cluster or word.
@@ -390,14 +393,6 @@ def _paste(canvas: np.ndarray, image: np.ndarray, place: tuple[int, int]) -> np.
             first - place[0] : stops[0] - place[0], start - place[1] : stops[1] - place[1]
         ]
     return canvas
-
-
-def _is_ignorable(char: str) -> bool:
-    return (
-        char in "\u200c\u200d\u034f\u2060"
-        or "\ufe00" <= char <= "\ufe0f"
-        or "\U000e0100" <= char <= "\U000e01ef"
-    )
 
 
 __all__ = ["SMALLEST_SIZE", "ShapedFont", "ShapingNotInstalledError", "shape_outline", "shaping_engine"]

@@ -6,7 +6,6 @@ Renderer and reader then work as they do, at the same speed: a spaced letter is 
 one at its right (final and medial forms of Arabic) no blank is put between them, as CSS Text 3, section 7.2 asks.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..text.joining import letters_of_forms
+from ..text.properties import presentation_forms
 from .atlas import GlyphAtlas
 from .shaped_font import ShapedFont
 
@@ -24,9 +24,7 @@ _MAX_WIDTH = 255
 def _joined_forms() -> frozenset[str]:
     """Presentation forms that join the letter before them."""
     return frozenset(
-        form
-        for form in letters_of_forms()
-        if unicodedata.decomposition(form).split()[0] in ("<final>", "<medial>")
+        form for form in letters_of_forms() if presentation_forms()[form][0] in ("final", "medial")
     )
 
 

@@ -21,7 +21,8 @@ from ..rendering.shaper import SURROUNDING
 from ..text.characters import unsupported_script
 from ..text.joining import letters_of_forms
 from ..text.marks import mark_rank, reading_key
-from ..text.unicode_data import CONSONANT, GRAPHEME_CLASSES, property_table
+from ..text.normalization import nfc
+from ..text.properties import CONSONANT, GRAPHEME_CLASSES, category, property_table
 from .joiners import Prior
 
 _MAX_MARKS = 4
@@ -99,7 +100,7 @@ class CellParts:
                     continue
                 seen.add(code)
                 char = chr(code)
-                kind = unicodedata.category(char)
+                kind = category(char)
                 is_end = GRAPHEME_CLASSES[grapheme[code] & 127] in ("V", "T")
                 if kind[0] in "LMN" or char in "\u25cc#*":
                     is_mark = kind in ("Mn", "Me") or char in SURROUNDING or is_end
@@ -143,7 +144,7 @@ class CellParts:
                 _, base, added = min(found, key=lambda way: way[0])
                 shapes = {way[1].shape for way in found if (way[1].text, way[2]) == (base.text, added)}
                 ordered = "".join(sorted((mark.text for mark in added), key=reading_key))
-                text = unicodedata.normalize("NFC", base.text + ordered)
+                text = nfc(base.text + ordered)
                 return Explanation(text, "".join(sorted(shapes)), len(added))
         return None
 
@@ -215,7 +216,7 @@ def _is_rare(char: str) -> bool:
         return True
     # Letters of Mon, Karen, Shan and others beside the Burmese ones; what was encoded late, but for Burmese medials.
     is_other = 0x1050 <= ord(char) < 0x10A0
-    is_late = unicodedata.ucd_3_2_0.category(char) == "Cn" and not 0x103A <= ord(char) <= 0x103F
+    is_late = property_table("age")[ord(char)] > 0x32 and not 0x103A <= ord(char) <= 0x103F
     return is_aspirate or is_other or is_late
 
 

@@ -9,7 +9,6 @@ decide about those that several share.
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..fonts.atlas import GlyphAtlas
 from ..text.characters import drawable_mask
+from ..text.normalization import is_nfc
 
 # Classes with at most this prior are frequent: a reader looks for them more closely.
 FREQUENT = 3.0
@@ -204,7 +204,7 @@ def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:
     tier[is_lower] = 0
     is_phonetic = ((codes >= 0x250) & (codes < 0x2B0)) | ((codes >= 0x1D00) & (codes < 0x1DC0))
     tier[is_phonetic | ((codes >= 0x2E80) & (codes < 0x2FE0)) | ((codes >= 0x31C0) & (codes < 0x31F0))] = 4
-    tier[[not unicodedata.is_normalized("NFC", chr(code)) for code in codes.tolist()]] = 5
+    tier[[not is_nfc(chr(code)) for code in codes.tolist()]] = 5
     is_preferred = np.isin(codes, [ord(char) for char in alphabet])
     # Where a font draws both cases alike (`Θθ` in 5x8), text mostly means the small letter.
     is_large = np.array([not chr(code).islower() for code in codes.tolist()], dtype=bool)

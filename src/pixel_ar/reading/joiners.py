@@ -7,14 +7,14 @@ its initial or medial form with nothing to join was followed by a zero-width joi
 Some letters of Arabic and of the languages written with more letters share forms; what a line holds besides decides.
 """
 
-import unicodedata
 from collections.abc import Callable
 from functools import cache
 from typing import Protocol
 
 from ..text.joining import joining_types, letters_of_forms
+from ..text.properties import presentation_forms
 
-_KINDS = ("<isolated>", "<final>", "<initial>", "<medial>")
+_KINDS = ("isolated", "final", "initial", "medial")
 _JOINED_AFTER, _JOINED_BEFORE = 0b1100, 0b1010
 # Pe, che, zhe, gaf, tteh, ddal, rreh, noon ghunna, heh goal and doachashmee, yeh barree; Persian digits.
 _ONLY_URDU = frozenset("\u0679\u0688\u0691\u06ba\u06c1\u06d2")
@@ -37,7 +37,7 @@ def form_mask(shape: str) -> int:
     """Return 1, 2, 4 or 8 for the isolated, final, initial or medial form of letters, 0 for anything else."""
     if shape not in letters_of_forms():
         return 0
-    return 1 << _KINDS.index(unicodedata.decomposition(shape).split()[0])
+    return 1 << _KINDS.index(presentation_forms()[shape][0])
 
 
 def restore_joiners(text: str, origins: list[int], masks: list[int]) -> tuple[str, list[int]]:

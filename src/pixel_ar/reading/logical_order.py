@@ -3,13 +3,13 @@
 """From the order of the eye to the order of the text."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
 from ..text.bidi import bidi_classes, embedding_levels, visual_order
 from ..text.marks import ordered_places
-from ..text.unicode_data import LEFT_VOWEL, mirror_map, property_table
+from ..text.normalization import nfc, nfd
+from ..text.properties import LEFT_VOWEL, category, mirror_map, property_table
 
 # A letter and what follows up to the next strong character, in letters of `bidi_classes`.
 _AFTER_LETTER = re.compile("L[^LRA9]*1[^LRA9]*")
@@ -32,7 +32,7 @@ def logical_text(units: Sequence[str], base: int | None = None) -> tuple[str, li
         origins += [position] * len(piece)
     places = ordered_places(text)
     text, origins = "".join([text[place] for place in places]), [origins[place] for place in places]
-    composed = unicodedata.normalize("NFC", text)
+    composed = nfc(text)
     if composed != text:
         origins = _realign(text, composed, origins)
     length = len(composed.rstrip(" "))
@@ -44,10 +44,10 @@ def _realign(text: str, composed: str, origins: list[int]) -> list[int]:
     aligned, position = [], 0
     for char in composed:
         aligned.append(origins[min(position, len(origins) - 1)])
-        parts = unicodedata.normalize("NFD", char)
+        parts = nfd(char)
         source = ""
         while position < len(text) and len(source) < len(parts):
-            source += unicodedata.normalize("NFD", text[position])
+            source += nfd(text[position])
             position += 1
     return aligned
 
@@ -59,11 +59,7 @@ def _move_left_vowels(order: list[int], texts: list[str]) -> tuple[list[int], li
     index = 0
     while index + 1 < len(texts):
         piece = texts[index]
-        if (
-            len(piece) == 1
-            and kinds[ord(piece)] == LEFT_VOWEL
-            and unicodedata.category(texts[index + 1][0])[0] == "L"
-        ):
+        if len(piece) == 1 and kinds[ord(piece)] == LEFT_VOWEL and category(texts[index + 1][0])[0] == "L":
             order[index : index + 2] = order[index + 1], order[index]
             texts[index : index + 2] = texts[index + 1], texts[index]
             index += 1

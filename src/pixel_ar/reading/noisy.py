@@ -12,11 +12,11 @@ stretches that parse exactly at first, then twice from the pixels that the likel
 
 import math
 import re
-import unicodedata
 from functools import cached_property
 
 import numpy as np
 
+from ..text.properties import bidirectional
 from .costs import SCALE, GlyphGroup, Prices, count_wrong, flip_cost, to_words
 from .damaged import MIN_NOISE, DamagedStrip, most_wrong, within_range
 from .exact import ExactRun, Reading, parse_exactly
@@ -454,7 +454,7 @@ class _Lattice:
     def _runs_left(self) -> bool:
         """Whether most letters are of a right-to-left script."""
         likely = [self.texts[number] for number in np.flatnonzero(self.segments.excess <= 0).tolist()]
-        kinds = [unicodedata.bidirectional(text[0]) for text in likely if text]
+        kinds = [bidirectional(text[0]) for text in likely if text]
         return 2 * sum(kind in ("R", "AL") for kind in kinds) > sum(
             kind in ("R", "AL", "L") for kind in kinds
         )

@@ -8,7 +8,6 @@ visual order; the Bidirectional Algorithm has no inverse in general, so the like
 if that gives the same order.
 """
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import reduce
@@ -20,7 +19,8 @@ import numpy as np
 from ..fonts.shaped_font import ShapedFont
 from ..rendering.shaper import NeedsFontError, TextShaper, needs_shaping
 from ..text.joining import joining_types, letters_of_forms
-from ..text.unicode_data import LEFT_VOWEL, property_table
+from ..text.normalization import is_nfc
+from ..text.properties import LEFT_VOWEL, category, property_table
 from .cells import CellParts, script_of
 from .glyph_classes import GlyphClasses
 from .joiners import Prior, form_mask
@@ -78,14 +78,14 @@ class UnitClasses(GlyphClasses):
         for source in self.shaper.sources:
             for code in source.code_points.tolist():
                 char = chr(code)
-                kind = unicodedata.category(char)
+                kind = category(char)
                 if code in seen or not needs_shaping(char) or kind in ("Cf", "Cn"):
                     continue
                 if kind[0] == "M" and isinstance(source, ShapedFont):  # with a dotted circle
                     continue
                 seen.add(code)
                 text = forms.get(char, char)
-                if len(text) == 1 and not unicodedata.is_normalized("NFC", text):
+                if len(text) == 1 and not is_nfc(text):
                     continue
                 cell = source.glyph(source.index(char))
                 if len(text) == 1 and kind == "Mc":
@@ -98,7 +98,7 @@ class UnitClasses(GlyphClasses):
             pairs,
             key=lambda pair: (
                 not preferred.issuperset(pair[0]),
-                unicodedata.category(pair[0][0])[0] == "M",
+                category(pair[0][0])[0] == "M",
                 pair[0],
             ),
         )
@@ -114,7 +114,7 @@ class UnitClasses(GlyphClasses):
         """Spacing vowels as they stand beside a consonant."""
         kinds = property_table("indic")
         for code in np.flatnonzero(kinds[:0x12000]).tolist():
-            if unicodedata.category(chr(code)) == "Mc":
+            if category(chr(code)) == "Mc":
                 cell = self.shaper._compose(chr(code), False, self.shaper.sources)
                 if cell is not None:
                     yield chr(code), cell
@@ -153,7 +153,7 @@ class UnitClasses(GlyphClasses):
     def _append(self, text: str, cell: bytes, prior: float) -> int:
         """Make a new class of a cell, and return its number."""
         index, code = len(self.cells), _FIRST_UNIT + len(self.units)
-        lone_mark = unicodedata.category(text[0])[0] == "M" and unicodedata.category(text[0]) != "Mc"
+        lone_mark = category(text[0])[0] == "M" and category(text[0]) != "Mc"
         if lone_mark or ord(text[0]) >= 0x10000:
             prior += _RARE_PRIOR - _UNIT_PRIOR
         width = len(cell) // (self.height // 8)
@@ -212,7 +212,7 @@ class UnitClasses(GlyphClasses):
         """
         texts = [self.text_of(char) for char in chars]
         for index, text in enumerate(texts):
-            if index and len(text) == 1 and unicodedata.category(text) in ("Mn", "Me"):
+            if index and len(text) == 1 and category(text) in ("Mn", "Me"):
                 # A mark after something else and with nothing below it stands on a space.
                 texts[index] = " " + text
         if not any(ord(char) in self.twins for char in chars):
@@ -225,7 +225,7 @@ class UnitClasses(GlyphClasses):
             neighbours = chars[max(index - 1, 0) : index] + chars[index + 1 : index + 2]
             is_latin = char.isascii() and char.isalnum() and any(_is_latin(other) for other in neighbours)
             if script_of(texts[index][0]) != script and not is_latin:
-                is_mark = unicodedata.category(texts[index][0])[0] == "M"
+                is_mark = category(texts[index][0])[0] == "M"
                 alike = [text for text in self.twins.get(ord(char), []) if _belongs_to(text, script, is_mark)]
                 texts[index] = alike[0] if alike else texts[index]
         return texts
@@ -279,7 +279,7 @@ class UnitClasses(GlyphClasses):
             index = self.table.get(cell, -1)
             if index >= 0:
                 char = self.text_of(self.chars[index])[0]
-                if ord(char) > 0x7F and unicodedata.category(char)[0] == "L":
+                if ord(char) > 0x7F and category(char)[0] == "L":
                     counts[script_of(char)] += 1
         least = _SHARE * counts.total()
         return [script for script, count in counts.most_common() if count >= least] or self._parts.scripts
@@ -322,7 +322,7 @@ class UnitClasses(GlyphClasses):
 
 def _belongs_to(text: str, script: str, is_mark: bool) -> bool:
     """Tell whether characters are of a script (or dandas, which all Indic scripts share), and marks or not."""
-    if (unicodedata.category(text[0])[0] == "M") != is_mark:
+    if (category(text[0])[0] == "M") != is_mark:
         return False
     return script_of(text[0]) == script or (text in _DANDAS and script in _WITH_DANDAS)
 
@@ -335,7 +335,7 @@ def _are_alike(first: str, other: str) -> bool:
     """Tell whether characters that have one cell are drawn alike wherever they stand: joined letters may not be."""
     if len(first) != 1 or len(other) != 1 or script_of(first) != script_of(other):
         return False
-    are_marks = [unicodedata.category(char)[0] == "M" for char in (first, other)]
+    are_marks = [category(char)[0] == "M" for char in (first, other)]
     return are_marks[0] == are_marks[1] and not set(joining_types(first + other)) & set("DRLC")
 
 

@@ -26,19 +26,23 @@ from ..text.bidi import (
     plain_levels,
     visual_order,
 )
-from ..text.characters import MissingGlyphError, UnsupportedScriptError, has_surrogates
-from ..text.code_points import code_points
+from ..text.characters import SPECIAL, MissingGlyphError, UnsupportedScriptError, has_surrogates
+from ..text.invisible import FILLERS, JOINERS, MARKS_OF_DIRECTION, MONGOLIAN_SELECTORS, class_mask
 from ..text.joining import letter_form
 from ..text.marks import normalise_marks
-from ..text.unicode_data import (
-    BIDI_CLASSES,
-    CONSONANT,
-    GRAPHEME_CLASSES,
-    JOINING_TYPES,
-    LINKER,
-    SPACING_MARK,
-    property_table,
+from ..text.normalization import unsettled_characters
+from ..text.patterns import (
+    BEGINNING,
+    edges,
+    joined_through_control,
+    joining_letters,
+    joins_across,
+    left_expressions,
+    letter_clusters,
+    prefix,
+    right_expressions,
 )
+from ..text.properties import BIDI_CLASSES, CATEGORIES, GRAPHEME_CLASSES, code_points, property_table
 from .cache import LONGEST_WORD, BoundedCache
 from .joined_words import JoinedLetters
 
@@ -50,11 +54,6 @@ MOVED = ARABIC_LETTER | RIGHT | ARABIC_NUMBER
 _LONGEST_LINE = 4000
 # New words are drawn together if there are so many, and so large a share of the words, in one text of so many.
 _MANY_WORDS, _NEW_SHARE, _SAMPLED = 12, 0.05, 8
-# Stands before the first word of a line if that begins with a mark; no word holds it.
-_BEGINNING = "\0"
-_LAM_ALEF = "\u0644[\u0622\u0623\u0625\u0627]"
-_JOINERS = "\u200c\u200d"
-_MARKS_OF_DIRECTION = "\u200e\u200f\u061c"
 
 
 class _NotAloneError(Exception):
@@ -102,175 +101,12 @@ def flag_table(complex_table: Callable[[], np.ndarray]) -> np.ndarray:
     hard = [GRAPHEME_CLASSES.index(name) for name in ("CR", "LF", "Control")]
     table[np.isin(grapheme, hard)] |= HARD
     table[0xD800:0xE000] |= HARD
-    table[[ord(char) for char in _JOINERS + _MARKS_OF_DIRECTION]] &= 0xFF ^ HARD
+    table[[ord(char) for char in JOINERS + MARKS_OF_DIRECTION]] &= 0xFF ^ HARD
     table[complex_table() == 1] |= COMPLEX
-    for first, last in _NORMALISED_RANGES:
-        table[first : last + 1] |= NORMALISED
+    controls = property_table("category") == CATEGORIES.index("Cc")
+    special = class_mask(SPECIAL + MARKS_OF_DIRECTION + FILLERS + MONGOLIAN_SELECTORS)
+    table[controls | special | unsettled_characters()] |= NORMALISED
     return table
-
-
-# Characters that normalisation treats by more than NFC: those of `_SPECIAL` in text.characters.
-_NORMALISED_RANGES = (
-    *((0x00, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160)),
-    *((0x180B, 0x180F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
-    *((0xD800, 0xDFFF), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0x1D173, 0x1D17A)),
-    (0xE0000, 0xE0FFF),
-)
-
-
-# ---- regular expressions over the characters themselves, built from the tables at first use ----
-
-
-def _ranges(mask: np.ndarray) -> str:
-    """The characters where `mask` holds, as the inside of a character class."""
-    codes = np.flatnonzero(mask)
-    starts = codes[np.append(True, np.diff(codes) > 1)]
-    stops = codes[np.append(np.diff(codes) > 1, True)]
-    spans = zip(starts.tolist(), stops.tolist(), strict=True)
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in spans)
-
-
-@cache
-def _masks() -> dict[str, np.ndarray]:
-    """Boolean `[0x110000]` for the properties that the expressions below are made of."""
-    grapheme, joining, indic = (
-        property_table("grapheme") & 127,
-        property_table("joining"),
-        property_table("indic"),
-    )
-    masks = {name: grapheme == place for place, name in enumerate(GRAPHEME_CLASSES)}
-    masks |= {f"join {name}": joining == place for place, name in enumerate(JOINING_TYPES)}
-    masks |= {"linker": indic == LINKER, "consonant": indic == CONSONANT, "spacing": indic == SPACING_MARK}
-    joiner = np.zeros(len(indic), bool)
-    joiner[[ord(char) for char in _JOINERS]] = True
-    masks["extending"] = masks["Extend"] & ~joiner
-    following = ("Extend", "SpacingMark", "spacing", "ZWJ", "V", "T")
-    masks["follows"] = np.logical_or.reduce([masks[name] for name in following])
-    # What is a cluster only together with its neighbours, by rules that the expressions leave out.
-    joined = ("CR", "LF", "Control", "ZWJ", "Regional_Indicator", "Prepend", "L", "V", "T")
-    masks["odd"] = np.logical_or.reduce([masks[name] for name in joined])
-    # The expressions for words know the BMP alone.
-    masks["odd"][0x10000:] = True
-    return masks
-
-
-def _bmp(mask: np.ndarray) -> str:
-    """The same for the BMP alone: ranges above it are tried one by one, for every character."""
-    return _ranges(mask[:0x10000])
-
-
-@cache
-def _left_expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """(what sends a word to the general way, a drawn cluster), for words from left to right.
-
-    The second is `drawn_bounds` for words without the first.
-    """
-    masks = _masks()
-    extending, linker = _bmp(masks["extending"] & ~masks["linker"]), _bmp(masks["linker"])
-    joined = masks["linker"].copy()
-    joined[[0xBCD, 0xDCA]] = False  # drawn, but for the two Tamil ligatures
-    odd = re.compile(
-        f"[{_ranges(masks['odd'] | _joining_mask())}]|[{linker}][{extending}]|\u0b95\u0bcd\u0bb7|\u0bb8\u0bcd\u0bb0|"
-        f"\\A[{_BEGINNING}{_bmp(masks['follows'])}]"
-    )
-    tail = f"[{_bmp(masks['extending'] | masks['SpacingMark'] | masks['spacing'])}\u200c]*"
-    cluster = f"[\\s\\S]{tail}(?:(?<=[{_bmp(joined)}])[{_bmp(masks['consonant'])}]{tail})*"
-    return odd, re.compile(cluster)
-
-
-@cache
-def _right_expressions(fonts_join: bool) -> tuple[re.Pattern[str], ...]:
-    """Expressions for words from right to left.
-
-    Returns:
-        What sends a word to the general way; a mark; letters that join each other, in words without marks; the same in
-        all words; one letter with its marks.
-    """
-    masks, bidi = _masks(), property_table("bidi")
-    numbers_and_left = np.isin(bidi, [BIDI_CLASSES.index(name) for name in ("L", "EN", "AN")])
-    strange = masks["odd"] | masks["join L"] | numbers_and_left | masks["SpacingMark"] | masks["spacing"]
-    strange |= (masks["extending"] != masks["join T"]) & ~masks["odd"]
-    # A font may look at a joiner that an atlas passes over.
-    strange[[ord(char) for char in _JOINERS]] = [fonts_join, True]
-    marks = _bmp(masks["extending"] & masks["join T"])
-    odd = re.compile(f"[{_ranges(strange)}]|\u200c[{marks}]|\\A[{_BEGINNING}{_bmp(masks['follows'])}]")
-    both, before = _bmp(masks["join D"] | masks["join C"] & ~masks["ZWJ"]), _bmp(masks["join R"])
-    with_marks = (
-        f"(?:[{both}][{marks}]*)+(?:[{before}][{marks}]*)?|[{before}][{marks}]*|\u200c|[\\s\\S][{marks}]*"
-    )
-    sources = (
-        f"[{marks}]",
-        f"[{both}]+[{before}]?|[\\s\\S]",
-        with_marks,
-        f"(?:{_LAM_ALEF}|[\\s\\S])[{marks}]*",
-    )
-    return odd, *map(re.compile, sources)
-
-
-@cache
-def _letter_clusters() -> re.Pattern[str]:
-    """Several characters that have the form of one letter."""
-    masks = _masks()
-    marks = _bmp(masks["extending"] & masks["join T"])
-    return re.compile(f"{_LAM_ALEF}[{marks}]*|[^ ][{marks}]+")
-
-
-@cache
-def _joining_mask() -> np.ndarray:
-    masks = _masks()
-    return masks["join D"] | masks["join R"] | masks["join L"] | masks["join C"]
-
-
-@cache
-def _joining_letters() -> frozenset[str]:
-    return frozenset(map(chr, np.flatnonzero(_joining_mask() & ~_masks()["join L"]).tolist()))
-
-
-@cache
-def _left_joining() -> frozenset[str]:
-    """Joining letters of scripts that run from left to right."""
-    mask = _joining_mask() & (property_table("bidi") == BIDI_CLASSES.index("L"))
-    return frozenset(map(chr, np.flatnonzero(mask).tolist()))
-
-
-@cache
-def _transparent() -> frozenset[str]:
-    return frozenset(map(chr, np.flatnonzero(_masks()["join T"]).tolist()))
-
-
-def _joins_across(text: str, bound: int) -> bool:
-    """Tell whether letters may join others of another direction at a bound between them."""
-    before = bound - 1
-    while before > 0 and text[before] in _transparent():
-        before -= 1
-    return text[before] == "\u200d" or not _left_joining().isdisjoint((text[before], text[bound]))
-
-
-@cache
-def _joined_through_control() -> re.Pattern[str]:
-    """Letters with a mark of direction between them, which does not keep them from joining."""
-    joining, through = _ranges(_joining_mask()), _ranges(_masks()["join T"])
-    return re.compile(f"[{joining}][{through}]*[{_MARKS_OF_DIRECTION}][{through}]*[{joining}]")
-
-
-@cache
-def _prefix() -> re.Pattern[str]:
-    return re.compile(f"[{_ranges(_masks()['Prepend'])}]")
-
-
-@cache
-def _edges() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """(what belongs to the character before it; two characters that may belong together)."""
-    masks = _masks()
-    follows = (
-        masks["Extend"] | masks["SpacingMark"] | masks["spacing"] | masks["ZWJ"] | masks["V"] | masks["T"]
-    )
-    leads = masks["Prepend"] | masks["linker"] | masks["ZWJ"] | masks["L"]
-    pair = (
-        f"[{_ranges(leads)}][\\s\\S]|[\\s\\S][{_ranges(follows)}]|"
-        f"[{_ranges(masks['Extend'])}][{_ranges(masks['consonant'])}]"
-    )
-    return re.compile(f"[{_ranges(follows)}]"), re.compile(pair)
 
 
 _RUN = re.compile("|".join(f"{digit}+" for digit in range(10)))
@@ -284,10 +120,10 @@ def _right_words_of(texts: Sequence[str]) -> set[str]:
 
 def _whole_word(word: str) -> str:
     """Return a word as it is drawn, unless it cannot be drawn apart from the space before or after it."""
-    if word[0] == _BEGINNING:
+    if word[0] == BEGINNING:
         return word[1:]
     # Marks join a space before them, and a prefixed sign one after it.
-    if _edges()[0].match(word) or _prefix().match(word, len(word) - 1):
+    if edges()[0].match(word) or prefix().match(word, len(word) - 1):
         raise _NotAloneError
     return word
 
@@ -323,7 +159,7 @@ class LineDrawer:
     @cached_property
     def _fonts_join(self) -> bool:
         """Whether joined letters may be drawn by a font, which shapes them as a whole."""
-        return any(char in font for font in self.shaper.fonts for char in _joining_letters())
+        return any(char in font for font in self.shaper.fonts for char in joining_letters())
 
     def draw(self, text: str) -> bytes | None:
         """Draw a text that may not be normalised yet.
@@ -412,17 +248,15 @@ class LineDrawer:
             levels.append(found[place] if found[place] >= 0 else levels[-1] if levels else base)
         # What a control keeps apart must not come together.
         parted = [text[before] + text[after] for before, after in pairwise(places) if after > before + 1]
-        comes_together = any(
-            _joining_letters().issuperset(pair) or _edges()[1].match(pair) for pair in parted
-        )
+        comes_together = any(joining_letters().issuperset(pair) or edges()[1].match(pair) for pair in parted)
         if comes_together or max(levels, default=10) > 9:
             raise _NotAloneError
         return self._draw_levels("".join([text[i] for i in places]), "".join(map(str, levels)), base)
 
     def _draw_levels(self, text: str, levels: str, base: int) -> bytes:
         """Draw a line of which every character has a level, one digit each."""
-        has_controls = any(control in text for control in _MARKS_OF_DIRECTION)
-        if has_controls and _joined_through_control().search(text):
+        has_controls = any(control in text for control in MARKS_OF_DIRECTION)
+        if has_controls and joined_through_control().search(text):
             raise _NotAloneError
         space = self._space(text)
         drawn: list[bytes] = []
@@ -431,7 +265,7 @@ class LineDrawer:
             first, stop = match.span()
             numbers.append(int(levels[first]))
             if first and text[first] != " " != text[first - 1]:  # a run begins inside a word
-                if _joins_across(text, first) or _edges()[1].match(text, first - 1):
+                if joins_across(text, first) or edges()[1].match(text, first - 1):
                     raise _NotAloneError
                 if numbers[-1] & numbers[-2] & 1:  # letters join from one embedding to another
                     raise _NotAloneError
@@ -442,8 +276,8 @@ class LineDrawer:
 
     def _draw_words(self, text: str, is_right: bool, is_first: bool, space: bytes) -> bytes:
         """Draw words of one direction."""
-        if is_first and _edges()[0].match(text):
-            text = _BEGINNING + text
+        if is_first and edges()[0].match(text):
+            text = BEGINNING + text
         known = self.right_words if is_right else self.left_words
         if " " not in text:
             return known[text]
@@ -471,7 +305,7 @@ class LineDrawer:
         if self._joined_letters is None:
             size = len(self._space(" "))
             self._joined_letters = JoinedLetters(
-                _letter_clusters(), self._is_plain_letter, self._draw_letter, size
+                letter_clusters(), self._is_plain_letter, self._draw_letter, size
             )
         drawn = self._joined_letters.draw(normal)
         self.right_words.keep_all({new[place]: columns for place, columns in drawn.items()})
@@ -488,7 +322,7 @@ class LineDrawer:
 
     def _is_plain_letter(self, letters: str) -> bool:
         is_settled = self.normalize is None or normalise_marks(letters) == letters
-        return is_settled and not _right_expressions(False)[0].search(letters)
+        return is_settled and not right_expressions(False)[0].search(letters)
 
     def _draw_letter(self, letters: str, form: int) -> bytes | None:
         """Draw a letter, or what is drawn as one; None where a glyph is missing."""
@@ -500,7 +334,7 @@ class LineDrawer:
     def _draw_left_word(self, word: str) -> bytes:
         if self.normalize is not None:
             word = normalise_marks(word)
-        odd, cluster = _left_expressions()
+        odd, cluster = left_expressions()
         if odd.search(word):
             return self.shaper.piece(_whole_word(word), 0)
         return b"".join(map(self._left_clusters.__getitem__, cluster.findall(word)))
@@ -510,7 +344,7 @@ class LineDrawer:
             return self.left_words[word]
         if self.normalize is not None:
             word = normalise_marks(word)
-        odd, mark, joined, joined_with_marks, _ = _right_expressions(self._fonts_join)
+        odd, mark, joined, joined_with_marks, _ = right_expressions(self._fonts_join)
         if odd.search(word):
             word = _whole_word(word)
             if self._flags(word) & (EUROPEAN_NUMBER | ARABIC_NUMBER):
@@ -523,11 +357,11 @@ class LineDrawer:
 
     def _draw_joined(self, letters: str) -> bytes:
         """Draw letters that are joined to each other and to nothing else, or one that is never joined."""
-        if letters[0] not in _joining_letters():
+        if letters[0] not in joining_letters():
             return self.shaper.drawn[letters, True, False][0]
         if self._fonts_join:
             return self.shaper.piece(letters, 1)
-        clusters = _right_expressions(False)[4].findall(letters)
+        clusters = right_expressions(False)[4].findall(letters)
         isolated, final, initial, medial = self._forms
         if len(clusters) == 1:
             return isolated[letters]

@@ -12,7 +12,6 @@ letters, letters that join without a presentation form) needs a [`ShapedFont`] i
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,31 +24,32 @@ from ..fonts.shaped_font import ShapedFont
 from ..fonts.spacing import _joined_forms
 from ..text.bidi import bidi_classes, embedding_levels, visual_order
 from ..text.characters import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
-from ..text.code_points import code_points
 from ..text.graphemes import drawn_bounds
+from ..text.invisible import CONTROLS, FILLERS, IGNORABLE, JOINERS, SELECTORS, TAGS
 from ..text.joining import join_letters, joining_types, joins
 from ..text.marks import normalise_marks
-from ..text.unicode_data import (
+from ..text.normalization import nfd
+from ..text.properties import (
     BIDI_CLASSES,
     CONSONANT,
     GRAPHEME_CLASSES,
     LEFT_VOWEL,
     LINKER,
     SUBJOINED,
+    category,
+    code_points,
+    is_mark,
     mirror_map,
     property_table,
 )
 from .cache import BoundedCache
 from .line_drawer import LineDrawer
 
-_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_IGNORABLE = re.compile(
-    f"[\u034f\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f{_CONTROLS}\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
-)
+_IGNORABLE = re.compile(f"[{IGNORABLE}]")
 # Without a font, one form of a character is as good as another.
-_SELECTOR = re.compile("[\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]")
-_JOINER = re.compile("[\u200c\u200d]+")
-_CONTROL = re.compile(f"[{_CONTROLS}]")
+_SELECTOR = re.compile(f"[{SELECTORS}{TAGS}]")
+_JOINER = re.compile(f"[{JOINERS}]+")
+_CONTROL = re.compile(f"[{CONTROLS}]")
 # Scripts that cells draw as they should be drawn; of the others only some clusters, so that a font, which draws all
 # of them alike, goes first wherever it stands in the chain.
 _CELL_SCRIPTS = frozenset(
@@ -87,7 +87,6 @@ _CELL_SCRIPTS = frozenset(
 )
 # Myanmar medial ra runs around its base.
 SURROUNDING = frozenset("\u103c")
-_FILLERS = "\u115f\u1160"
 
 
 class NeedsFontError(UnsupportedScriptError):
@@ -357,16 +356,16 @@ class TextShaper:
             if _IGNORABLE.match(char):
                 continue
             char = mirrors.get(char, char)
-            parts = unicodedata.normalize("NFD", char) if indic[ord(char)] and char != "\u0dda" else char
-            for part in parts if len(parts) > 1 and unicodedata.category(char)[0] == "M" else char:
+            parts = nfd(char) if indic[ord(char)] and char != "\u0dda" else char
+            for part in parts if len(parts) > 1 and is_mark(char) else char:
                 cell = _find(part, sources)
                 if cell is None:
                     return None
-                kind = unicodedata.category(part)
+                kind = category(part)
                 is_jamo_end = GRAPHEME_CLASSES[grapheme[ord(part)] & 127] in ("V", "T")
-                if part in _FILLERS:
+                if part in FILLERS:
                     # A filler holds the place of a jamo: a blank cell for a consonant, nothing for a vowel.
-                    if part == _FILLERS[0] or text == part:
+                    if part == FILLERS[0] or text == part:
                         cells.append(bytes(16 * self.size))
                         base = len(cells) - 1
                     continue
@@ -406,7 +405,7 @@ def _shapes_differ(before: str, after: str, joiner: str) -> bool:
         # Marks between the letters are rare: what they stand on is taken to join.
         reaches, meets = kinds[0] in "DLCT", kinds[1] in "DRC"
         return bool(after) and (reaches and meets if joiner == "\u200c" else reaches != meets)
-    return bool(after) and unicodedata.category(after)[0] == "M" and 0x900 <= ord(before) < 0x1900
+    return bool(after) and is_mark(after) and 0x900 <= ord(before) < 0x1900
 
 
 def _find(char: str, sources: Sequence[Any]) -> bytes | None:

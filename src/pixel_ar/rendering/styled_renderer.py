@@ -22,7 +22,7 @@ from ..fonts.chain import load_atlases
 from ..fonts.shaped_font import ShapedFont
 from ..fonts.spacing import space_members
 from ..text.graphemes import grapheme_bounds
-from ..text.unicode_data import mirror_map
+from ..text.properties import mirror_map
 from .renderer import StripRenderer
 from .shaper import SpacedShaper
 from .strip import ImageStrip, PackedStrip

@@ -12,8 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from .code_points import code_points
-from .unicode_data import BIDI_CLASSES, bracket_pairs, property_table
+from .properties import BIDI_CLASSES, bracket_pairs, code_points, property_table
 
 # One letter for each of BIDI_CLASSES.
 _LETTERS = dict(zip(BIDI_CLASSES, "LRA1+%9,nbPSwoedfghijkm", strict=True))

@@ -32,6 +32,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from .invisible import INVISIBLE, MEANINGFUL, TURNING
+from .normalization import nfc
+from .properties import bidirectional, category, is_mark
+
 # Blocks whose text needs reordering, joining or stacking (Unicode 15.0 Blocks.txt; blocks never change once encoded).
 _UNSUPPORTED_BLOCKS = (
     "590-5FF Hebrew;600-6FF Arabic;700-74F Syriac;750-77F Arabic;780-7BF Thaana;7C0-7FF N'Ko;800-83F Samaritan;"
@@ -60,20 +64,13 @@ _UNSUPPORTED_BLOCKS = (
     "16F00-16F9F Miao;1BC00-1BC9F Duployan;1D800-1DAAF Sutton SignWriting;1E800-1E8DF Mende Kikakui;1E900-1E95F Adlam;"
     "1EC70-1ECBF Indic Siyaq;1ED00-1ED4F Ottoman Siyaq;1EE00-1EEFF Arabic"
 )
-# Controls that turn the direction of the text around them.
-_DIRECTIONAL = frozenset("\u061c\u200f\u202b\u202e\u2067")
-# Assigned default-ignorable format characters (DerivedCoreProperties.txt) that are not part of an unsupported block.
-_INVISIBLE = (
-    "\u00ad\u034f\u200b-\u200e\u202a\u202c\u202d\u2060-\u2064\u2066\u2068-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
-    "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f\U000e0100-\U000e01ef"
-)
 _LINE_BREAKS = "\n\r\v\f\x85\u2028\u2029"
-_SPECIAL = re.compile(f"\r\n|[\t{_LINE_BREAKS}{_INVISIBLE}\ud800-\udfff]")
-_INVISIBLE_PATTERN = re.compile(f"[{_INVISIBLE}]")
+# What normalisation treats by more than form NFC, as the inside of a character class.
+SPECIAL = f"\t{_LINE_BREAKS}{INVISIBLE}\ud800-\udfff"
+_SPECIAL = re.compile(f"\r\n|[{SPECIAL}]")
+_INVISIBLE_PATTERN = re.compile(f"[{INVISIBLE}]")
 # Joiners, selectors and directional controls have a meaning in shaped text.
-_KEPT = re.compile(
-    "[\u200c-\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
-)
+_KEPT = re.compile(f"[{MEANINGFUL}]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CATEGORY_NAMES = {"Cc": "control", "Cs": "lone surrogate", "Co": "private use", "Cn": "unassigned"}
 
@@ -102,13 +99,13 @@ def unsupported_script(char: str) -> str | None:
         A name such as `"Arabic"`, `"combining mark"` or `"right-to-left control"`; None for a character that stands
         alone. Currency signs inside an unsupported block (`฿`, `৳`) stand alone.
     """
-    if char in _DIRECTIONAL:
+    if char in TURNING:
         return "right-to-left control"
     index = bisect_right(_FIRSTS, ord(char)) - 1
     if index >= 0 and ord(char) <= _LASTS[index]:
-        currency = unicodedata.category(char) == "Sc" and unicodedata.bidirectional(char) == "ET"
+        currency = category(char) == "Sc" and bidirectional(char) == "ET"
         return None if currency else _SCRIPTS[index]
-    if unicodedata.category(char).startswith("M") and not _INVISIBLE_PATTERN.match(char):
+    if is_mark(char) and not _INVISIBLE_PATTERN.match(char):
         return "combining mark"
     return None
 
@@ -136,7 +133,7 @@ def drawable_mask(code_points: np.ndarray) -> np.ndarray:
 
 def describe(char: str) -> str:
     """Return the code point as `U+0041 NAME`, with the kind in angle brackets for a character that has no name."""
-    kind = _CATEGORY_NAMES.get(unicodedata.category(char), "unnamed")
+    kind = _CATEGORY_NAMES.get(category(char), "unnamed")
     return f"U+{ord(char):04X} {unicodedata.name(char, f'<{kind}>')}"
 
 
@@ -249,7 +246,7 @@ class CharacterPolicy:
                 return char if keep_joiners and _KEPT.match(char) else replace(char)
 
             text = _SPECIAL.sub(treat, text)
-        return text if self.normalize is None else unicodedata.normalize("NFC", text)
+        return text if self.normalize is None else nfc(text)
 
 
 def has_surrogates(text: str) -> bool:

@@ -12,8 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .code_points import code_points
-from .unicode_data import CONSONANT, GRAPHEME_CLASSES, LINKER, SPACING_MARK, property_table
+from .properties import CONSONANT, GRAPHEME_CLASSES, LINKER, SPACING_MARK, code_points, property_table
 
 # One letter for each of GRAPHEME_CLASSES; P for pictographs, which are Other.
 _LETTERS = dict(zip(GRAPHEME_CLASSES, "orncezgbsLVTWX", strict=True))

@@ -6,16 +6,14 @@ A glyph atlas has no shaping tables, but Unifont draws every presentation form o
 none (those of Syriac, N'Ko, Mongolian and some Arabic ones) keep their own glyph, and are reported as unjoined.
 """
 
-import unicodedata
 from functools import cache, lru_cache
 
 import numpy as np
 
-from .code_points import code_points
-from .unicode_data import JOINING_TYPES, property_table
+from .properties import JOINING_TYPES, code_points, presentation_forms, property_table
 
 _KINDS = dict(zip(JOINING_TYPES, range(len(JOINING_TYPES)), strict=True))
-_FORMS = ("<isolated>", "<final>", "<initial>", "<medial>")
+_FORMS = ("isolated", "final", "initial", "medial")
 _LAM = "\u0644"
 _ALEFS = "\u0622\u0623\u0625\u0627"
 
@@ -34,11 +32,11 @@ def joining_types(text: str) -> str:
 def _forms() -> dict[str, list[str]]:
     """Letter (or lam and alef) -> its isolated, final, initial and medial form, "" where there is none."""
     forms: dict[str, list[str]] = {}
-    for code in (*range(0xFB50, 0xFC00), *range(0xFE70, 0xFEFD)):
-        kind, *letters = unicodedata.decomposition(chr(code)).split() or [""]
-        text = "".join(chr(int(letter, 16)) for letter in letters)
-        if kind in _FORMS and (len(text) == 1 or text in (_LAM + alef for alef in _ALEFS)):
-            forms.setdefault(text, [""] * 4)[_FORMS.index(kind)] = chr(code)
+    for form, (kind, text) in presentation_forms().items():
+        # Not the ligatures of the first block, which no letter of a text asks for.
+        is_letter = not 0xFC00 <= ord(form) < 0xFE70
+        if is_letter and (len(text) == 1 or text in (_LAM + alef for alef in _ALEFS)):
+            forms.setdefault(text, [""] * 4)[_FORMS.index(kind)] = form
     return forms
 
 

@@ -24,8 +24,9 @@ from functools import cache
 
 import numpy as np
 
-from .code_points import code_points
 from .graphemes import grapheme_bounds
+from .invisible import class_mask
+from .properties import code_points
 
 # Letters of the classes: s space, h hyphen, d em dash, b break after, i ideograph, c closing or non-starter of CJK,
 # e closing of other scripts, p opening of CJK, o opening of others, q quotation mark, g glue, n digit, x the rest.
@@ -70,8 +71,7 @@ def _class_table() -> np.ndarray:
     """uint8 `[0x110000]`: the letter of each character's class."""
     table = np.full(0x110000, ord("x"), np.uint8)
     for letter, ranges in _RANGES.items():
-        for first, last, single in re.findall("(.)-(.)|(.)", ranges, re.DOTALL):
-            table[ord(first or single) : ord(last or single) + 1] = ord(letter)
+        table[class_mask(ranges)] = ord(letter)
     return table
 
 

@@ -9,13 +9,12 @@ text in this order (`normalise` returns it), and the reader reads it: what canno
 """
 
 import re
-import unicodedata
 from functools import cache, lru_cache
 
 import numpy as np
 
-from .code_points import code_points
-from .unicode_data import CONSONANT, LEFT_VOWEL, property_table
+from .normalization import nfc
+from .properties import CONSONANT, LEFT_VOWEL, category, code_points, combining, property_table
 
 # Ranks. Marks of one rank stay in the order of their code points, but those beside the letter and those below each
 # other (subjoined letters) as they are, since their order can be seen.
@@ -42,7 +41,7 @@ _LONG_TEXT = 200
 def mark_rank(char: str) -> int | None:
     """Return where a mark stands among those of a letter, or None for a character that is not sorted."""
     code = ord(char)
-    kind, combining = unicodedata.category(char), unicodedata.combining(char)
+    kind, order = category(char), combining(char)
     if kind[0] != "M" or not any(first <= code < last for first, last in _RANGES):
         return None
     # The last four: visible viramas that canonical order puts before vowels.
@@ -50,13 +49,13 @@ def mark_rank(char: str) -> int | None:
         return _ATTACHED
     if code in (0x1037, 0x103A):
         return _DOT if code == 0x1037 else _ASAT
-    if combining == 7:
+    if order == 7:
         return _ATTACHED
     if code in (0x1039, 0x17D2):  # they take the next consonant in
         return None
-    if combining == 9:
+    if order == 9:
         return _FINAL
-    if combining >= 200:
+    if order >= 200:
         return _ACCENT
     if char in _TONES:
         return _TONE
@@ -72,19 +71,19 @@ def mark_key(char: str) -> tuple[int, int, int]:
     """Sort key of a mark: rank, combining class, and code point where the order of equals cannot be seen."""
     rank = mark_rank(char)
     if rank is None:
-        return _ACCENT, unicodedata.combining(char), ord(char)
+        return _ACCENT, combining(char), ord(char)
     if rank in (_SPACING_VOWEL, _VISARGA) or 0xF8D <= ord(char) <= 0xFBC:
         # Their order can be seen, but not that of one on the left and one on the right.
-        return rank, unicodedata.combining(char), int(_stands_right(char))
-    return rank, unicodedata.combining(char), ord(char)
+        return rank, combining(char), int(_stands_right(char))
+    return rank, combining(char), ord(char)
 
 
 def reading_key(char: str) -> tuple[int, int, int]:
     """Sort key of a mark whose place in the text is not known: subjoined letters as they mostly follow each other."""
-    rank, combining, code = mark_key(char)
+    rank, order, code = mark_key(char)
     if 0xF8D <= ord(char) <= 0xFBC:
         code = 0xFBD if char == "\u0fad" else ord(char)  # wa-zur comes last
-    return rank, combining, code
+    return rank, order, code
 
 
 @cache
@@ -126,7 +125,7 @@ def order_marks(text: str) -> str:
 
 def normalise_marks(text: str) -> str:
     """Return a text in form NFC with its marks in order."""
-    text = unicodedata.normalize("NFC", text)
+    text = nfc(text)
     # A mark that moved may stand beside another that it joins, or is sorted with.
     for _ in range(3):
         if not _has_marks_in_a_row(text):
@@ -134,7 +133,7 @@ def normalise_marks(text: str) -> str:
         ordered = order_marks(text)
         if ordered == text:
             break
-        text = unicodedata.normalize("NFC", ordered)
+        text = nfc(ordered)
     return text
 
 
@@ -151,7 +150,7 @@ def ordered_places(text: str) -> list[int]:
 
 
 def _stands_right(mark: str) -> bool:
-    return unicodedata.category(mark) == "Mc" and property_table("indic")[ord(mark)] != LEFT_VOWEL
+    return category(mark) == "Mc" and property_table("indic")[ord(mark)] != LEFT_VOWEL
 
 
 @lru_cache(maxsize=4096)
@@ -162,7 +161,7 @@ def _ordered(marks: str, following: str) -> str:
 def _order_of(marks: str, following: str) -> list[int]:
     """Places of the marks in order; the last one does not move if it is a virama that joins what follows."""
     count = len(marks)
-    if following and unicodedata.combining(marks[-1]) == 9 and marks[-1] != "\u103a":
+    if following and combining(marks[-1]) == 9 and marks[-1] != "\u103a":
         count -= following in "\u200c\u200d" or property_table("indic")[ord(following)] == CONSONANT
     order = sorted(range(count), key=lambda place: mark_key(marks[place]))
     # Marks to the right of the letter stay as they follow each other: that can be seen.
