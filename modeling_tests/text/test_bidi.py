@@ -5,9 +5,13 @@
 All of those tests: examples/unicode/conformance.py.
 """
 
+import hashlib
+import lzma
+import re
 import sys
 import unicodedata
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -56,6 +60,22 @@ BIDI_TEXT = st.text(
 def test_conformance(name: str, check, least: int) -> None:
     cases, failures = check(FOLDER / name)
     assert cases >= least and failures == []
+
+
+def test_the_sample_is_one_of_the_shipped_tests(tmp_path: Path) -> None:
+    """What `python examples/unicode/conformance.py` runs without an argument is there, and whole."""
+    conformance.write_sample(conformance.FOLDER, tmp_path)
+    for name in ("BidiTest.txt", "BidiCharacterTest.txt", "GraphemeBreakTest.txt"):
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes()
+    for row in (conformance.FOLDER / "README.md").read_text(encoding="utf-8").splitlines():
+        if digest := re.search(r"`(\w+\.txt)` \| `(\w{64})`", row):
+            text = lzma.decompress((conformance.FOLDER / f"{digest[1]}.xz").read_bytes())
+            assert hashlib.sha256(text).hexdigest() == digest[2]
+
+
+def test_a_folder_without_the_tests_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=re.escape(str(tmp_path))):
+        conformance.find(tmp_path, "BidiTest.txt")
 
 
 @given(BIDI_TEXT)
