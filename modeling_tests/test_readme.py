@@ -62,6 +62,21 @@ def test_make_targets_and_scripts_exist() -> None:
                 assert (ROOT / word).is_file(), line
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", TEXT):
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_contributing_names_what_is_there() -> None:
+    """Its paths and make targets; words in capitals stand for a reader's own names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:src|modeling_tests|examples|requirements|model_cards|\.ci)/[^`]*)`", text):
+        if not re.search(r"NAME|\*", path) and "tested-" not in path:
+            assert (ROOT / path).exists(), path
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = set(re.findall(r"\bmake ([a-z-]+)", text)) - {"in"}
+    assert named <= set(targets)
+    folders = re.findall(r"^  ([a-z_]+)/ ", text, re.MULTILINE)
+    assert folders and all((ROOT / "src" / "pixel_ar" / folder).is_dir() for folder in folders)
