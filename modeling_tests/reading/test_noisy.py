@@ -76,12 +76,12 @@ def cheapest_alignment(cell: np.ndarray, columns: np.ndarray, prices: Prices) ->
 def test_alignments_cost_least(name: str) -> None:
     classes = glyph_classes((GlyphAtlas.load(name),))
     indices = np.array([classes.members[code] for code in b"aAl. W"], np.int32)
-    group, prices = GlyphGroup(classes, indices, classes.priors, True), Prices(40, 96)
+    group, prices = GlyphGroup(classes.index, indices, classes.index.priors, True), Prices(40, 96)
     columns = np.random.default_rng(0).integers(0, 256, (40, classes.height // 8)).astype(np.uint8)
     starts = np.array([0, 1, 7, 18])
     for length, costs in group.costs(columns, starts, prices):
         for row, start in enumerate(starts.tolist()):
-            for number, cell in enumerate(classes.bits(indices)):
+            for number, cell in enumerate(classes.index.bits(indices)):
                 expected = cheapest_alignment(cell, columns[start : start + length], prices)
                 assert costs[row, number] == expected + group.priors[number]
     dense = dict(group.costs(columns, np.arange(20), prices))

@@ -128,7 +128,7 @@ def test_any_text_is_read_through_its_boxes(name: str, text: str) -> None:
 
 def test_boxes_never_parse_as_glyphs() -> None:
     for name in ATLASES:
-        table = READERS[name]._reader.classes.table
+        table = READERS[name]._known.index.table
         size = GlyphAtlas.load(name).height // 8
         for code in (*range(0, 0x10000, 251), 0x1F600, 0x10FFFF):
             box = draw_hex_box(chr(code), 8 * size)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .glyph_classes import GlyphClasses
+from .cell_index import CellIndex
 
 SCALE = 16
 # Net columns that a glyph may have too many or too few.
@@ -71,16 +71,16 @@ class GlyphGroup:
     """Classes of one width, among which the best for a place is sought.
 
     Args:
-        classes: All glyphs.
+        index: All cells.
         indices: int32 `[K]`, classes of one width.
-        priors: float32, nats of every class of the atlas.
+        priors: float32, nats of every class.
         drifts: Whether columns may be doubled or left out.
     """
 
-    def __init__(self, classes: GlyphClasses, indices: np.ndarray, priors: np.ndarray, drifts: bool) -> None:
-        self.indices, self.height = indices, classes.height
-        self.width = int(classes.widths[indices[0]])
-        self._bits = classes.bits(indices)  # [K, w, height // 8]
+    def __init__(self, index: CellIndex, indices: np.ndarray, priors: np.ndarray, drifts: bool) -> None:
+        self.indices, self.height = indices, index.height
+        self.width = int(index.widths[indices[0]])
+        self._bits = index.bits(indices)  # [K, w, height // 8]
         self._words = to_words(self._bits.reshape(len(indices), -1))
         self.priors = np.round(np.asarray(priors)[indices] * SCALE).astype(np.int32)
         # Net shifts at the end of a glyph; none of a glyph may be left of it.

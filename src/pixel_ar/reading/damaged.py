@@ -13,7 +13,7 @@ import numpy as np
 
 from .costs import CHUNK, INFINITY, POPCOUNT, REACH, SCALE, GlyphGroup, Prices, flip_cost
 from .exact import ExactRun
-from .glyph_classes import GlyphClasses
+from .known import GlyphsOnly
 from .lattice import Places, Segments, find_segments
 
 # The noise of a strip is taken to be no smaller, and no larger.
@@ -30,13 +30,13 @@ class DamagedStrip:
         stop: Where to stop.
         is_open: Whether the last glyph may end beyond `stop`.
         anchors: Exact stretches that are kept.
-        classes: The glyphs.
+        known: The glyphs.
     """
 
     def __init__(
-        self, columns: np.ndarray, stop: int, is_open: bool, anchors: list[ExactRun], classes: GlyphClasses
+        self, columns: np.ndarray, stop: int, is_open: bool, anchors: list[ExactRun], known: GlyphsOnly
     ) -> None:
-        self.columns = np.pad(columns, ((0, int(classes.widths.max()) + 2 * REACH + 2), (0, 0)))
+        self.columns = np.pad(columns, ((0, int(known.index.widths.max()) + 2 * REACH + 2), (0, 0)))
         self.stop, self.is_open, self.anchors = stop, is_open, anchors
         edges = [0, *(bound for run in anchors for bound in (run.bounds[0], run.bounds[-1])), stop, stop]
         self.edges = [
@@ -46,7 +46,7 @@ class DamagedStrip:
         self._extra = np.ones(stop, np.int32)
         if not anchors or anchors[0].bounds[0]:  # a text may begin at any column
             blank = int(np.argmax(self._ink > 0)) if self._ink.any() else stop
-            self._extra[: min(blank, classes.space_width - 1)] = 0
+            self._extra[: min(blank, known.glyphs.space_width - 1)] = 0
         self.places = Places.build(self.edges, [], 1, is_open)
 
     def fix_cells(self, group: GlyphGroup, prices: Prices, estimates: bool) -> Prices:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .glyph_classes import GlyphClasses
+from .cell_index import CellIndex
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Reading:
     Attributes:
         starts: int32 `[n]`, first column of each.
         stops: int32 `[n]`, column after each.
-        codes: uint32 `[n]`, code points.
+        codes: uint32 `[n]`, code points, and from `FIRST_UNIT` on numbers of units.
         confidences: float32 `[n]`; see `ReadResult`.
         wrong: int32 `[n]`, pixels that differ from the glyph's; -1 if a column is missing or too many.
     """
@@ -44,11 +44,6 @@ class Reading:
         """Return the same characters, `columns` further right."""
         return Reading(self.starts + columns, self.stops + columns, self.codes, self.confidences, self.wrong)
 
-    @property
-    def text(self) -> str:
-        """The characters."""
-        return self.codes.astype("<u4").tobytes().decode("utf-32-le")
-
 
 @dataclass(frozen=True)
 class ExactRun:
@@ -62,11 +57,11 @@ class ExactRun:
         return ExactRun(self.bounds[first : last + 1], self.classes[first:last])
 
 
-def parse_exactly(classes: GlyphClasses, data: bytes, start: int, stop: int) -> ExactRun:
+def parse_exactly(index: CellIndex, data: bytes, start: int, stop: int) -> ExactRun:
     """Cover columns by exact glyphs, as far as it goes, with the likeliest characters.
 
     Args:
-        classes: The glyphs.
+        index: The cells that may stand there.
         data: Packed columns, with blank columns beyond `stop` for the widest glyph.
         start: Column to begin at.
         stop: Column to reach; the last glyph may end later, on blank columns.
@@ -74,13 +69,13 @@ def parse_exactly(classes: GlyphClasses, data: bytes, start: int, stop: int) -> 
     Returns:
         The glyphs on the way to the furthest column that can be reached; `bounds[-1] >= stop` if all are covered.
     """
-    size = classes.height // 8
-    table, prefixes, priors = classes.table, classes.prefixes, classes.prior_list
-    shortest = classes.byte_lengths[0]
-    step = math.gcd(*classes.byte_lengths)
+    size = index.height // 8
+    table, prefixes, priors = index.table, index.prefixes, index.prior_list
+    shortest = index.byte_lengths[0]
+    step = math.gcd(*index.byte_lengths)
     first, end = start * size, stop * size
     infinity = math.inf
-    room = (end - first + classes.byte_lengths[-1]) // step + 2
+    room = (end - first + index.byte_lengths[-1]) // step + 2
     costs, back = [infinity] * room, [(0, 0)] * room
     costs[0] = 0.0
     furthest = 0
@@ -94,21 +89,21 @@ def parse_exactly(classes: GlyphClasses, data: bytes, start: int, stop: int) -> 
         entry = prefixes.get(data[position : position + shortest])
         if entry is None:
             continue
-        index, longer = entry
-        if index >= 0:
+        found, longer = entry
+        if found >= 0:
             there = here + shortest // step
             # One nat per character: of two readings, the one with fewer characters.
-            total = cost + priors[index] + 1.0
+            total = cost + priors[found] + 1.0
             if total < costs[there]:
-                costs[there], back[there] = total, (here, index)
+                costs[there], back[there] = total, (here, found)
                 furthest = max(furthest, there)
         for length in longer:
-            index = table.get(data[position : position + length], -1)
-            if index >= 0:
+            found = table.get(data[position : position + length], -1)
+            if found >= 0:
                 there = here + length // step
-                total = cost + priors[index] + 1.0
+                total = cost + priors[found] + 1.0
                 if total < costs[there]:
-                    costs[there], back[there] = total, (here, index)
+                    costs[there], back[there] = total, (here, found)
                     furthest = max(furthest, there)
     complete = range(-(-(end - first) // step), room)
     here = min(complete, key=costs.__getitem__)

@@ -17,6 +17,7 @@ import numpy as np
 from ..fonts.atlas import GlyphAtlas
 from ..text.characters import drawable_mask
 from ..text.normalization import is_nfc
+from .cell_index import CellIndex
 
 # Classes with at most this prior are frequent: a reader looks for them more closely.
 FREQUENT = 3.0
@@ -38,11 +39,7 @@ class GlyphClasses:
 
     Attributes:
         height: Rows.
-        widths: int32 `[K]`, columns of each class.
-        cells: K byte strings, packed columns.
-        codes: uint32 `[K]`, canonical code points.
-        priors: float32 `[K]`, cost in nats of a class before any pixel is seen; 0 for common characters.
-        table: Packed columns -> class.
+        index: The cells; their codes are the canonical code points, their priors 0 for common characters.
         members: Code point of every drawable character -> class.
     """
 
@@ -62,7 +59,7 @@ class GlyphClasses:
                 glyphs[int(atlas.code_points[index])] = raw[bounds[index] : bounds[index + 1]]
         self.space = glyphs.get(0x20, b"")
         order = _preference_order(np.array(list(glyphs), np.uint32), alphabet)
-        self.table: dict[bytes, int] = {}
+        table: dict[bytes, int] = {}
         self.members: dict[int, int] = {}
         self._space_runs: dict[int, int] = {}
         codes: list[int] = []
@@ -71,16 +68,13 @@ class GlyphClasses:
             if self._is_run_of_spaces(cell):
                 self._space_runs[code] = len(cell) // len(self.space)
                 continue
-            if cell not in self.table:
-                self.table[cell] = len(codes)
+            if cell not in table:
+                table[cell] = len(codes)
                 codes.append(code)
-            self.members[code] = self.table[cell]
-        self.cells = list(self.table)
-        self.codes = np.array(codes, np.uint32)
+            self.members[code] = table[cell]
         self.chars = [chr(code) for code in codes]
-        self.widths = np.array([len(cell) for cell in self.cells], np.int32) // (self.height // 8)
-        self.priors = _priors(self.codes, alphabet)
-        self.prior_list = self.priors.tolist()
+        each = np.array(codes, np.uint32)
+        self.index = CellIndex(self.height, list(table), each, _priors(each, alphabet))
 
     def _is_run_of_spaces(self, cell: bytes) -> bool:
         """Wide blanks are read as spaces, so they get no class of their own."""
@@ -93,53 +87,16 @@ class GlyphClasses:
         return max(1, len(self.space) * 8 // self.height)
 
     @cached_property
-    def byte_lengths(self) -> tuple[int, ...]:
-        """The lengths of the cells in bytes, ascending."""
-        return tuple(sorted({len(cell) for cell in self.cells}))
-
-    @cached_property
-    def prefixes(self) -> dict[bytes, tuple[int, tuple[int, ...]]]:
-        """First bytes of a cell, as many as the shortest has -> class of that very cell or -1, longer lengths."""
-        shortest = self.byte_lengths[0]
-        longer: dict[bytes, set[int]] = {}
-        for cell in self.cells:
-            lengths = longer.setdefault(cell[:shortest], set())
-            if len(cell) > shortest:
-                lengths.add(len(cell))
-        return {
-            prefix: (self.table.get(prefix, -1), tuple(sorted(lengths))) for prefix, lengths in longer.items()
-        }
-
-    @cached_property
-    def uniform_keys(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Sorted uint64 keys of the cells and their classes, if all cells have one length of at most 8 bytes."""
-        if len(self.byte_lengths) > 1 or self.byte_lengths[0] > 8:
-            return None
-        padded = b"".join(cell.ljust(8, b"\0") for cell in self.cells)
-        keys = np.frombuffer(padded, np.uint64)
-        order = np.argsort(keys)
-        return keys[order], order.astype(np.int32)
-
-    @cached_property
     def common(self) -> np.ndarray:
         """int32: the classes a noisy glyph is compared with; all of them, unless there are thousands."""
-        if len(self.codes) <= 4096:
-            return np.arange(len(self.codes), dtype=np.int32)
-        codes = self.codes
+        codes = self.index.codes
+        if len(codes) <= 4096:
+            return np.arange(len(codes), dtype=np.int32)
         is_common = (
             (codes < 0x530) | ((codes >= 0x2010) & (codes < 0x2060)) | ((codes >= 0x20A0) & (codes < 0x20D0))
         )
         is_common |= np.isin(codes, [ord(char) for char in self.alphabet])
         return np.flatnonzero(is_common).astype(np.int32)
-
-    def bits(self, classes: np.ndarray) -> np.ndarray:
-        """Return the packed columns of classes of one width, uint8 `[K, width, height // 8]`."""
-        joined = b"".join(self.cells[index] for index in classes.tolist())
-        return np.frombuffer(joined, np.uint8).reshape(len(classes), -1, self.height // 8)
-
-    def text_of(self, char: str) -> str:
-        """Return the characters that a character of a reading stands for: itself."""
-        return char
 
     def canonical(self, text: str) -> str:
         """Replace every character by the canonical member of its class; wide blanks by spaces."""

@@ -13,6 +13,8 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -22,15 +24,16 @@ from ..fonts.chain import cell_width, load_atlases
 from ..fonts.hexbox import find_hex_boxes
 from ..fonts.shaped_font import ShapedFont
 from ..rendering.renderer import StripRenderer
-from ..rendering.shaper import needs_shaping
 from ..rendering.strip import PackedStrip
 from .exact import ExactRun, Reading, parse_exactly
 from .glyph_classes import glyph_classes
 from .joiners import likelier_letters, restore_joiners
+from .known import GlyphsOnly
 from .logical_order import logical_text
 from .noisy import NoisyReader
+from .odds import GlyphOdds
 from .prior import CharacterPrior
-from .unit_classes import UnitClasses, unit_pairs
+from .unit_classes import UnitClasses
 
 # Where a parse is stuck, the unit it does not know may begin some units earlier.
 _REACH_BACK = 8
@@ -99,7 +102,6 @@ class StripReader:
             raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
         self._atlases = load_atlases(atlases)
         self._renderer, self._prior = renderer, prior
-        self._units: UnitClasses | None = None
         self._settings: dict[str, Any] = {
             "alphabet": alphabet,
             "slack_cost": slack_cost,
@@ -109,25 +111,29 @@ class StripReader:
         self._eos_width = eos_width
         self._size = self._atlases[0].height // 8
         self._unit = cell_width(self._atlases) or 1
-        self._noisy: NoisyReader | None = None
+        self._odds: GlyphOdds | None = None
+        # What a line adds to the units is taken back after it, so lines are read one after another.
+        self._lock = RLock()
 
     @property
     def height(self) -> int:
         """Rows of the strips it reads."""
         return self._atlases[0].height
 
-    @property
-    def _reader(self) -> NoisyReader:
+    @cached_property
+    def _known(self) -> GlyphsOnly:
+        """What can be told apart; worked out at first use."""
+        glyphs = glyph_classes(self._atlases, self._settings["alphabet"])
         shaper = self._renderer.shaper if self._renderer is not None else None
-        if shaper is not None and self._units is None:
-            self._units = UnitClasses(self._atlases, self._settings["alphabet"], shaper, self._prior)
-        classes = self._units or glyph_classes(self._atlases, self._settings["alphabet"])
-        # Units are added as they are met.
-        if self._noisy is None or self._noisy.num_classes != len(classes.codes):
-            self._noisy = NoisyReader(
-                classes, self._settings["slack_cost"], self._settings["noise"], self._prior
-            )
-        return self._noisy
+        return GlyphsOnly(glyphs) if shaper is None else UnitClasses(glyphs, shaper, self._prior)
+
+    @property
+    def _chances(self) -> GlyphOdds:
+        """How likely glyphs are, worked out anew when there are more that stay known."""
+        known = self._known
+        if self._odds is None or self._odds.num_lasting != known.num_lasting:
+            self._odds = GlyphOdds(known, self._settings["noise"], self._prior)
+        return self._odds
 
     def learn(self, texts: Iterable[str]) -> None:
         """Make known what texts look like: every unit of theirs can be read afterwards.
@@ -138,15 +144,9 @@ class StripReader:
         Raises:
             ValueError: without a renderer that shapes text.
         """
-        if self._renderer is None or self._renderer.shaper is None:
-            raise ValueError(
-                "only a reader made with a renderer that shapes text can learn its units: "
-                "StripReader(atlases, renderer=StripRenderer(atlases))"
-            )
-        normal = [self._renderer.normalise(text) for text in texts]
-        classes = self._reader.classes
-        assert isinstance(classes, UnitClasses)
-        classes.add(unit_pairs(self._renderer.shaper, normal))
+        normalise = self._renderer.normalise if self._renderer is not None else str
+        with self._lock:
+            self._known.learn([normalise(text) for text in texts])
 
     def score(self, strip: Any, candidates: Sequence[str], noise: float = 0.02) -> np.ndarray:
         """Tell how well texts explain a strip, by drawing each of them: for any script, shaped or not.
@@ -168,7 +168,7 @@ class StripReader:
             raise ValueError(f"noise must lie between 0 and 0.5, got {noise}")
         if isinstance(candidates, str) or not len(candidates):
             raise ValueError(f"candidates must be a list of at least one text, got {candidates!r:.80}")
-        renderer = self._renderer or StripRenderer(self._atlases)
+        renderer = self._renderer or self._drawer
         data = self._pack(strip, None)
         eos_column = self._find_eos(data)
         data = data if eos_column is None else data[: eos_column * self._size]
@@ -189,7 +189,7 @@ class StripReader:
         Two texts are drawn alike if they are equal after this and `rstrip(" ")` (monospaced atlases; in proportional
         ones several narrow characters may also draw a wider one, as `''` draws `"` in Tiny5).
         """
-        return self._reader.classes.canonical(text)
+        return self._known.canonical(text)
 
     def read(self, strip: Any, height: int | None = None, base: int | None = None) -> ReadResult:
         """Read one strip.
@@ -211,6 +211,14 @@ class StripReader:
         eos_column = self._find_eos(data)
         if eos_column is not None:
             data = data[: eos_column * self._size]
+        with self._lock:
+            try:
+                return self._read_columns(data, eos_column, base)
+            finally:
+                self._known.forget_line()
+
+    def _read_columns(self, data: bytes, eos_column: int | None, base: int | None) -> ReadResult:
+        """Read packed columns that hold no EOS patch."""
         clean = self._read_uniform(data)
         if clean is not None:
             return self._finish(clean, 0.0, eos_column, base)
@@ -279,35 +287,39 @@ class StripReader:
     def _finish(
         self, reading: Reading, unreadable: float, eos_column: int | None, base: int | None = None
     ) -> ReadResult:
-        text = reading.text
-        classes = self._reader.classes
-        if isinstance(classes, UnitClasses):
-            units = classes.texts_of(text)
-            if base == 1 or needs_shaping("".join(units)):
-                return self._finish_shaped(reading, units, unreadable, eos_column, base)
-        length = len(text.rstrip(" "))
-        text = self._reader.classes.resolve_scripts(text[:length])
-        text, confidences = self._reader.resolve_twins(text, reading.confidences[:length])
-        starts, stops = reading.starts[:length], reading.stops[:length]
-        bounds = np.concatenate([starts, stops[-1:] if length else np.zeros(1, np.int32)])
+        known = self._known
+        units = known.texts_of(reading.codes)
+        if known.is_shaped(units, base):
+            return self._finish_shaped(reading, units, unreadable, eos_column, base)
+        text = "".join(units).rstrip(" ")
+        length = len(text)
+        if isinstance(units, str) or all(len(unit) == 1 for unit in units):
+            starts, stops, confidences = reading.starts, reading.stops, reading.confidences
+        else:
+            # The characters of a unit share place and confidence.
+            places = np.repeat(np.arange(len(units)), [len(unit) for unit in units])
+            starts, stops = reading.starts[places], reading.stops[places]
+            confidences = reading.confidences[places]
+        text = known.glyphs.resolve_scripts(text)
+        text, confidences = self._chances.resolve_twins(text, confidences[:length])
+        last = stops[length - 1 : length] if length else np.zeros(1, np.int32)
+        bounds = np.concatenate([starts[:length], last])
         return ReadResult(text, confidences, unreadable, bounds, eos_column)
 
     def _finish_shaped(
         self,
         reading: Reading,
-        units: list[str],
+        units: Sequence[str],
         unreadable: float,
         eos_column: int | None,
         base: int | None = None,
     ) -> ReadResult:
         """Put units into logical order; their characters share place and confidence."""
         text, origins = logical_text(units, base)
-        classes = self._reader.classes
-        assert isinstance(classes, UnitClasses)
-        text, origins = restore_joiners(text, origins, classes.masks_of(reading.text))
+        text, origins = restore_joiners(text, origins, self._known.masks_of(reading.codes))
         if not self._settings["alphabet"]:
             text = likelier_letters(text, self._draw, self._prior)
-        text = self._reader.classes.resolve_scripts(text)
+        text = self._known.glyphs.resolve_scripts(text)
         starts = reading.starts[origins]
         stop = reading.stops[max(origins)] if origins else 0
         bounds = np.append(starts, stop).astype(np.int32)
@@ -315,16 +327,23 @@ class StripReader:
 
     def _draw(self, text: str) -> bytes | None:
         """Draw a text as the renderer does; None if it cannot."""
-        assert self._renderer is not None
         try:
-            return self._renderer.render_bytes(text)
+            return self._drawer.render_bytes(text)
         except ValueError:
             return None
 
+    @cached_property
+    def _drawer(self) -> StripRenderer:
+        """A renderer like that of the strips: what is drawn while reading must not be known from then on."""
+        if self._renderer is None:
+            return StripRenderer(self._atlases)
+        rebuild, arguments = self._renderer.__reduce__()[:2]
+        return rebuild(*arguments)
+
     def _read_uniform(self, data: bytes) -> Reading | None:
         """Look up all cells of a monospaced strip at once; None unless each is a glyph."""
-        reader, width = self._reader, self._unit
-        keys_and_classes = reader.classes.uniform_keys
+        index, width = self._known.index, self._unit
+        keys_and_classes = index.uniform_keys
         if keys_and_classes is None:
             return None
         keys, classes = keys_and_classes
@@ -342,59 +361,53 @@ class StripReader:
             if (keys[found] == wanted).all():
                 indices = classes[found]
                 starts = np.arange(phase, phase + width * len(indices), width, dtype=np.int32)
-                confidences = reader.clean_confidences(indices)
+                confidences = self._chances.clean_confidences(indices)
                 wrong = np.zeros(len(indices), np.int32)
-                return Reading(starts, starts + width, reader.classes.codes[indices], confidences, wrong)
+                return Reading(starts, starts + width, index.codes[indices], confidences, wrong)
         return None
 
     def _read_piece(self, data: bytes, first: int, stop: int, is_last: bool) -> Reading:
         """Read columns [first, stop), which hold no box; at the end of a strip its blank columns do not count."""
-        reader, size = self._reader, self._size
+        size = self._size
         piece = data[first * size : stop * size]
         if is_last:
             piece = piece.rstrip(b"\0")
         num_columns = -(-len(piece) // size)
-        reach = 2 * int(reader.classes.widths.max()) + 2
+        reach = 2 * int(self._known.index.widths.max()) + 2
         padded = piece.ljust((num_columns + reach) * size, b"\0")
         reading = self._read_exactly(padded, num_columns, first == 0, is_last)
         if reading is None:
             columns = np.frombuffer(padded, np.uint8).reshape(-1, size)
-            reading = self._reader.read(columns, num_columns, is_last)  # which may know more units by now
+            noisy = NoisyReader(self._chances, self._settings["slack_cost"], self._settings["noise"])
+            reading = noisy.read(columns, num_columns, is_last)
         return reading.moved(first)
 
     def _read_exactly(self, padded: bytes, stop: int, is_first: bool, is_last: bool) -> Reading | None:
         """Parse a piece as glyphs only; None if there is no such parse."""
-        classes = self._reader.classes
+        known = self._known
         blank = (len(padded) - len(padded.lstrip(b"\0"))) // self._size
         # At the start of a strip a text may begin at any column.
-        for start in range(min(blank, classes.space_width - 1) + 1 if is_first else 1):
-            run = parse_exactly(classes, padded, start, stop)
-            if self._take_apart(padded, run, stop):
-                run = parse_exactly(classes, padded, start, stop)
-            while run.bounds[-1] < stop and self._find_units(padded, run):
-                run = parse_exactly(classes, padded, start, stop)
+        for start in range(min(blank, known.glyphs.space_width - 1) + 1 if is_first else 1):
+            run = self._parse(padded, start, stop)
+            if run.bounds[-1] < stop and known.add_drawn():
+                run = self._parse(padded, start, stop)
+            while run.bounds[-1] < stop:
+                # Narrow units may have led it astray before.
+                if not known.explain(padded, run.bounds[: -_REACH_BACK - 1 : -1], run.classes[-32:]):
+                    break
+                run = parse_exactly(known.index, padded, start, stop)
             if run.bounds[-1] == stop or (is_last and run.bounds[-1] > stop):
-                return self._reader.exact_reading(run)
+                return self._chances.exact_reading(run)
         return None
 
-    def _take_apart(self, data: bytes, run: ExactRun, stop: int) -> bool:
-        """Look for letters with marks in a line that is shaped or does not parse; return whether there is a new one."""
-        classes = self._reader.classes
-        if not isinstance(classes, UnitClasses):
-            return False
-        is_plain = run.bounds[-1] >= stop and not classes.has_units(run.classes)
-        return not is_plain and classes.prepare(data, run.bounds[0], stop)
-
-    def _find_units(self, data: bytes, run: ExactRun) -> bool:
-        """Look for units not known yet where an exact parse got stuck; return whether there is a new one."""
-        classes = self._reader.classes
-        if not isinstance(classes, UnitClasses):
-            return False
-        if classes.add_drawn():
-            return True
-        texts = [classes.text_of(classes.chars[index]) for index in run.classes[-32:]]
-        # Narrow units may have led it astray before.
-        return classes.explain(data, run.bounds[: -_REACH_BACK - 1 : -1], texts)
+    def _parse(self, data: bytes, start: int, stop: int) -> ExactRun:
+        """Parse with the letters with marks that a line holds, if it is shaped or does not parse without them."""
+        known = self._known
+        run = parse_exactly(known.index, data, start, stop)
+        is_plain = run.bounds[-1] >= stop and not known.has_units(run.classes)
+        if not is_plain and known.prepare(data, run.bounds[0], stop):
+            run = parse_exactly(known.index, data, start, stop)
+        return run
 
     def _unreadable(self, data: bytes, reading: Reading) -> float:
         """Return the share of the columns with ink that lie in no exactly drawn glyph."""

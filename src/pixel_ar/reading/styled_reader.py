@@ -21,7 +21,6 @@ from ..rendering.styled_renderer import StyledRenderer
 from ..text.graphemes import grapheme_bounds
 from .exact import parse_exactly
 from .reader import ReadResult, StripReader
-from .unit_classes import UnitClasses
 from .units import UnitReading, join_units
 
 # Pixels further than this from every mixture of text and background have a colour of their own.
@@ -94,7 +93,7 @@ class StyledReader(StripReader):
 
     def _widest(self) -> int:
         """Columns of the widest glyph known, or of a box."""
-        return max(int(self._reader.classes.widths.max()), 32)
+        return max(int(self._known.index.widths.max()), 32)
 
     def _read_unit(self, data: bytes, is_exact: bool) -> UnitReading | None:
         """Read the columns of what may be one unit; None if they must be exact glyphs, and are not."""
@@ -110,18 +109,16 @@ class StyledReader(StripReader):
         return self._unit_readings[data, is_exact]
 
     def _read_exact_unit(self, data: bytes) -> UnitReading | None:
-        classes = self._reader.classes
-        if isinstance(classes, UnitClasses):
-            classes.add_drawn()
+        known = self._known
+        known.add_drawn()
         num_columns = len(data) // self._size
         padded = data + bytes((2 * self._widest() + 2) * self._size)
-        run = parse_exactly(classes, padded, 0, num_columns)
+        run = parse_exactly(known.index, padded, 0, num_columns)
         if not run.classes or run.bounds[-1] < num_columns:
             return None
-        chars = [classes.chars[index] for index in run.classes]
-        text = "".join(classes.text_of(char) if isinstance(classes, UnitClasses) else char for char in chars)
+        text = "".join(map(known.text_of, run.classes))
         # Several glyphs may be one cluster (flags), several clusters one unit (joined letters).
-        count = min(len(chars), len(grapheme_bounds(text)) - 1)
+        count = min(len(run.classes), len(grapheme_bounds(text)) - 1)
         return UnitReading(count, self._narrowest_stop(data, run.bounds[-2], run.bounds[-1]), 0.0)
 
     def _read_damaged_unit(self, data: bytes) -> UnitReading:
@@ -139,14 +136,13 @@ class StyledReader(StripReader):
         Blanks after a unit hide how wide its last glyph is. Letters in use go before historic ones (which are encoded
         outside the Basic Multilingual Plane), then what the reader thinks more frequent.
         """
-        classes = self._reader.classes
-        for index in range(self._num_inks, len(classes.cells)):
-            code = int(classes.codes[index])
-            text = classes.text_of(chr(code)) if isinstance(classes, UnitClasses) else chr(code)
-            rank = ord(text[0]) > 0xFFFF, float(classes.prior_list[index]), int(classes.widths[index])
-            ink = classes.cells[index].rstrip(b"\0")
+        known, cells = self._known, self._known.index
+        for index in range(self._num_inks, known.num_lasting):
+            text = known.text_of(index)
+            rank = ord(text[0]) > 0xFFFF, cells.prior_list[index], int(cells.widths[index])
+            ink = cells.cells[index].rstrip(b"\0")
             self._inks[ink] = min(self._inks.get(ink, rank), rank)
-        self._num_inks = len(classes.cells)
+        self._num_inks = known.num_lasting
         ink = data[start * self._size :].rstrip(b"\0")
         return start + self._inks[ink][2] if ink in self._inks else stop
 

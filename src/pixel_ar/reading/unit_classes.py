@@ -21,13 +21,15 @@ from ..rendering.shaper import NeedsFontError, TextShaper, needs_shaping
 from ..text.joining import joining_types, letters_of_forms
 from ..text.normalization import is_nfc
 from ..text.properties import LEFT_VOWEL, category, property_table
-from .cells import CellParts, script_of
+from .cell_index import FIRST_UNIT
+from .cells import CellParts, Explanation, script_of
 from .glyph_classes import GlyphClasses
 from .joiners import Prior, form_mask
+from .known import GlyphsOnly
 
-# Units stand in a reading as characters of the private planes 15 and 16.
-_FIRST_UNIT = 0xF0000
 _MAX_UNITS = 0x20000
+# Combining marks; what stands before them is Latin, and one glyph after another.
+_FIRST_SHAPED = 0x300
 # Nats for a unit; more for scripts of the upper planes and for marks with nothing below them, and for each mark of a
 # cell that was taken apart, so that two plain letters are likelier than a wide one with two marks.
 _UNIT_PRIOR, _RARE_PRIOR, _MARK_PRIOR = 6.0, 12.0, 5.0
@@ -37,38 +39,51 @@ _WITH_DANDAS = frozenset(
 )
 # A line may mix scripts: those of this share of its cells.
 _SHARE = 0.1
+_MAX_EXPLANATIONS = 100_000
 
 
-class UnitClasses(GlyphClasses):
-    """The glyphs of a chain, and the units a shaper makes of them. Grows as units are added.
+class UnitClasses(GlyphsOnly):
+    """The glyphs of a chain, and the units a shaper makes of them.
+
+    Units that were drawn or learned stay known. Those that were found by taking the cells of a line apart are known for
+    that line only, so that what is read does not depend on what was read before.
 
     Args:
-        atlases: The chain.
-        alphabet: Characters to prefer.
+        glyphs: The classes of the chain.
         shaper: Draws the units.
         prior: Tells which of several letters is the likeliest, where a cell leaves that open.
 
     Attributes:
-        units: Characters of each unit, in the order of their private code points.
-        twins: Code point -> other characters drawn alike.
-        forms: Private code point -> the forms of a joined letter that its cell may be; see [`form_mask`].
+        units: Characters of each unit, in the order of their codes, which begin at `FIRST_UNIT`.
+        twins: Code -> other characters drawn alike.
+        forms: Code -> the forms of a joined letter that its cell may be; see [`form_mask`].
     """
 
-    def __init__(
-        self, atlases: Sequence, alphabet: str, shaper: TextShaper, prior: Prior | None = None
-    ) -> None:
-        super().__init__(atlases, alphabet)
+    def __init__(self, glyphs: GlyphClasses, shaper: TextShaper, prior: Prior | None = None) -> None:
+        super().__init__(glyphs)
+        self.index = glyphs.index.copy()
         self.shaper = shaper
         self.units: list[str] = []
         self.twins: dict[int, list[str]] = {}
         self.forms: dict[int, int] = {}
-        self._num_drawn, self._num_glyphs = 0, len(self.cells)
-        self._parts = CellParts(shaper.sources, alphabet, prior)
-        self._unexplained: dict[bytes, set[str]] = {}
+        self._num_drawn, self._num_glyphs = 0, len(self.index)
+        self._parts = CellParts(shaper.sources, glyphs.alphabet, prior)
+        self._explanations: dict[tuple[bytes, tuple[str, ...]], Explanation | None] = {}
         self._same: dict[int, str] = {}
-        # Arrays with room to grow; the public ones are views of what is filled.
-        self._room = {name: getattr(self, name) for name in ("codes", "widths", "priors")}
+        self._num_lasting = self._num_glyphs
         self.add(self._single_units())
+
+    @property
+    def num_lasting(self) -> int:
+        """Cells that are known whatever the line."""
+        return self._num_lasting
+
+    def forget_line(self) -> None:
+        """Drop what was found by taking the cells of one line apart."""
+        for code in self.index.codes[self._num_lasting :].tolist():
+            self.forms.pop(code, None)
+        self.index.truncate(self._num_lasting)
+        del self.units[self._num_lasting - self._num_glyphs :]
 
     def _single_units(self) -> list[tuple[str, bytes, str]]:
         """Every character that is shaped, drawn alone, and the presentation forms of joined letters."""
@@ -93,7 +108,7 @@ class UnitClasses(GlyphClasses):
                 pairs.append((text, cell, char))
         pairs += [(letters, cell, "") for letters, cell in self._trimmed()]
         # Letters before marks and forms: of cells drawn alike, the first is read.
-        preferred = set(self.alphabet)
+        preferred = set(self.glyphs.alphabet)
         return sorted(
             pairs,
             key=lambda pair: (
@@ -108,7 +123,7 @@ class UnitClasses(GlyphClasses):
         if property_table("indic")[ord(char)] != LEFT_VOWEL:
             return self.shaper._compose(char, False, (source,))
         drawn = self.shaper._compose(" " + char, False, (source,))
-        return drawn[: -len(self.space)] if drawn else None
+        return drawn[: -len(self.glyphs.space)] if drawn else None
 
     def _trimmed(self) -> Iterable[tuple[str, bytes]]:
         """Spacing vowels as they stand beside a consonant."""
@@ -119,75 +134,55 @@ class UnitClasses(GlyphClasses):
                 if cell is not None:
                     yield chr(code), cell
 
-    def add(self, pairs: Iterable[tuple[str, bytes, str]], prior: float = _UNIT_PRIOR) -> bool:
-        """Add units; of cells drawn alike, the first stays.
+    def add(self, pairs: Iterable[tuple[str, bytes, str]]) -> bool:
+        """Add units that stay known; of cells drawn alike, the first stays.
 
         Args:
             pairs: Characters and packed columns of each unit, and the forms that its letter may have or "".
-            prior: Nats that a unit costs before any pixel is seen.
 
         Returns:
             Whether there was a new one.
         """
+        self.forget_line()
+        self._same.clear()
         known = len(self.units)
         for text, cell, shapes in pairs:
             if not cell or (not any(cell) and not self._is_narrow_gap(text, cell)):
                 continue
-            index = self.table.get(cell, -1)
+            index = self.index.table.get(cell, -1)
             if index < 0 and len(self.units) < _MAX_UNITS:
-                index = self._append(text, cell, prior)
+                index = self._append(text, cell, _UNIT_PRIOR)
             elif index >= 0:
-                alike = self.twins.setdefault(int(self.codes[index]), [])
-                if text not in alike and text != self.text_of(self.chars[index]):
+                alike = self.twins.setdefault(int(self.index.codes[index]), [])
+                if text not in alike and text != self.text_of(index):
                     alike.append(text)
-            code = int(self.codes[index])
-            mask = reduce(or_, map(form_mask, shapes), 0)
-            if mask and index >= 0 and self.text_of(chr(code)) == text:
-                self.forms[code] = self.forms.get(code, 0) | mask
+            if index >= 0:
+                self._note_forms(index, text, shapes)
+        self._num_lasting = len(self.index)
         return len(self.units) > known
+
+    def _note_forms(self, index: int, text: str, shapes: str) -> None:
+        """Keep which forms of its letter a unit may be."""
+        code, mask = int(self.index.codes[index]), reduce(or_, map(form_mask, shapes), 0)
+        if mask and self.text_of(index) == text:
+            self.forms[code] = self.forms.get(code, 0) | mask
 
     def _is_narrow_gap(self, text: str, cell: bytes) -> bool:
         """Tell whether a blank cell is a sign that is no space, such as the Mongolian vowel separator."""
-        return bool(self.space) and not text.isspace() and len(cell) % len(self.space) != 0
+        space = self.glyphs.space
+        return bool(space) and not text.isspace() and len(cell) % len(space) != 0
 
     def _append(self, text: str, cell: bytes, prior: float) -> int:
         """Make a new class of a cell, and return its number."""
-        index, code = len(self.cells), _FIRST_UNIT + len(self.units)
         lone_mark = category(text[0])[0] == "M" and category(text[0]) != "Mc"
         if lone_mark or ord(text[0]) >= 0x10000:
             prior += _RARE_PRIOR - _UNIT_PRIOR
-        width = len(cell) // (self.height // 8)
-        for name, value in (("codes", code), ("widths", width), ("priors", prior)):
-            room = self._room[name]
-            if index >= len(room):
-                room = self._room[name] = np.concatenate([room, np.zeros(1024 + len(room) // 4, room.dtype)])
-            room[index] = value
-            setattr(self, name, room[: index + 1])
         self.units.append(text)
-        self.cells.append(cell)
-        self.chars.append(chr(code))
-        self.prior_list.append(float(prior))
-        self.table[cell] = self.members[code] = index
-        self._index(cell, index)
-        return index
+        return self.index.append(cell, FIRST_UNIT + len(self.units) - 1, prior)
 
-    def _index(self, cell: bytes, index: int) -> None:
-        """Keep what is derived from the cells up to date, rather than derive it anew."""
-        known = self.__dict__
-        lengths = known.get("byte_lengths", ())
-        if len(cell) not in lengths:
-            known.pop("byte_lengths", None)
-            known.pop("uniform_keys", None)
-            if not lengths or len(cell) < lengths[0]:
-                known.pop("prefixes", None)
-        if "prefixes" in known:
-            shortest = self.byte_lengths[0]
-            exact, longer = self.prefixes.get(cell[:shortest], (-1, ()))
-            if len(cell) > shortest:
-                longer = tuple(sorted({*longer, len(cell)}))
-            self.prefixes[cell[:shortest]] = (index if len(cell) == shortest else exact, longer)
-        for name in ("uniform_keys", "common"):
-            known.pop(name, None)
+    def learn(self, texts: Iterable[str]) -> None:
+        """Make known what texts look like: normalised texts; those that cannot be drawn are passed over."""
+        self.add(unit_pairs(self.shaper, texts))
 
     def add_drawn(self) -> bool:
         """Add what the shaper has drawn since; return whether there was a new unit."""
@@ -200,49 +195,62 @@ class UnitClasses(GlyphClasses):
         self._num_drawn = len(drawn)
         return self.add((text, cell, "") for text, cell in pairs if needs_shaping(text))
 
-    def text_of(self, char: str) -> str:
-        """Return the characters that a character of a reading stands for."""
-        number = ord(char) - _FIRST_UNIT
-        return self.units[number] if 0 <= number < len(self.units) else char
+    def text_of(self, index: int) -> str:
+        """Return the characters that a class stands for."""
+        return self.units[index - self._num_glyphs] if index >= self._num_glyphs else self.glyphs.chars[index]
 
-    def texts_of(self, chars: str) -> list[str]:
-        """Return what the characters of a reading stand for; of those drawn alike, one of the line's script.
+    def _text_of_code(self, code: int) -> str:
+        return self.units[code - FIRST_UNIT] if code >= FIRST_UNIT else chr(code)
+
+    def texts_of(self, codes: np.ndarray) -> Sequence[str]:
+        """Return what the codes of a reading stand for; of those drawn alike, one of the line's script.
 
         A mark is never chosen for what may be a character of its own: it would have nothing to stand on.
         """
-        texts = [self.text_of(char) for char in chars]
+        if codes.max(initial=0) < _FIRST_SHAPED:
+            return super().texts_of(codes)
+        each = codes.tolist()
+        texts = [self._text_of_code(code) for code in each]
         for index, text in enumerate(texts):
             if index and len(text) == 1 and category(text) in ("Mn", "Me"):
                 # A mark after something else and with nothing below it stands on a space.
                 texts[index] = " " + text
-        if not any(ord(char) in self.twins for char in chars):
+        if self.twins.keys().isdisjoint(each):
             return texts
         counts = Counter(script_of(text[0]) for text in texts if text[0].isalpha() and ord(text[0]) > 0x7F)
         script = counts.most_common(1)[0][0] if counts else ""
         if not script:
             return texts
-        for index, char in enumerate(chars):
-            neighbours = chars[max(index - 1, 0) : index] + chars[index + 1 : index + 2]
-            is_latin = char.isascii() and char.isalnum() and any(_is_latin(other) for other in neighbours)
+        are_latin = [code < 0x80 and chr(code).isalpha() for code in each]
+        for index, code in enumerate(each):
+            is_latin = (
+                code < 0x80
+                and chr(code).isalnum()
+                and any(are_latin[max(index - 1, 0) : index] + are_latin[index + 1 : index + 2])
+            )
             if script_of(texts[index][0]) != script and not is_latin:
                 is_mark = category(texts[index][0])[0] == "M"
-                alike = [text for text in self.twins.get(ord(char), []) if _belongs_to(text, script, is_mark)]
+                alike = [text for text in self.twins.get(code, []) if _belongs_to(text, script, is_mark)]
                 texts[index] = alike[0] if alike else texts[index]
         return texts
+
+    def is_shaped(self, texts: Sequence[str], base: int | None) -> bool:
+        """Tell whether what was read stands in visual order and must be put into logical order."""
+        return base == 1 or needs_shaping("".join(texts))
 
     def has_units(self, indices: Iterable[int]) -> bool:
         """Tell whether some of the classes of a reading are units."""
         return any(index >= self._num_glyphs for index in indices)
 
-    def masks_of(self, chars: str) -> list[int]:
-        """Return for each character of a reading the forms of a joined letter that it may be; see [`form_mask`]."""
-        return [self.forms.get(ord(char), 0) for char in chars]
+    def masks_of(self, codes: np.ndarray) -> list[int]:
+        """Return for each code of a reading the forms of a joined letter that it may be; see [`form_mask`]."""
+        return [self.forms.get(code, 0) for code in codes.tolist()]
 
     def canonical(self, text: str) -> str:
         """As of all classes; of shaped characters drawn alike, the one that is read for them."""
         if not self._same:
             for code, alike in self.twins.items():
-                first = self.text_of(chr(code))
+                first = self._text_of_code(code)
                 same = [other for other in alike if _are_alike(first, other)]
                 self._same.update((ord(other), first) for other in same)
         return super().canonical(text).translate(self._same)
@@ -260,7 +268,7 @@ class UnitClasses(GlyphClasses):
         Returns:
             Whether a new unit was found.
         """
-        size, widths = self.height // 8, self._parts.widths
+        size, widths = self.glyphs.height // 8, self._parts.widths
         if not widths:
             return False
         cells = dict.fromkeys(
@@ -276,26 +284,27 @@ class UnitClasses(GlyphClasses):
         """The scripts that have some share of known cells, the most frequent first; all if there is none."""
         counts: Counter[str] = Counter()
         for cell in cells:
-            index = self.table.get(cell, -1)
-            if index >= 0:
-                char = self.text_of(self.chars[index])[0]
+            index = self.index.table.get(cell, -1)
+            if 0 <= index < self._num_lasting:
+                char = self.text_of(index)[0]
                 if ord(char) > 0x7F and category(char)[0] == "L":
                     counts[script_of(char)] += 1
         least = _SHARE * counts.total()
         return [script for script, count in counts.most_common() if count >= least] or self._parts.scripts
 
-    def explain(self, data: bytes, starts: Sequence[int], texts: Sequence[str]) -> bool:
-        """Take one of the cells apart that begin at some columns, and add it.
+    def explain(self, data: bytes, starts: Sequence[int], indices: Sequence[int]) -> bool:
+        """Take one of the cells apart that begin at some columns, and add it for this line.
 
         Args:
             data: Packed columns.
             starts: Columns, the likeliest first.
-            texts: What was read just before, to tell the script.
+            indices: Classes that were read just before, to tell the script.
 
         Returns:
             Whether a new unit was found.
         """
-        size = self.height // 8
+        size = self.glyphs.height // 8
+        texts = map(self.text_of, indices)
         counts = Counter(script_of(text[0]) for text in texts if ord(text[0]) > 0x7F)
         scripts = [script for script, _ in counts.most_common(1)]
         for tried in (scripts, self._parts.scripts):
@@ -307,17 +316,19 @@ class UnitClasses(GlyphClasses):
         return False
 
     def _explain(self, cell: bytes, scripts: Sequence[str]) -> bool:
-        if cell in self.table or not any(cell):
+        """Take a cell apart with the letters of the first script that does it; return whether one does."""
+        if cell in self.index.table or not any(cell):
             return False
-        tried = self._unexplained.setdefault(cell, set())
-        left = [script for script in scripts if script not in tried]
-        found = self._parts.explain(cell, left) if left else None
-        if found is None:
-            tried.update(left)
-            return False
-        del self._unexplained[cell]
-        prior = _UNIT_PRIOR + _MARK_PRIOR * found.num_marks
-        return self.add([(found.text, cell, found.shapes)], prior)
+        key = cell, tuple(scripts)
+        if key not in self._explanations:
+            if len(self._explanations) >= _MAX_EXPLANATIONS:
+                self._explanations.clear()
+            self._explanations[key] = self._parts.explain(cell, scripts)
+        found = self._explanations[key]
+        if found is not None:
+            index = self._append(found.text, cell, _UNIT_PRIOR + _MARK_PRIOR * found.num_marks)
+            self._note_forms(index, found.text, found.shapes)
+        return found is not None
 
 
 def _belongs_to(text: str, script: str, is_mark: bool) -> bool:
