@@ -23,7 +23,7 @@ from transformers import (
 )
 
 import pixel_ar
-from pixel_ar.training import TimeBudget
+from pixel_ar.training import LORA_TARGETS, TimeBudget
 from pixel_ar.training.noise import VISUAL_KINDS, NoiseTransform
 
 EXAMPLES = Path(__file__).parent
@@ -163,10 +163,14 @@ def load_model(
         return model
     from peft import LoraConfig, get_peft_model
 
-    # Target modules are the package's defaults, and PEFT trains and saves the new head whole.
-    return get_peft_model(
-        model, LoraConfig(task_type=task_type, r=options.lora_rank, lora_alpha=4 * options.lora_rank)
+    # PEFT trains and saves the new head whole.
+    adapters = LoraConfig(
+        task_type=task_type,
+        r=options.lora_rank,
+        lora_alpha=4 * options.lora_rank,
+        target_modules=LORA_TARGETS,
     )
+    return get_peft_model(model, adapters)
 
 
 def trainable_share(model: torch.nn.Module) -> float:

@@ -39,10 +39,10 @@ from finetuning import (
     with_lengths,
     write_results,
 )
+from scores import SCORES
 from transformers import Trainer, TrainingArguments
 
 from pixel_ar import PixelARForSequenceClassification
-from pixel_ar.metrics import METRICS
 from pixel_ar.training import SequenceClassificationCollator
 
 
@@ -51,7 +51,7 @@ class Task(NamedTuple):
 
     Attributes:
         columns: of the texts.
-        metrics: names in `pixel_ar.metrics`, the most important first.
+        metrics: names in `scores.SCORES`, the most important first.
         splits: for evaluation.
     """
 
@@ -87,7 +87,9 @@ class DataArguments:
     text_column: str = field(default="text", metadata={"help": "Column of the text."})
     text_pair_column: str | None = field(default=None, metadata={"help": "Column of the second text."})
     label_column: str = field(default="label", metadata={"help": "Column of the label."})
-    metrics: str | None = field(default=None, metadata={"help": "Of pixel_ar.metrics, the main one first."})
+    metrics: str | None = field(
+        default=None, metadata={"help": f"Of {', '.join(SCORES)}; the main one first."}
+    )
     pooling: str | None = field(default=None, metadata={"help": "classifier_pooling of the configuration."})
 
 
@@ -212,11 +214,7 @@ def metric_function(data: Data) -> Any:
     def compute(prediction: Any) -> dict[str, float]:
         scores = prediction.predictions
         found = scores.argmax(-1) if data.labels else scores.reshape(-1)
-        values: dict[str, float] = {}
-        for name in data.metrics:
-            macro = {"average": "macro"} if name == "f1" and len(data.labels) > 2 else {}
-            values |= METRICS[name](found, prediction.label_ids, **macro)
-        return values
+        return {name: float(SCORES[name](prediction.label_ids, found)) for name in data.metrics}
 
     return compute
 

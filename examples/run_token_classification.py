@@ -33,10 +33,11 @@ from finetuning import (
     with_lengths,
     write_results,
 )
+from sklearn.metrics import accuracy_score
 from transformers import Trainer
 
 from pixel_ar import PixelARForTokenClassification
-from pixel_ar.metrics import accuracy, entity_f1
+from pixel_ar.metrics import entity_f1
 from pixel_ar.training import TokenClassificationCollator
 
 CONLL = (".conll", ".txt", ".bio", ".iob", ".iob2")
@@ -186,7 +187,8 @@ def score(names: list[str], predictions: Any, labels: Any) -> dict[str, float]:
     rows = [row != -100 for row in labels]
     theirs = [[names[i] for i in row[kept]] for row, kept in zip(labels, rows, strict=True)]
     ours = [[names[i] for i in row[kept]] for row, kept in zip(predictions.argmax(-1), rows, strict=True)]
-    flat = accuracy([tag for row in ours for tag in row], [tag for row in theirs for tag in row])
+    tags = ([tag for row in side for tag in row] for side in (theirs, ours))
+    flat = {"accuracy": float(accuracy_score(*tags))}
     if not any(name.startswith("B-") for name in names):
         return flat
     scores = entity_f1(ours, theirs)

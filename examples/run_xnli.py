@@ -34,10 +34,10 @@ from finetuning import (
     with_lengths,
     write_results,
 )
+from sklearn.metrics import accuracy_score
 from transformers import Trainer
 
 from pixel_ar import PixelARForSequenceClassification
-from pixel_ar.metrics import accuracy
 from pixel_ar.training import SequenceClassificationCollator
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
@@ -152,7 +152,9 @@ def main(words: list[str] | None = None) -> None:
         eval_dataset=concatenate_datasets(list(tests.values())),
         data_collator=collator,
         processing_class=processor,
-        compute_metrics=lambda found: accuracy(found.predictions.argmax(-1), found.label_ids),
+        compute_metrics=lambda found: {
+            "accuracy": accuracy_score(found.label_ids, found.predictions.argmax(-1))
+        },
     )
     facts = train(trainer, options)
     facts["trained on"] = data.train_languages

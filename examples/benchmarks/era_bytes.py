@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from finetuning import load_processor, noise, parse, strengths, train, with_lengths, write_results
 from run_classification import ERAS, load_era
+from scores import SCORES
 
-from pixel_ar.metrics import accuracy, f1
 from pixel_ar.training import TruncationCounter
 
 PAD = 0  # no text holds this byte
@@ -103,7 +103,7 @@ def main(words: list[str] | None = None) -> None:
 
     def compute(found: Any) -> dict[str, float]:
         classes = found.predictions.argmax(-1)
-        return accuracy(classes, found.label_ids) | f1(classes, found.label_ids, average="macro")
+        return {name: SCORES[name](found.label_ids, classes) for name in ("accuracy", "f1")}
 
     rows = with_lengths(data.train, collator, training, max_bytes)
     validation = with_lengths(data.validation[""], collator, training, max_bytes)

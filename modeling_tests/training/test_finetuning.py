@@ -21,7 +21,6 @@ from tools.paths import ROOT
 from transformers import AutoProcessor, EarlyStoppingCallback, Trainer, TrainingArguments
 
 from pixel_ar import PixelARForCausalLM, PixelProcessor
-from pixel_ar.metrics import accuracy
 from pixel_ar.training import LanguageModelingCollator
 
 
@@ -34,7 +33,7 @@ def losses(trainer: Trainer) -> list[float]:
 
 
 def compute_accuracy(found: Any) -> dict[str, float]:
-    return accuracy(found.predictions.argmax(-1), found.label_ids)
+    return {"accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())}
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Language models that read and write text as pixels.
 
-Importing this package registers its classes with the Auto classes of transformers, and its layers with PEFT.
+Importing this package registers its classes with the Auto classes of transformers.
 """
 
 from transformers import (
@@ -35,7 +35,6 @@ from .models.pixel_ar.tasks import (
     PixelARForSequenceClassification,
     PixelARForTokenClassification,
 )
-from .peft_targets import register_peft_targets
 from .processing.processing_pixel_ar import PixelProcessor
 from .reading.reader import ReadResult, StripReader
 from .rendering.pages import PageOverflowError
@@ -52,7 +51,6 @@ AutoModelForSequenceClassification.register(PixelARConfig, PixelARForSequenceCla
 AutoModelForTokenClassification.register(PixelARConfig, PixelARForTokenClassification, exist_ok=True)
 AutoModelForQuestionAnswering.register(PixelARConfig, PixelARForQuestionAnswering, exist_ok=True)
 AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
-register_peft_targets()
 
 __all__ = [
     "PATCH_HEADS",

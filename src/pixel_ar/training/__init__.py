@@ -9,6 +9,7 @@ from .batches import TruncationCounter
 from .callbacks import BitsPerCharacterCallback, SampleStripsCallback
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
+from .lora import LORA_TARGETS
 from .modality_groups import ModalityGroups
 from .packing import PackedTextDataset
 from .spans import (
@@ -27,6 +28,7 @@ from .task_collators import (
 from .time_budget import TimeBudget
 
 __all__ = [
+    "LORA_TARGETS",
     "AdversarialArguments",
     "AdversarialTrainer",
     "BitsPerCharacterCallback",

@@ -1,9 +1,7 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""PEFT: default targets, heads trained whole, save, load and merge."""
+"""PEFT: targets, heads trained whole, save, load and merge."""
 
-import importlib
-import inspect
 import sys
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from pixel_ar import (
     PixelARForTokenClassification,
     PixelProcessor,
 )
-from pixel_ar.peft_targets import CONSTANTS, LORA_TARGETS, register_peft_targets
+from pixel_ar.training import LORA_TARGETS
 
 peft = pytest.importorskip("peft")
 
@@ -45,7 +43,7 @@ def trained(task: str, checkpoint: Path) -> tuple[torch.nn.Module, PreTrainedMod
     """An adapted model of which every trained part has moved, and the class of its base."""
     torch.manual_seed(1)
     cls, _, to_save = TASKS[task]
-    config = peft.LoraConfig(task_type=task, r=2, modules_to_save=to_save)
+    config = peft.LoraConfig(task_type=task, r=2, target_modules=LORA_TARGETS, modules_to_save=to_save)
     model = peft.get_peft_model(cls.from_pretrained(checkpoint), config)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -55,7 +53,7 @@ def trained(task: str, checkpoint: Path) -> tuple[torch.nn.Module, PreTrainedMod
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_defaults_adapt_the_decoder_and_train_the_head(task: str, tiny_checkpoint: Path) -> None:
+def test_targets_are_the_decoder_and_train_the_head(task: str, tiny_checkpoint: Path) -> None:
     model, _ = trained(task, tiny_checkpoint)
     adapted = {name for name, module in model.named_modules() if hasattr(module, "lora_A") and module.lora_A}
     assert {name.rsplit(".", 1)[1] for name in adapted} == set(LORA_TARGETS)
@@ -95,32 +93,5 @@ def test_adapted_models_write(tiny_checkpoint: Path) -> None:
     assert strips.shape[1:3] == (1, 8)
 
 
-def test_other_methods_have_defaults(tiny_checkpoint: Path) -> None:
-    for config in (peft.IA3Config, peft.LNTuningConfig, peft.VeraConfig):
-        base = PixelARForSequenceClassification.from_pretrained(tiny_checkpoint)
-        model = peft.get_peft_model(base, config(task_type="SEQ_CLS"))
-        trainable, everything = model.get_nb_trainable_parameters()
-        assert 0 < trainable < everything
-
-
-def test_waits_for_the_import_of_peft(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Imported after this package, PEFT has the defaults too; the wait ends with it."""
-    tables = sys.modules[CONSTANTS]
-    monkeypatch.delitem(sys.modules, CONSTANTS)
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    before = list(sys.meta_path)
-    register_peft_targets()
-    register_peft_targets()
-    assert len(sys.meta_path) == len(before) + 1
-    fresh = importlib.import_module(CONSTANTS)
-    assert fresh is not tables and sys.meta_path == before
-    assert fresh.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING["pixel_ar"] == list(LORA_TARGETS)
-    assert inspect.getsource(fresh)
-    monkeypatch.setattr(sys.modules["peft.utils"], "constants", tables)
-
-
-def test_a_users_own_entry_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = sys.modules[CONSTANTS].TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
-    monkeypatch.setitem(table, "pixel_ar", ["q_proj"])
-    register_peft_targets()
-    assert table["pixel_ar"] == ["q_proj"]
+def test_nothing_hooks_into_imports() -> None:
+    assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("pixel_ar")]
