@@ -3,6 +3,7 @@
 """Questions over windows: nothing is lost, answers come back as spans of the whole context."""
 
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tools.directions import LANGUAGES, sentences
 
 from pixel_ar import PixelProcessor
 from pixel_ar.training import QuestionAnsweringCollator, QuestionWindows, find_answers
@@ -205,3 +207,57 @@ class TestFindAnswers:
         rows = windows_of(processor, QUESTIONS[:1])
         with pytest.raises(ValueError, match="windows, but logits for 1 and 1"):
             find_answers(rows, np.zeros((1, 24)), np.zeros((1, 24)), processor)
+
+
+@pytest.fixture(scope="module")
+def unifont() -> PixelProcessor:
+    return PixelProcessor.from_preset("unifont-16", model_max_patches=64)
+
+
+class TestDirections:
+    """What holds in English holds in right-to-left text and in lines of both directions."""
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_every_answer_is_in_a_window_and_comes_back(self, unifont: PixelProcessor, language: str) -> None:
+        draw = random.Random(language)
+        exact = total = 0
+        for words in sentences(language, count=6, most=160):
+            context = " ".join(words)
+            first = draw.randrange(len(words))
+            gold = " ".join(words[first : first + draw.randint(1, 3)])
+            start = len(" ".join(words[:first])) + (first > 0)
+            answers = {"text": [gold], "answer_start": [start]}
+            row = {"id": "q", "question": "מי?", "context": context, "answers": answers}
+            cut = QuestionWindows(unifont, max_patches=64, stride=20)
+            rows = Dataset.from_dict(cut({key: [value] for key, value in row.items()}))
+            assert cut.num_uncovered == 0
+            lengths = patch_lengths(unifont, rows["question"], rows["context"])
+            drawn = unifont(text=list(rows["question"]), text_pair=list(rows["context"]), return_tensors="np")
+            assert max(lengths) <= 64 and drawn["attention_mask"].sum(1).tolist() == lengths
+            found = find_answers(rows, *perfect_logits(unifont, rows), unifont, max_answer_patches=64)[0]
+            assert context[found["start"] : found["end"]] == found["prediction_text"]
+            # A patch may show the end of the word before, or the beginning of the word after.
+            assert found["start"] <= start and found["end"] >= start + len(gold)
+            assert len(found["prediction_text"].split()) <= len(gold.split()) + 2
+            exact += found["prediction_text"] == gold
+            total += 1
+        print(f"\n{language}: {exact} of {total} answers exactly")
+        assert exact > total / 2
+
+    def test_a_long_arabic_context(self, unifont: PixelProcessor) -> None:
+        context = ("الناس أحرار متساوون في الكرامة والحقوق " * 20)[:600].strip()
+        windows = context_windows("من؟", context, unifont, 64, 16)
+        parts = [context[start:end] for start, end in windows]
+        assert len(windows) > 4 and max(patch_lengths(unifont, ["من؟"] * len(parts), parts)) <= 64
+        assert windows[0][0] == 0 and windows[-1][1] == len(context)
+
+
+def perfect_logits(processor: PixelProcessor, rows: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """One-hot logits of the labels; windows without the answer say so."""
+    batch = QuestionAnsweringCollator(processor)(list(rows))
+    logits = np.zeros((2, *batch["attention_mask"].shape))
+    for index, row in enumerate(rows):
+        if row["answer_start"] >= 0:
+            logits[0, index, batch["start_positions"][index]] = 9
+            logits[1, index, batch["end_positions"][index]] = 9
+    return logits[0], logits[1]

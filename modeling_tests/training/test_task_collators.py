@@ -19,8 +19,8 @@ from pixel_ar.training import (
     word_labels_from_patches,
 )
 from pixel_ar.training.batches import padded_length, patch_lengths
-from pixel_ar.training.spans import label_patches
 from pixel_ar.training.task_collators import sequence_labels
+from pixel_ar.training.words import label_patches
 
 ROWS = [
     {"text": "short", "other": "the second text of the row", "label": 1},

@@ -4,6 +4,7 @@
 
 from ..processing.pictures import stack_strips
 from .adversarial import AdversarialArguments, AdversarialTrainer
+from .alignment import TextAlignment
 from .answers import QuestionWindows, find_answers
 from .batches import TruncationCounter
 from .callbacks import BitsPerCharacterCallback, SampleStripsCallback
@@ -12,20 +13,14 @@ from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .lora import LORA_TARGETS
 from .modality_groups import ModalityGroups
 from .packing import PackedTextDataset
-from .spans import (
-    TextAlignment,
-    join_words,
-    label_patches,
-    patches_to_span,
-    span_to_patches,
-    word_labels_from_patches,
-)
+from .spans import patches_to_span, row_patches, span_to_patches
 from .task_collators import (
     QuestionAnsweringCollator,
     SequenceClassificationCollator,
     TokenClassificationCollator,
 )
 from .time_budget import TimeBudget
+from .words import join_words, label_patches, word_labels_from_patches
 
 __all__ = [
     "LORA_TARGETS",
@@ -50,6 +45,7 @@ __all__ = [
     "join_words",
     "label_patches",
     "patches_to_span",
+    "row_patches",
     "span_to_patches",
     "stack_strips",
     "word_labels_from_patches",

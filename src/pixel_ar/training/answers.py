@@ -6,15 +6,17 @@ Data in the format of SQuAD (arXiv 1606.05250): `id`, `question`, `context`, and
 `answer_start` (characters of the context; empty lists where there is no answer, as in arXiv 1806.03822).
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from transformers.utils import logging
 
 from ..processing.processing_pixel_ar import PixelProcessor
+from .alignment import TextAlignment
 from .batches import patch_lengths
-from .spans import TextAlignment, patches_to_span, segments_of_patches
+from .spans import row_patches
 
 logger = logging.get_logger(__name__)
 
@@ -166,39 +168,76 @@ def context_windows(
         raise ValueError(f"the context is empty: {context!r:.60}.")
     windows, first = [], 0
     while True:
-        left = words[first][2]
-        last = first
-        while last + 1 < len(words) and words[last + 1][3] - left <= columns:
-            last += 1
-        if words[last][3] - left > columns:
-            start, end = words[last][:2]
-            raise ValueError(
-                f"the word {context[start:end]!r:.60} needs {-(-(words[last][3] - left) // width)} patches, but only "
-                f"{room} are left beside the question; raise max_patches."
-            )
-        windows.append((words[first][0], words[last][1]))
+        last = _last_that_fits(context, words, first, columns, processor)
+        windows.append((words[first].start, words[last].end))
         if last + 1 == len(words):
             return windows
         following = last + 1
-        while following > first + 1 and words[last][3] - words[following][2] < stride * width:
+        while following > first + 1 and words[last].stop - words[following].place < stride * width:
             following -= 1
         # A window must reach a new word, or windows would never end.
-        while following <= last and words[last + 1][3] - words[following][2] > columns:
+        while following <= last and not _fits(context, words[following : last + 2], columns, processor):
             following += 1
         first = following
 
 
-def _words(text: str, processor: PixelProcessor) -> list[tuple[int, int, int, int]]:
-    """(start, end) of characters of the original and of pixel columns, of each word."""
-    alignment = TextAlignment(text, processor.renderer)
-    borders = np.asarray(processor.renderer.render(text).char_columns).tolist()
-    words = []
-    place = 0
-    for word in alignment.drawn.split():
-        start = alignment.drawn.index(word, place)
-        place = start + len(word)
-        words.append((*alignment.to_original(start, place), borders[start], borders[place]))
+class Word(NamedTuple):
+    """A word of a context.
+
+    Attributes:
+        start: first character of the original.
+        end: the character after its last.
+        place: columns of the words and blanks before it, each drawn by itself, in the order of the text.
+        stop: the same after the word.
+    """
+
+    start: int
+    end: int
+    place: int
+    stop: int
+
+
+def _words(text: str, processor: PixelProcessor) -> list[Word]:
+    """The words of a text between white space."""
+    renderer = processor.renderer
+    alignment = TextAlignment(text, renderer)
+    words: list[Word] = []
+    column = end = 0
+    for match in re.finditer(r"\S+", alignment.drawn):
+        column += renderer.measure(alignment.drawn[end : match.start()])
+        stop = column + renderer.measure(match.group())
+        words.append(Word(*alignment.to_original(*match.span()), column, stop))
+        column, end = stop, match.end()
     return words
+
+
+def _fits(context: str, words: Sequence[Word], columns: int, processor: PixelProcessor) -> bool:
+    """Whether words fit in so many columns, measured as they will be drawn: alone, in a line of their own."""
+    return processor.renderer.measure(context[words[0].start : words[-1].end]) <= columns
+
+
+def _last_that_fits(
+    context: str, words: Sequence[Word], first: int, columns: int, processor: PixelProcessor
+) -> int:
+    """The last word of the window that begins with word `first`.
+
+    Raises:
+        ValueError: for a word longer than a window.
+    """
+    # Widths of words add up but for a few columns (kerning, forms that depend on what stands beside them).
+    last = first
+    while last + 1 < len(words) and words[last + 1].stop - words[first].place <= columns:
+        last += 1
+    while last > first and not _fits(context, words[first : last + 1], columns, processor):
+        last -= 1
+    if last == first and not _fits(context, words[first : first + 1], columns, processor):
+        width = processor.patch_size[1]
+        start, end = words[first][:2]
+        raise ValueError(
+            f"the word {context[start:end]!r:.60} needs {-(-processor.renderer.measure(context[start:end]) // width)} "
+            f"patches, but only {columns // width} are left beside the question; raise max_patches."
+        )
+    return last
 
 
 def find_answers(
@@ -212,7 +251,8 @@ def find_answers(
 ) -> list[dict[str, Any]]:
     """The best answer of each question over all its windows.
 
-    The score of a span is the sum of its two logits; that of "no answer" is the sum of both at the last EOS patch of
+    The score of a span is the sum of the logits of the patches on which it begins and ends, in the order of the text,
+    whatever its direction; that of "no answer" is the sum of both at the last EOS patch of
     the window where it is lowest, as in BERT's recipe for SQuAD 2.0 (arXiv 1810.04805, section 4.3).
 
     Args:
@@ -256,24 +296,21 @@ def _best_in_window(
     num_best: int,
 ) -> tuple[dict[str, Any], float]:
     """The best answer of a window, and the score of none."""
-    batch = processor(
-        text=[row["question"]], text_pair=[row["context"]], return_offsets_mapping=True, return_tensors="np"
-    )
-    offsets = batch["offset_mapping"][0]
-    context = np.flatnonzero(segments_of_patches(offsets) == 1)
-    firsts = context[np.argsort(-starts[context], kind="stable")[:num_best]]
-    lasts = context[np.argsort(-ends[context], kind="stable")[:num_best]]
-    scores = starts[firsts][:, None] + ends[lasts][None]
+    placed = row_patches(processor, row["question"], row["context"])
+    shown = placed.texts[1]
+    # Runs stand in the order of the text: an answer goes from one to another that is not before it.
+    patches = shown.runs[:, 0]
+    firsts = np.argsort(-starts[patches], kind="stable")[:num_best]
+    lasts = np.argsort(-ends[patches], kind="stable")[:num_best]
+    scores = starts[patches[firsts]][:, None] + ends[patches[lasts]][None]
     lengths = lasts[None] - firsts[:, None] + 1
     scores[(lengths < 1) | (lengths > max_answer_patches)] = -np.inf
     if not np.isfinite(scores).any():  # no start before an end among the best: the likeliest patch alone
-        firsts = lasts = context[[np.argmax(starts[context] + ends[context])]]
-        scores = starts[firsts][:, None] + ends[lasts][None]
+        firsts = lasts = np.array([np.argmax(starts[patches] + ends[patches])])
+        scores = starts[patches[firsts]][:, None] + ends[patches[lasts]][None]
     which = np.unravel_index(np.argmax(scores), scores.shape)
-    start, end = patches_to_span(
-        int(firsts[which[0]]), int(lasts[which[1]]), row["context"], offsets, processor.renderer, segment=1
-    )
-    null = len(offsets) - 1
+    start, end = shown.span_of_runs(int(firsts[which[0]]), int(lasts[which[1]]))
+    null = placed.num_patches - 1
     answer = {
         "id": row["id"],
         "prediction_text": row["context"][start:end],

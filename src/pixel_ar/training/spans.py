@@ -1,116 +1,238 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Spans of a text and the patches that show them, both ways.
+"""Spans of a text and the patches that show them, both ways, whatever the direction of the text.
 
-A processor's `offset_mapping` counts characters of the text as drawn, which is not the text it was given: accents join
-their letters, line breaks become spaces, invisible characters are gone. [`TextAlignment`] maps one to the other, so
-that labels come in, and answers go out, as spans of the ORIGINAL text.
+Patches are counted along the row, from left to right; text is not: in a right-to-left line the first character stands
+on the last patch, and in a line of both directions a patch may show the end of one phrase beside the end of another.
+[`TextPatches`] knows which characters each patch of a text shows, as runs in the order of the text, and everything
+here goes through these runs.
 
-A patch may show several characters, and the end of one word beside the beginning of the next. [`join_words`] spaces
-words out so that none shares a patch with another: each patch then has one label.
-
-Spans are (start, end) of characters, end excluded; patches of an answer are (first, last), both included, as
-`start_positions` and `end_positions` of Transformers are.
+Spans are (start, end) of characters, end excluded. Patches of a span are (first, last) in the order of the TEXT: the
+one on which its first character begins and the one on which its last character ends, as `start_positions` and
+`end_positions` of Transformers. In right-to-left text the first is the greater number.
 """
 
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..modalities import IGNORED_LABEL
+from ..processing.layout import Segment, lay_out
+from ..processing.options import LayoutOptions
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..rendering.renderer import StripRenderer
+from ..rendering.strip import ImageStrip, PackedStrip
+from .alignment import TextAlignment
 
-POLICIES = ("last", "first", "all")
+SNAPS = ("words", "patches")
 
 
-class TextAlignment:
-    """Which characters of a text are which of the text as drawn.
+class TextPatches:
+    """Which patches of a row show which characters of one of its texts.
 
     Args:
-        text: the original.
-        renderer: what draws it; its settings say what becomes of each character.
+        alignment: of the text.
+        runs: int64 `[R, 3]`: (patch, start, end) of characters of the drawn text that stand together on a patch. A
+            patch of a line of both directions may have several runs.
+        is_drawn: bool `[len(drawn)]`, which characters would have columns if nothing were cut; `None`: all.
 
     Attributes:
-        text: the original.
-        drawn: `renderer.normalise(text)`.
-        origins: `[len(drawn), 2]`, the span of the original that each drawn character stands for. Characters that are
-            drawn together (a letter and its accents, CR LF) have one span; invisible ones belong to none.
+        alignment: see above.
+        runs: see above, in the order of the text; without runs of blanks on patches that show something else too, for
+            no span begins or ends with those.
     """
 
-    def __init__(self, text: str, renderer: StripRenderer) -> None:
-        self.text = text
-        self.drawn = renderer.normalise(text)
-        if self.drawn == text:
-            starts = np.arange(len(text))
-            self.origins = np.stack([starts, starts + 1], axis=1)
-            return
-        clusters = _clusters(text, renderer)
-        if "".join(drawn for _, _, drawn in clusters) != self.drawn:
-            raise ValueError(
-                f"cannot align {text[:60]!r} with its drawn form {self.drawn[:60]!r}; take spans of "
-                "renderer.normalise(text) instead."
-            )
-        origins = [(start, end) for start, end, drawn in clusters for _ in drawn]
-        self.origins = np.array(origins, dtype=np.int64).reshape(-1, 2)
+    def __init__(
+        self, alignment: TextAlignment, runs: np.ndarray, is_drawn: np.ndarray | None = None
+    ) -> None:
+        self.alignment = alignment
+        self._all_runs = runs[np.lexsort((runs[:, 2], runs[:, 1]))]
+        self.runs = self._all_runs[_says_something(self._all_runs, alignment.drawn)]
+        count = len(alignment.drawn)
+        self._is_drawn = np.ones(count, dtype=bool) if is_drawn is None else is_drawn
+        changes = np.zeros(count + 1, dtype=np.int64)
+        np.add.at(changes, self._all_runs[:, 1], 1)
+        np.add.at(changes, self._all_runs[:, 2], -1)
+        self._is_shown = np.cumsum(changes[:-1]) > 0
 
-    def to_drawn(self, start: int, end: int) -> tuple[int, int]:
-        """The drawn characters that show a span of the original; a character shown in part counts.
+    def patches(self, start: int, end: int) -> tuple[int, ...] | None:
+        """All patches that show any of a span of the original text, from left to right.
 
-        Raises:
-            ValueError: for a span outside the text, an empty one, or one of invisible characters alone.
-        """
-        if not 0 <= start < end <= len(self.text):
-            raise ValueError(
-                f"the span {start} to {end} is not a part of the text, which has {len(self.text)} characters."
-            )
-        shown = np.flatnonzero((self.origins[:, 0] < end) & (self.origins[:, 1] > start))
-        if len(shown) == 0:
-            raise ValueError(
-                f"the span {start} to {end} holds {self.text[start:end]!r}, which draws nothing."
-            )
-        return int(shown[0]), int(shown[-1]) + 1
-
-    def to_original(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original that drawn characters stand for.
+        Returns:
+            Patches of the row; `None` if any of the span was cut off.
 
         Raises:
-            ValueError: for an empty span, or one outside the drawn text.
+            ValueError: for a span outside the text, an empty or invisible one.
         """
-        if not 0 <= start < end <= len(self.drawn):
+        runs = self._runs_of(start, end)
+        return None if runs is None else tuple(sorted(set(runs[:, 0].tolist())))
+
+    def ends(self, start: int, end: int) -> tuple[int, int] | None:
+        """The patch on which a span of the original begins, and the one on which it ends.
+
+        Returns:
+            (first, last) in the order of the text; `None` if any of the span was cut off.
+
+        Raises:
+            ValueError: for a span outside the text, an empty or invisible one.
+        """
+        runs = self._runs_of(start, end)
+        if runs is None:
+            return None
+        return int(runs[0, 0]), int(runs[-1, 0])
+
+    def span(self, first: int, last: int, snap: str = "words") -> tuple[int, int]:
+        """The span of the original that patches show; see [`patches_to_span`]."""
+        places = [np.flatnonzero(self.runs[:, 0] == patch) for patch in (first, last)]
+        pairs = [(int(i), int(j)) for i in places[0] for j in places[1] if i <= j]
+        if not pairs:
+            known = np.unique(self.runs[:, 0])
+            where = f"the row has {known[0]} to {known[-1]} of it" if len(known) else "nothing of it is shown"
             raise ValueError(
-                f"the span {start} to {end} is not a part of the drawn text, which has {len(self.drawn)} characters."
+                f"patches {first} to {last} are not patches of this text, in its order: {where}. In right-to-left text "
+                "the first patch is the greater number."
             )
-        return int(self.origins[start, 0]), int(self.origins[end - 1, 1])
+        lengths = self.runs[:, 2] - self.runs[:, 1]
+        # The shortest way from one to the other; on a single patch its longest run.
+        return self.span_of_runs(
+            *min(pairs, key=lambda pair: (pair[1] - pair[0], -int(lengths[pair[0]]))), snap=snap
+        )
+
+    def span_of_runs(self, first: int, last: int, snap: str = "words") -> tuple[int, int]:
+        """As [`span`], from one run to another, by their indices in `runs`."""
+        if snap not in SNAPS:
+            raise ValueError(f'snap must be "words" or "patches", got {snap!r}.')
+        drawn = self.alignment.drawn
+        start, end = int(self.runs[first, 1]), int(self.runs[last, 2])
+        if snap == "words":
+            start, end = _snap(drawn, (start, int(self.runs[first, 2])), (int(self.runs[last, 1]), end))
+        while start < end - 1 and drawn[start].isspace():
+            start += 1
+        while start < end - 1 and drawn[end - 1].isspace():
+            end -= 1
+        return self.alignment.to_original(start, end)
+
+    def _runs_of(self, start: int, end: int) -> np.ndarray | None:
+        """The runs that show any of a span of the original; `None` if some of it is on none."""
+        first, stop = self.alignment.to_drawn(start, end)
+        is_missing = self._is_drawn[first:stop] & ~self._is_shown[first:stop]
+        touching = self._all_runs[(self._all_runs[:, 1] < stop) & (self._all_runs[:, 2] > first)]
+        return None if is_missing.any() or len(touching) == 0 else touching
 
 
-def _clusters(text: str, renderer: StripRenderer) -> list[tuple[int, int, str]]:
-    """(start, end, drawn) of the parts of a text that are drawn one after the other.
+def _says_something(runs: np.ndarray, text: str) -> np.ndarray:
+    """bool `[R]`: whether a run has more than blanks, or is all that its patch shows."""
+    has_ink = np.array([not text[start:end].isspace() for _, start, end in runs], dtype=bool)
+    return has_ink | ~np.isin(runs[:, 0], runs[has_ink, 0])
 
-    The ends leave out invisible characters around a part.
+
+def _snap(text: str, first: tuple[int, int], last: tuple[int, int]) -> tuple[int, int]:
+    """Word borders for the character spans of the first and the last patch."""
+    start, end = first[0], last[1]
+    begins = [i for i in range(*first) if not text[i].isspace() and (i == 0 or text[i - 1].isspace())]
+    ends = [
+        i + 1 for i in range(*last) if not text[i].isspace() and (i + 1 == len(text) or text[i + 1].isspace())
+    ]
+    # Within one patch the last end must not stand before the first begin.
+    start = begins[0] if begins else _outwards(text, start, -1)
+    end = ends[-1] if ends and ends[-1] > start else _outwards(text, max(end, start + 1), 1)
+    return start, end
+
+
+def _outwards(text: str, place: int, step: int) -> int:
+    """Moves a border out of the word it stands in."""
+    while 0 < place < len(text) and not text[place - 1].isspace() and not text[place].isspace():
+        place += step
+    return place
+
+
+# ---- rows ----
+
+
+@dataclass(frozen=True)
+class RowPatches:
+    """The texts of a row and its length.
+
+    Attributes:
+        texts: of the first text, and of the second where there is one.
+        num_patches: of the row, EOS patches included.
     """
-    clusters: list[tuple[int, int, str]] = []
-    for index, char in enumerate(text):
-        alone = renderer.normalise(char)
-        if not alone:
-            continue  # invisible; a mark after it still joins the letter before it
-        if clusters and (char == "\n" or not char.isascii()):
-            start, _, drawn = clusters[-1]
-            part = text[start : index + 1]
-            whole = renderer.normalise(part)
-            # Marks reorder, so one that seems to stand alone may yet let a later one join the letter. CR and LF are one
-            # break only side by side.
-            if unicodedata.category(char).startswith("M") or whole != drawn + alone:
-                clusters[-1] = (start, index + 1, whole)
-                continue
-        clusters.append((index, index + 1, alone))
-    return clusters
+
+    texts: tuple[TextPatches, ...]
+    num_patches: int
 
 
-# ---- patches ----
+def row_patches(
+    processor: PixelProcessor, text: str, text_pair: str | None = None, **kwargs: Any
+) -> RowPatches:
+    """Which patches show which characters, for one row, without drawing its pixels.
+
+    Patches are counted from the first of the row; where the processor pads on the left, add the padding.
+
+    Args:
+        processor: of the row.
+        text: its first text.
+        text_pair: its second.
+        kwargs: of the processor's call (`truncation`, `max_patches`, `add_start`, `add_eos`, `end_gap`).
+
+    Raises:
+        ValueError: as the processor's call does.
+    """
+    width = processor.patch_size[1]
+    options = LayoutOptions.from_kwargs(kwargs, processor.model_max_patches, width)
+    texts = [text] if text_pair is None else [text, text_pair]
+    whole = [processor.renderer.render(one) for one in texts]
+    segments = [
+        Segment(name, strip.num_columns, strip=strip)
+        for name, strip in zip(("text", "text_pair"), whole, strict=False)
+    ]
+    row = lay_out(segments, options, width, (processor.left_padding, processor.right_padding))
+    found = []
+    for one, strip, (place, segment) in zip(texts, whole, row.segments, strict=True):
+        runs = _runs(segment, place, width)
+        spans = char_spans(strip)
+        alignment = TextAlignment(one, processor.renderer)
+        found.append(TextPatches(alignment, runs, spans[:, 1] > spans[:, 0]))
+    return RowPatches(tuple(found), row.num_patches)
+
+
+def char_spans(strip: PackedStrip | ImageStrip) -> np.ndarray:
+    """int64 `[len(text), 2]`: first column and column after the last of what each character is drawn as."""
+    if strip.char_spans is not None:
+        return np.asarray(strip.char_spans, dtype=np.int64)
+    borders = np.asarray(strip.char_columns, dtype=np.int64)
+    # Characters drawn together begin at one column.
+    following = np.searchsorted(borders, borders[:-1], side="right")
+    ends = borders[np.minimum(following, len(borders) - 1)]
+    return np.stack([borders[:-1], ends], axis=1)
+
+
+def _runs(segment: Segment, place: int, width: int) -> np.ndarray:
+    """Runs of a text that has its place in a row."""
+    assert segment.strip is not None
+    spans = char_spans(segment.strip)
+    # What was cut off has no columns in shaped text, and else stands beyond the end.
+    shown = np.flatnonzero((spans[:, 1] > spans[:, 0]) & (spans[:, 1] <= segment.num_columns))
+    firsts = (spans[shown, 0] + segment.left) // width
+    lasts = (spans[shown, 1] - 1 + segment.left) // width
+    counts = lasts - firsts + 1
+    chars = np.repeat(shown, counts)
+    steps = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return _join_runs(
+        place + np.repeat(firsts, counts) + steps, chars, np.repeat(np.arange(len(shown)), counts)
+    )
+
+
+def _join_runs(patches: np.ndarray, chars: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """(patch, start, end) from pairs of patch and character; `ranks` counts characters that have columns."""
+    order = np.lexsort((ranks, patches))
+    patches, chars, ranks = patches[order], chars[order], ranks[order]
+    begins = np.flatnonzero(np.r_[True, (np.diff(patches) != 0) | (np.diff(ranks) != 1)][: len(patches)])
+    stops = np.r_[begins[1:], len(patches)] - 1
+    return np.stack([patches[begins], chars[begins], chars[stops] + 1], axis=1).reshape(-1, 3)
+
+
+# ---- rows of which only an offset mapping is known ----
 
 
 def segments_of_patches(offset_mapping: Any) -> np.ndarray:
@@ -137,6 +259,9 @@ def span_to_patches(
 ) -> tuple[int, int] | None:
     """The patches that show a span of a text.
 
+    An offset mapping has one span per patch, which in a line of both directions covers more than the patch shows;
+    [`row_patches`] is exact there too.
+
     Args:
         start: first character, in the original text.
         end: the character after the last.
@@ -146,17 +271,15 @@ def span_to_patches(
         segment: which text of the row: 0, or 1 for `text_pair`.
 
     Returns:
-        (first, last) patch of the row, both included; `None` if truncation cut any of the span off.
+        (first, last) patch, both included, in the order of the text: in right-to-left text the first is the greater
+        number. `None` if truncation cut any of the span off.
 
     Raises:
         ValueError: for a span outside the text, an empty or invisible one, or a row without that segment.
     """
-    first_char, end_char = _alignment(text, renderer).to_drawn(start, end)
-    patches, spans = _patches_of(offset_mapping, segment)
-    shown = np.flatnonzero((spans[:, 0] < end_char) & (spans[:, 1] > first_char))
-    if len(shown) == 0 or spans[shown[0], 0] > first_char or spans[shown[-1], 1] < end_char:
-        return None
-    return int(patches[shown[0]]), int(patches[shown[-1]])
+    alignment = _alignment(text, renderer)
+    alignment.to_drawn(start, end)
+    return _from_offsets(alignment, offset_mapping, segment).ends(start, end)
 
 
 def patches_to_span(
@@ -171,8 +294,8 @@ def patches_to_span(
     """The span of the original text that patches show.
 
     Args:
-        first: first patch of the row.
-        last: last patch, included.
+        first: patch on which the span begins.
+        last: patch on which it ends, included; in right-to-left text it stands left of the first.
         text: the original text, or its alignment.
         offset_mapping: `[T, 2]`, one row of `processor(..., return_offsets_mapping=True)`.
         renderer: `processor.renderer`; needed for a `str`.
@@ -185,46 +308,9 @@ def patches_to_span(
         (start, end) of characters of the original.
 
     Raises:
-        ValueError: if the patches are not patches of that segment, in order.
+        ValueError: if the patches are not patches of that segment, in the order of its text.
     """
-    if snap not in ("words", "patches"):
-        raise ValueError(f'snap must be "words" or "patches", got {snap!r}.')
-    alignment = _alignment(text, renderer)
-    patches, spans = _patches_of(offset_mapping, segment)
-    chosen = spans[(patches >= first) & (patches <= last)]
-    if first > last or len(chosen) != last - first + 1:
-        raise ValueError(
-            f"patches {first} to {last} are not patches of text {segment} of the row, which has {patches[0]} to "
-            f"{patches[-1]}."
-        )
-    start, end = int(chosen[0, 0]), int(chosen[-1, 1])
-    if snap == "words":
-        start, end = _snap(alignment.drawn, (start, int(chosen[0, 1])), (int(chosen[-1, 0]), end))
-    while start < end - 1 and alignment.drawn[start].isspace():
-        start += 1
-    while start < end - 1 and alignment.drawn[end - 1].isspace():
-        end -= 1
-    return alignment.to_original(start, end)
-
-
-def _snap(text: str, first: tuple[int, int], last: tuple[int, int]) -> tuple[int, int]:
-    """Word borders for the character spans of the first and the last patch."""
-    start, end = first[0], last[1]
-    begins = [i for i in range(*first) if not text[i].isspace() and (i == 0 or text[i - 1].isspace())]
-    ends = [
-        i + 1 for i in range(*last) if not text[i].isspace() and (i + 1 == len(text) or text[i + 1].isspace())
-    ]
-    # Within one patch the last end must not stand before the first begin.
-    start = begins[0] if begins else _outwards(text, start, -1)
-    end = ends[-1] if ends and ends[-1] > start else _outwards(text, max(end, start + 1), 1)
-    return start, end
-
-
-def _outwards(text: str, place: int, step: int) -> int:
-    """Moves a border out of the word it stands in."""
-    while 0 < place < len(text) and not text[place - 1].isspace() and not text[place].isspace():
-        place += step
-    return place
+    return _from_offsets(_alignment(text, renderer), offset_mapping, segment).span(first, last, snap)
 
 
 def _alignment(text: str | TextAlignment, renderer: StripRenderer | None) -> TextAlignment:
@@ -235,206 +321,44 @@ def _alignment(text: str | TextAlignment, renderer: StripRenderer | None) -> Tex
     return TextAlignment(text, renderer)
 
 
-def _patches_of(offset_mapping: Any, segment: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices `[n]` and character spans `[n, 2]` of the patches of one text of a row."""
-    spans = np.asarray(offset_mapping).reshape(-1, 2)
-    patches = np.flatnonzero(segments_of_patches(spans) == segment)
+def _from_offsets(alignment: TextAlignment, offset_mapping: Any, segment: int) -> TextPatches:
+    """Runs of one text of a row, from the span of each patch.
+
+    The span of a patch with several runs covers them all, and so characters that stand elsewhere. A patch surely shows
+    the ends of its span; what lies between belongs to the patches with the shortest spans.
+    """
+    offsets = np.asarray(offset_mapping).reshape(-1, 2)
+    patches = np.flatnonzero(segments_of_patches(offsets) == segment)
     if segment < 0 or len(patches) == 0:
         raise ValueError(f"the row has no text number {segment}: its offset_mapping shows fewer texts.")
-    return patches, spans[patches]
+    spans = offsets[patches]
+    if _is_in_order(spans) or _is_in_order(spans[::-1]):
+        return TextPatches(alignment, np.column_stack([patches, spans]))
+    lengths = spans[:, 1] - spans[:, 0]
+    shortest = np.full(len(alignment.drawn), np.iinfo(np.int64).max)
+    for (start, end), length in zip(spans, lengths, strict=True):
+        shortest[start:end] = np.minimum(shortest[start:end], length)
+    pairs = [
+        (patch, char)
+        for patch, (start, end), length in zip(patches, spans, lengths, strict=True)
+        for char in range(start, end)
+        if shortest[char] == length or char in (start, end - 1)
+    ]
+    found = np.array(pairs, dtype=np.int64)
+    return TextPatches(alignment, _join_runs(found[:, 0], found[:, 1], found[:, 1]))
 
 
-# ---- words ----
-
-
-@dataclass(frozen=True)
-class JoinedWords:
-    """Words as one text.
-
-    Attributes:
-        text: the words with spaces between them.
-        spans: (start, end) of each word in `text`.
-    """
-
-    text: str
-    spans: tuple[tuple[int, int], ...]
-
-
-def join_words(words: Sequence[str], processor: PixelProcessor, align: bool = True) -> JoinedWords:
-    """Joins words to a text.
-
-    Args:
-        words: as a data set splits them.
-        processor: draws them.
-        align: put as many spaces between two words as it takes for the second to begin in a patch of its own. Without,
-            one space.
-
-    Raises:
-        ValueError: for no words, or a word that draws nothing, with its index.
-    """
-    if not words or isinstance(words, str):
-        raise ValueError(f"words must be a list with at least one word, got {words!r}.")
-    renderer, width = processor.renderer, processor.patch_size[1]
-    space = renderer.measure(" ")
-    text, column = "", 0
-    spans: list[tuple[int, int]] = []
-    for index, word in enumerate(words):
-        if not renderer.normalise(word).strip():
-            raise ValueError(f"word {index} is {word!r}, which draws nothing; take it and its label out.")
-        if index > 0:
-            # From the last column of the word before to the first of the next patch.
-            missing = -column % width if align else 0
-            spaces = max(1, -(-missing // space))
-            text, column = text + " " * spaces, column + spaces * space
-        spans.append((len(text), len(text) + len(word)))
-        text, column = text + word, column + renderer.measure(word)
-    return JoinedWords(text, tuple(spans))
-
-
-@dataclass(frozen=True)
-class LabelledPatches:
-    """Labels of words on the patches of a row.
-
-    Attributes:
-        text: what is drawn for the words.
-        labels: one per patch of the row, -100 = none.
-        word_patches: (first, last) patch of each word, both included; `None` for words that truncation cut off or cut
-            into, which have no label.
-        policy: which patches of a word carry its label.
-    """
-
-    text: str
-    labels: tuple[int, ...]
-    word_patches: tuple[tuple[int, int] | None, ...]
-    policy: str
-
-    @property
-    def num_cut(self) -> int:
-        """Words without a label because they did not fit."""
-        return sum(patches is None for patches in self.word_patches)
-
-
-def label_patches(
-    words: Sequence[str],
-    word_labels: Sequence[int],
-    processor: PixelProcessor,
-    policy: str = "last",
-    align: bool = True,
-    **kwargs: Any,
-) -> LabelledPatches:
-    """Labels of words to labels of patches, for one row.
-
-    Args:
-        words: the words of a sentence.
-        word_labels: one label per word, -100 = none.
-        processor: draws them.
-        policy: `"last"`: a word's last patch carries its label, where a decoder has seen the whole word; `"first"`, as
-            encoders do; `"all"`: each of its patches.
-        align: see [`join_words`]; without it two words can share a patch, and then it is an error if they need two
-            labels there.
-        kwargs: of the processor's call (`truncation`, `max_patches`, `add_start`, `add_eos`).
-
-    Returns:
-        The labels, and which patches each word is on. Words that truncation cuts are counted in `num_cut`.
-
-    Raises:
-        ValueError: for labels and words of different number, an unknown policy, words without ink, two different labels
-            on one patch, or a row that is too long where `truncation` is not asked for.
-    """
-    if len(words) != len(word_labels):
-        raise ValueError(f"there are {len(words)} words, but {len(word_labels)} labels.")
-    joined = join_words(words, processor, align)
-    row = processor(
-        text=[joined.text], return_offsets_mapping=True, padding=False, return_tensors=None, **kwargs
-    )
-    offsets = row["offset_mapping"][0]
-    alignment = TextAlignment(joined.text, processor.renderer)
-    patches = tuple(span_to_patches(*span, alignment, offsets) for span in joined.spans)
-    return LabelledPatches(
-        joined.text, spread_labels(patches, word_labels, len(offsets), policy, words), patches, policy
-    )
-
-
-def spread_labels(
-    word_patches: Sequence[tuple[int, int] | None],
-    word_labels: Sequence[int],
-    num_patches: int,
-    policy: str = "last",
-    words: Sequence[str] | None = None,
-) -> tuple[int, ...]:
-    """Puts labels of words on their patches.
-
-    Args:
-        word_patches: (first, last) of each word, or `None` for no patch.
-        word_labels: one per word, -100 = none.
-        num_patches: T.
-        policy: see [`label_patches`].
-        words: for the error.
-
-    Returns:
-        T labels.
-
-    Raises:
-        ValueError: for an unknown policy, or two different labels on one patch.
-    """
-    labels = [IGNORED_LABEL] * num_patches
-    owners: dict[int, int] = {}
-    for index, (patches, label) in enumerate(zip(word_patches, word_labels, strict=True)):
-        if patches is None or label == IGNORED_LABEL:
-            continue
-        for patch in _carriers(patches, policy):
-            other = owners.setdefault(patch, index)
-            if word_labels[other] != label:
-                names = "" if words is None else f" ({words[other]!r} and {words[index]!r})"
-                raise ValueError(
-                    f"words {other} and {index}{names} share patch {patch} and have labels {word_labels[other]} and "
-                    f"{label}; draw them with align=True, so that each has patches of its own."
-                )
-            labels[patch] = label
-    return tuple(labels)
-
-
-def word_labels_from_patches(
-    patch_labels: Any, word_patches: Sequence[tuple[int, int] | None], policy: str = "last"
-) -> list[int]:
-    """The label of each word from those predicted for patches.
-
-    Args:
-        patch_labels: `[T]` integers, such as `logits[row].argmax(-1)`.
-        word_patches: of [`LabelledPatches`].
-        policy: the one in training. `"all"` takes the most frequent label of a word's patches, the later one at a tie.
-
-    Returns:
-        One per word; -100 for words without patches.
-    """
-    values = np.asarray(patch_labels)
-    labels: list[int] = []
-    for patches in word_patches:
-        if patches is None:
-            labels.append(IGNORED_LABEL)
-            continue
-        votes = [int(values[patch]) for patch in _carriers(patches, policy)]
-        labels.append(max(reversed(votes), key=votes.count))
-    return labels
-
-
-def _carriers(patches: tuple[int, int], policy: str) -> range:
-    """The patches of a word that carry its label."""
-    if policy not in POLICIES:
-        raise ValueError(f"policy must be one of {', '.join(map(repr, POLICIES))}, got {policy!r}.")
-    first, last = patches
-    return range(last if policy == "last" else first, first + 1 if policy == "first" else last + 1)
+def _is_in_order(spans: np.ndarray) -> bool:
+    """Whether the spans of patches ascend."""
+    return bool((np.diff(spans[:, 0]) >= 0).all() and (np.diff(spans[:, 1]) >= 0).all())
 
 
 __all__ = [
-    "JoinedWords",
-    "LabelledPatches",
-    "TextAlignment",
-    "join_words",
-    "label_patches",
+    "RowPatches",
+    "TextPatches",
+    "char_spans",
     "patches_to_span",
+    "row_patches",
     "segments_of_patches",
     "span_to_patches",
-    "spread_labels",
-    "word_labels_from_patches",
 ]

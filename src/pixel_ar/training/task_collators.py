@@ -33,7 +33,8 @@ from .batches import (
     warn_of_cuts,
 )
 from .collators import MODALITIES
-from .spans import POLICIES, join_words, label_patches, span_to_patches
+from .spans import row_patches
+from .words import POLICIES, join_words, label_patches
 
 Row = Mapping[str, Any]
 
@@ -344,7 +345,8 @@ class QuestionAnsweringCollator:
 
         Returns:
             `pixel_values` uint8 `[B, C, H, P * w]`, `attention_mask` int64 `[B, P]`; if the rows have answers,
-            `start_positions` and `end_positions` int64 `[B]`, both included.
+            `start_positions` and `end_positions` int64 `[B]`, both included: the patches on which the answer begins and
+            ends. In right-to-left text the first of them stands right of the second.
 
         Raises:
             KeyError: if a column is missing.
@@ -361,7 +363,6 @@ class QuestionAnsweringCollator:
             text_pair=contexts,
             max_patches=padded_length(lengths, limit, self.pad_to_multiple_of),
             padding="max_length",
-            return_offsets_mapping=True,
             return_tensors="pt",
         )
         data = _keep(batch)
@@ -369,25 +370,26 @@ class QuestionAnsweringCollator:
             starts, ends = read_column(rows, "answer_start"), read_column(rows, "answer_end")
             last = (batch["attention_mask"].sum(-1) - 1).tolist()
             positions = [
-                self._positions(index, context, span, batch["offset_mapping"][index].numpy(), last[index])
-                for index, (context, *span) in enumerate(zip(contexts, starts, ends, strict=True))
+                self._positions(index, question, context, span, last[index])
+                for index, (question, context, *span) in enumerate(
+                    zip(questions, contexts, starts, ends, strict=True)
+                )
             ]
             data["start_positions"] = torch.tensor([first for first, _ in positions])
             data["end_positions"] = torch.tensor([end for _, end in positions])
         return data
 
     def _positions(
-        self, index: int, context: str, span: list[int], offsets: Any, last: int
+        self, index: int, question: str, context: str, span: list[int], last: int
     ) -> tuple[int, int]:
         start, end = span
         if start == end == NO_ANSWER:
             return last, last
         try:
-            patches = span_to_patches(start, end, context, offsets, self.processor.renderer, segment=1)
+            patches = row_patches(self.processor, question, context).texts[1].ends(start, end)
         except ValueError as error:
             raise ValueError(f"the answer of row {index}: {error}") from error
-        if patches is None:  # cannot be: nothing was cut
-            raise ValueError(f"the answer of row {index}, characters {start} to {end}, is not in its window.")
+        assert patches is not None  # nothing was cut: the processor would have raised
         return patches
 
 

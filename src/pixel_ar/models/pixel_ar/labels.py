@@ -100,7 +100,7 @@ def check_position_labels(labels: torch.Tensor, shape: torch.Size) -> torch.Tens
     if labels.shape != shape[:2]:
         raise ValueError(
             f"labels have shape {tuple(labels.shape)}, but there are {tuple(shape[:2])} positions; give one label per "
-            "patch and token (pixel_ar.training.spans.label_patches), -100 where there is none."
+            "patch and token (pixel_ar.training.label_patches), -100 where there is none."
         )
     real = torch.where(labels == IGNORED_LABEL, 0, labels)
     _check_range(real, 0, shape[2] - 1, "labels", f"num_labels is {shape[2]}, and -100 means no label")

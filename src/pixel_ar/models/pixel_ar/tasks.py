@@ -146,7 +146,7 @@ class PixelARForSequenceClassification(_PixelARTaskModel):
 class PixelARForTokenClassification(_PixelARTaskModel):
     """The decoder with a linear layer on every state: one class per patch or token.
 
-    `pixel_ar.training.spans` turns labels of words into labels of patches and back.
+    `pixel_ar.training.words` turns labels of words into labels of patches and back.
     """
 
     # The loss divides by `num_items_in_batch`: accumulated batches with different numbers of labels count label by
