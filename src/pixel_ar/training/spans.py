@@ -338,11 +338,13 @@ def _from_offsets(alignment: TextAlignment, offset_mapping: Any, segment: int) -
     shortest = np.full(len(alignment.drawn), np.iinfo(np.int64).max)
     for (start, end), length in zip(spans, lengths, strict=True):
         shortest[start:end] = np.minimum(shortest[start:end], length)
+    is_end = np.zeros(len(shortest), dtype=bool)
+    is_end[spans.ravel() - np.tile([0, 1], len(spans))] = True
     pairs = [
         (patch, char)
         for patch, (start, end), length in zip(patches, spans, lengths, strict=True)
         for char in range(start, end)
-        if shortest[char] == length or char in (start, end - 1)
+        if (char in (start, end - 1) if is_end[char] else shortest[char] == length)
     ]
     found = np.array(pairs, dtype=np.int64)
     return TextPatches(alignment, _join_runs(found[:, 0], found[:, 1], found[:, 1]))
