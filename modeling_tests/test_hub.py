@@ -2,14 +2,19 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Checkpoint folders: bundled ones, and exported ones that load without the package."""
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from tools.full_disk import contents, full_disk
 from transformers import AutoModelForCausalLM
 from transformers.dynamic_module_utils import get_relative_import_files
 
@@ -71,6 +76,24 @@ def test_bundled_checkpoint_names_what_there_is() -> None:
         assert Path(bundled_checkpoint(name), "config.json").is_file()
         with pytest.raises(ValueError, match=name):
             bundled_checkpoint("gpt-2")
+
+
+def test_a_bundled_checkpoint_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    digest = hashlib.sha256(b"{}").hexdigest()
+    (folder / "sha256.json").write_text(json.dumps({"config.json": digest}))
+    monkeypatch.setattr(hub, "CHECKPOINTS", tmp_path)
+    assert bundled_checkpoint("small") == str(folder)
+    hub.check_recorded_files.cache_clear()
+    (folder / "config.json").write_text("{ }")
+    with pytest.raises(ValueError, match=r"config\.json is damaged.*install"):
+        bundled_checkpoint("small")
+    (folder / "sha256.json").write_text(json.dumps({"config.json": digest, "gone": digest}))
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="lacks gone"):
+        bundled_checkpoint("small")
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +169,62 @@ def test_what_cannot_be_flattened_is_named(package: Path, text: str, message: st
     (package / "top.py").write_text(text)
     with pytest.raises(ValueError, match=message):
         flatten_sources([entry("top")])
+
+
+def test_an_export_has_a_card_and_replaces_older_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    processor = PixelProcessor.from_pretrained(tiny_checkpoint)
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("model*"))) > 2
+    export_remote_code(model, processor, tmp_path)
+    assert [path.name for path in tmp_path.glob("model*.safetensors*")] == ["model.safetensors"]
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.library_name == "transformers" and card.data.pipeline_tag is None
+    assert "AutoModelForCausalLM.from_pretrained" in card.text
+    (tmp_path / "README.md").write_text("mine")
+    export_remote_code(model, processor, tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    with pytest.raises(ValueError, match="patches of"):
+        export_remote_code(model, PixelProcessor(patch_size=(8, 4)), tmp_path)
+    with pytest.raises(ValueError, match="needs the model's processor"):
+        export_remote_code(model, None, tmp_path)
+
+
+def test_a_full_disk_leaves_an_older_export(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    export_remote_code(model, PixelProcessor.from_pretrained(tiny_checkpoint), tmp_path)
+    before = contents(tmp_path)
+    other = PixelProcessor.from_pretrained(tiny_checkpoint).replace(tab=2)
+    with full_disk(10**9) as written:
+        export_remote_code(model, other, tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "elsewhere")
+    for step in range(5):
+        with full_disk(written[0] * step // 5), pytest.raises(OSError, match="No space"):
+            export_remote_code(model, other, tmp_path)
+        assert contents(tmp_path) == before
+
+
+def test_export_uploads_everything_when_asked(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, dict]] = []
+
+    class Api:
+        def __init__(self, token: str | None = None) -> None:
+            calls.append(("token", {"token": token}))
+
+        def create_repo(self, repo_id: str, **kwargs: object) -> SimpleNamespace:
+            return SimpleNamespace(repo_id=f"me/{repo_id}")
+
+        def upload_folder(self, **kwargs: object) -> None:
+            calls.append(("upload", kwargs))
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    processor = PixelProcessor.from_pretrained(tiny_checkpoint)
+    export_remote_code(model, processor, tmp_path / "name", push_to_hub=True, token="t")
+    assert calls[0][1] == {"token": "t"}
+    assert (calls[1][1]["repo_id"], calls[1][1]["folder_path"]) == ("me/name", tmp_path / "name")
 
 
 def test_export_refuses_other_models(tmp_path: Path) -> None:

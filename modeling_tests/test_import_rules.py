@@ -28,7 +28,7 @@ ORDER: dict[str, set[str]] = {
     "metrics": {"processing", "models"},
 }
 # Small modules that both wings import; they import nothing.
-SHARED = {"modalities"}
+SHARED = {"modalities", "atomic", "installed"}
 LIBRARY = {"training", "evaluation", "serving", "conversion"}
 
 REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub"}

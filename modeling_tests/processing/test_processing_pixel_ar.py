@@ -222,8 +222,8 @@ def test_bad_input_is_one_clear_error(processor: PixelProcessor, kwargs: dict, m
 
 
 def test_unknown_arguments_are_named(processor: PixelProcessor) -> None:
-    with pytest.raises(TypeError, match=r"max_length.*max_patches"):
-        processor(text="a", max_length=3)
+    with pytest.raises(TypeError, match=r"max_patch; did you mean 'max_patches'.*truncation"):
+        processor(text="a", max_patch=3)  # type: ignore[call-arg]
     assert processor(text="a", text_kwargs={"add_eos": False}, return_tensors="pt")[
         "num_columns"
     ].tolist() == [5]

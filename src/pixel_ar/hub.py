@@ -8,13 +8,16 @@ imports from the classes of the `auto_map` to their closure, gives each file a f
 """
 
 import ast
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .atomic import staged_folder, write_text
 from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
 from .models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM, PixelARModel
 from .models.pixel_ar.tasks import (
@@ -22,6 +25,7 @@ from .models.pixel_ar.tasks import (
     PixelARForSequenceClassification,
     PixelARForTokenClassification,
 )
+from .processing.files import bundled_notices
 from .processing.processing_pixel_ar import PixelProcessor
 
 PACKAGE = Path(__file__).parent
@@ -56,46 +60,161 @@ def bundled_checkpoint(name: str) -> str:
         A path for `from_pretrained`.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones.
+        ValueError: for an unknown name, listing the known ones; for a file that is not the one that was packaged.
     """
     names = bundled_checkpoints()
     if name not in names:
         raise ValueError(
             f"no bundled checkpoint is called {name!r}; there are: {', '.join(names) or 'none'}."
         )
-    return str(CHECKPOINTS / name)
+    folder = CHECKPOINTS / name
+    check_recorded_files(folder)
+    return str(folder)
 
 
-def export_remote_code(model: Any, processor: Any, folder: str | os.PathLike) -> list[str]:
+@cache
+def check_recorded_files(folder: Path) -> None:
+    """Check the files of a folder against its `sha256.json`, once per process; a folder without one is passed over.
+
+    Raises:
+        ValueError: naming the file that differs or is missing.
+    """
+    record = folder / "sha256.json"
+    if not record.is_file():
+        return
+    for name, expected in json.loads(record.read_text(encoding="utf-8")).items():
+        path = folder / name
+        if not path.is_file():
+            raise ValueError(f"{folder} lacks {name}, which belongs to it; install the package again.")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise ValueError(
+                f"{path} is damaged: its sha256 is {found}, {record.name} records {expected}; install the package "
+                "again."
+            )
+
+
+def export_remote_code(
+    model: Any, processor: Any, folder: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any
+) -> list[str]:
     """Saves a checkpoint together with the code it needs.
 
     The folder loads with `trust_remote_code=True` where `pixel_ar` is not installed, through every Auto class; where
-    it is installed, the installed package is used and no code of the folder is run.
+    it is installed, the installed package is used and no code of the folder is run. All files are written beside the
+    old ones and take their place together: a full disk leaves an older checkpoint in the folder as it was.
 
     Args:
         model: any pixel_ar model.
         processor: its processor; its atlases are saved too.
         folder: made where it is missing.
+        push_to_hub: whether to upload the folder afterwards, code, glyphs and card with it.
+        kwargs: `repo_id` (default: the folder's name), `token`, `private`, `revision`, `commit_message`.
 
     Returns:
         The names of the code files written.
 
     Raises:
-        ValueError: for a model of another kind.
+        ValueError: for a model of another kind, or a processor that does not fit it.
     """
-    if getattr(model.config, "model_type", None) != "pixel_ar":
+    if getattr(getattr(model, "config", None), "model_type", None) != "pixel_ar":
         raise ValueError(f"export_remote_code saves pixel_ar models, got a {type(model).__name__}.")
+    if not hasattr(processor, "check_model"):
+        raise ValueError(f"export_remote_code needs the model's processor, got a {type(processor).__name__}.")
+    processor.check_model(model.config)
     sources = flatten_sources(AUTO_CLASSES.values())
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    # Not `register_for_auto_class`: it would enter the saved class alone, and look for code in nested files.
-    references = {auto_class: _reference(cls) for auto_class, cls in AUTO_CLASSES.items()}
-    processors = {"AutoProcessor": references.pop("AutoProcessor")}
-    _add_auto_map(Path(folder, "config.json"), references)
-    _add_auto_map(Path(folder, "processor_config.json"), processors)
-    for name, text in sources.items():
-        Path(folder, name).write_text(text, encoding="utf-8")
+    with staged_folder(folder, last=["config.json"]) as stage:
+        model.save_pretrained(stage)
+        processor.save_pretrained(stage)
+        # Not `register_for_auto_class`: it would enter the saved class alone, and look for code in nested files.
+        references = {auto_class: _reference(cls) for auto_class, cls in AUTO_CLASSES.items()}
+        processors = {"AutoProcessor": references.pop("AutoProcessor")}
+        _add_auto_map(stage / "config.json", references)
+        _add_auto_map(stage / "processor_config.json", processors)
+        for name, text in sources.items():
+            (stage / name).write_text(text, encoding="utf-8")
+        if not Path(folder, "README.md").exists():
+            (stage / "README.md").write_text(model_card(model, processor), encoding="utf-8")
+        written = {path.name for path in stage.iterdir()}
+    _remove_stale_weights(Path(folder), written)
+    if push_to_hub:
+        _upload(folder, kwargs)
     return list(sources)
+
+
+def _remove_stale_weights(folder: Path, written: set[str]) -> None:
+    """Removes weights of an older save, which loaders would take for those of this one."""
+    for path in folder.glob("model*.safetensors*"):
+        if path.name not in written:
+            path.unlink()
+
+
+def _upload(folder: str | os.PathLike, options: dict[str, Any]) -> None:
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=options.get("token"))
+    repo_id = options.get("repo_id") or Path(folder).name
+    repo_id = api.create_repo(repo_id, private=options.get("private"), exist_ok=True).repo_id
+    api.upload_folder(
+        repo_id=repo_id,
+        folder_path=folder,
+        revision=options.get("revision"),
+        commit_message=options.get("commit_message", "Upload model, processor and code"),
+    )
+
+
+def model_card(model: Any, processor: Any) -> str:
+    """A short card for a checkpoint that has none: how it loads, and what its glyphs are.
+
+    `library_name` is `transformers`, which `pipeline` asks for and downloads are counted by; there is no
+    `pipeline_tag`, since the Hub would offer a pipeline with a tokenizer.
+
+    Args:
+        model: the model.
+        processor: its processor.
+
+    Returns:
+        Markdown with its metadata.
+    """
+    height, width = processor.patch_size
+    glyphs = [
+        f"- `{atlas.name}`, sha256 `{atlas.sha256}`"
+        + (f", licence: {atlas.license}" if getattr(atlas, "license", "") else "")
+        for atlas in processor.renderer.atlases
+    ]
+    notices = [f"- its notice: [{name}]({name})" for name in bundled_notices(processor.atlases)]
+    return f"""---
+library_name: transformers
+tags:
+- pixel_ar
+- pixel-language-model
+- custom_code
+---
+
+# {type(model).__name__}
+
+A language model that reads and writes text as pixels: strips of {height} rows, cut into patches of {height} x {width}.
+
+```python
+import torch
+from transformers import {_auto_class(model)}, AutoProcessor
+
+path = "."  # this folder, or its id on the Hub
+model = {_auto_class(model)}.from_pretrained(path, trust_remote_code=True).eval()
+processor = AutoProcessor.from_pretrained(path, trust_remote_code=True)
+```
+
+With the package `pixel-ar` installed, leave `trust_remote_code` out and `import pixel_ar` instead.
+
+## Glyphs
+
+{chr(10).join([*glyphs, *notices])}
+"""
+
+
+def _auto_class(model: Any) -> str:
+    found = (name for name, cls in AUTO_CLASSES.items() if cls.__name__ == type(model).__name__)
+    return next(found, "AutoModel")
 
 
 def flatten_sources(classes: Iterable[type]) -> dict[str, str]:
@@ -186,7 +305,7 @@ def _reference(cls: type) -> str:
 def _add_auto_map(path: Path, auto_map: dict[str, str]) -> None:
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["auto_map"] = auto_map
-    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
-__all__ = ["bundled_checkpoint", "bundled_checkpoints", "export_remote_code", "flatten_sources"]
+__all__ = ["bundled_checkpoint", "bundled_checkpoints", "export_remote_code", "flatten_sources", "model_card"]

@@ -21,16 +21,17 @@ from typing import Any
 
 import numpy as np
 
+from ..atomic import replacing
 from .outlines import draw_font
 
-_ATLAS_FOLDER = Path(__file__).parent / "atlases"
+ATLAS_FOLDER = Path(__file__).parent / "atlases"
 _ATLAS_FORMAT = "pixel_ar glyph atlas 1"
 _SCALED_NAME = re.compile(r"(.+)-x(\d{1,2})")
 
 
 def bundled_atlases() -> tuple[str, ...]:
     """Return the names of the atlases that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in _ATLAS_FOLDER.glob("*.npz")))
+    return tuple(sorted(path.stem for path in ATLAS_FOLDER.glob("*.npz")))
 
 
 class GlyphAtlas:
@@ -243,7 +244,10 @@ class GlyphAtlas:
         return atlas
 
     def save(self, path: "str | os.PathLike[str]") -> None:
-        """Write the atlas as an `.npz` file; the same atlas gives the same bytes (with the same zlib)."""
+        """Write the atlas as an `.npz` file; the same atlas gives the same bytes (with the same zlib).
+
+        The file is whole or not there: what was under this name stays until then.
+        """
         metadata = {key: getattr(self, key) for key in ("name", "height", "license", "source", "sha256")}
         if self.provenance:
             metadata["provenance"] = self.provenance
@@ -257,7 +261,10 @@ class GlyphAtlas:
         if self.levels is not None:
             members["levels"] = self.levels
         # np.savez would stamp the members with the current time.
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        with (
+            replacing(path) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        ):
             for key, array in members.items():
                 buffer = BytesIO()
                 np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
@@ -339,7 +346,7 @@ def _load_scaled(name: str, factor: int) -> GlyphAtlas:
 
 @cache
 def _load_bundled(name: str) -> GlyphAtlas:
-    return GlyphAtlas._read(_ATLAS_FOLDER / f"{name}.npz")
+    return GlyphAtlas._read(ATLAS_FOLDER / f"{name}.npz")
 
 
-__all__ = ["GlyphAtlas", "bundled_atlases"]
+__all__ = ["ATLAS_FOLDER", "GlyphAtlas", "bundled_atlases"]

@@ -7,14 +7,14 @@ and the frequencies of characters.
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from ..fonts.atlas import GlyphAtlas
+from ..fonts.atlas import ATLAS_FOLDER, GlyphAtlas
 from ..fonts.shaped_font import ShapedFont
 from ..reading.prior import CharacterPrior
 from ..rendering.renderer import StripRenderer
@@ -32,7 +32,10 @@ _HUB_ARGUMENTS = (
 )
 
 
+PROCESSOR_FILE = "processor_config.json"
 _PRIOR_FILE = "character_prior.json"
+# Licences that ask to be copied with the glyphs: beginning of an atlas's name -> file beside the bundled atlases.
+_NOTICES = {"unifont": "LICENSE-unifont.txt", "tiny5": "LICENSE-tiny5.txt"}
 _SAVE_AGAIN = "save the processor there again with save_pretrained"
 
 
@@ -118,25 +121,45 @@ def drawing_settings(renderer: StripRenderer) -> dict[str, Any]:
 
 
 def save_members(
-    folder: "str | os.PathLike[str]", renderer: StripRenderer, prior: CharacterPrior | None
-) -> list[str]:
-    """Writes the atlases and fonts of a chain, and the prior; returns the paths."""
-    files = []
+    folder: "str | os.PathLike[str]",
+    renderer: StripRenderer,
+    prior: CharacterPrior | None,
+    notices: dict[str, str],
+) -> None:
+    """Writes the atlases and fonts of a chain, the licence notices of bundled fonts, and the prior.
+
+    Args:
+        folder: exists.
+        renderer: draws with the chain.
+        prior: or `None`.
+        notices: text of the notices that the chain was loaded with, by file name.
+    """
     for member in renderer.atlases:
         if isinstance(member, ShapedFont):
-            path = os.path.join(folder, font_file(member.name))
-            Path(path).write_bytes(member.data)
+            Path(folder, font_file(member.name)).write_bytes(member.data)
         else:
-            path = os.path.join(folder, atlas_file(member.name))
-            member.save(path)
-        files.append(path)
+            member.save(os.path.join(folder, atlas_file(member.name)))
+    for name, text in {**bundled_notices(member.name for member in renderer.atlases), **notices}.items():
+        Path(folder, name).write_text(text, encoding="utf-8")
     if prior is not None:
-        files.append(os.path.join(folder, _PRIOR_FILE))
-        prior.save(files[-1])
-    return files
+        prior.save(os.path.join(folder, _PRIOR_FILE))
 
 
-def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwargs: dict[str, Any]) -> None:
+def notice_file(name: str) -> str | None:
+    """The file with the licence of a bundled atlas, by the atlas's name; None where it needs none (public domain)."""
+    return next((file for start, file in _NOTICES.items() if name.startswith(start)), None)
+
+
+def bundled_notices(names: Iterable[str]) -> dict[str, str]:
+    """Texts of the licences of bundled atlases that lie in this installation, by file name."""
+    files = {file for name in names if (file := notice_file(name)) is not None}
+    found = {file: ATLAS_FOLDER / file for file in sorted(files)}
+    return {file: path.read_text(encoding="utf-8") for file, path in found.items() if path.is_file()}
+
+
+def load_members(
+    where: str, settings: dict[str, Any], is_wanted: bool, hub_kwargs: dict[str, Any]
+) -> dict[str, str]:
     """Replaces the names under `atlases` by what was saved, and removes what only describes it.
 
     Warns if the engine that shapes text is another than the one the processor was saved with.
@@ -147,6 +170,9 @@ def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwar
         is_wanted: whether the saved chain is to be used.
         hub_kwargs: see [`hub_arguments`].
 
+    Returns:
+        The texts of the licence notices that were saved with the chain, by file name.
+
     Raises:
         ValueError: if a member is missing or is not the one that was saved.
     """
@@ -154,7 +180,7 @@ def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwar
     engine, fingerprint = settings.pop("engine", None), settings.pop("fingerprint", None)
     settings.pop("font_sha256", None)
     if not is_wanted:
-        return
+        return {}
     settings["atlases"] = tuple(
         _load_font(where, name, shaped[name], hashes.get(name), hub_kwargs)
         if name in shaped
@@ -179,6 +205,16 @@ def load_members(where: str, settings: dict[str, Any], is_wanted: bool, hub_kwar
                 UserWarning,
                 stacklevel=2,
             )
+    return _load_notices(where, [member.name for member in settings["atlases"]], hub_kwargs)
+
+
+def _load_notices(where: str, names: list[str], hub_kwargs: dict[str, Any]) -> dict[str, str]:
+    notices = {}
+    for file in sorted({file for name in names if (file := notice_file(name)) is not None}):
+        path = cached_file(_folder(where), file, _raise_exceptions_for_missing_entries=False, **hub_kwargs)
+        if path is not None:
+            notices[file] = Path(path).read_text(encoding="utf-8", errors="replace")
+    return notices
 
 
 def _load_font(
@@ -252,7 +288,9 @@ def _folder(where: str) -> str:
 
 
 __all__ = [
+    "PROCESSOR_FILE",
     "atlas_file",
+    "bundled_notices",
     "check_chain",
     "drawing_settings",
     "font_file",

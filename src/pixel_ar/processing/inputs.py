@@ -2,11 +2,15 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """What a call of the processor is given, checked and listed."""
 
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
+
+from ..reading.prior import CharacterPrior
 
 
 def list_targets(target_text: Any) -> list[str]:
@@ -63,6 +67,36 @@ def _check(texts: list[Any], name: str) -> list[str]:
     return texts
 
 
+def is_image(value: Any) -> bool:
+    """Whether a value is an image, a batch of images or a list of images."""
+    if isinstance(value, list | tuple) and value:
+        return all(is_image(item) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "bfiu" and value.ndim >= 2
+    return isinstance(value, Image.Image | torch.Tensor)
+
+
+def is_single(text: Any, images: Any, target_text: Any) -> bool:
+    """Whether a call was given one row and not a batch of rows."""
+    if text is not None:
+        return isinstance(text, str)
+    if images is not None:
+        return isinstance(images, Image.Image) or getattr(images, "ndim", 0) in (2, 3)
+    return isinstance(target_text, str)
+
+
+def check_prior(prior: Any) -> CharacterPrior | None:
+    """Returns the prior, or `None`.
+
+    Raises:
+        TypeError: for anything else, such as a path.
+    """
+    if prior is None or isinstance(prior, CharacterPrior):
+        return prior
+    hint = f"; load it: CharacterPrior.load({prior!r})" if isinstance(prior, str) else ""
+    raise TypeError(f"character_prior must be a CharacterPrior or None, got {type(prior).__name__}{hint}.")
+
+
 def unpack_output(output: Any) -> tuple[Any, Any, Any]:
     """`(pixel_values, attention_mask, num_columns)` of a mapping or output; the last two may be `None`.
 
@@ -80,13 +114,29 @@ def unpack_output(output: Any) -> tuple[Any, Any, Any]:
 
 
 def rows_of(values: Any, count: int, name: str) -> list[Any]:
-    """One entry per strip of a mask or a vector of column counts, `None` where there is none."""
+    """One entry per strip of a mask or a vector of column counts, `None` where there is none.
+
+    A single strip may come with its entry alone, without the axis of the batch.
+    """
     if values is None:
         return [None] * count
-    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else list(values)
+    if isinstance(values, torch.Tensor | np.ndarray):
+        values = values.tolist()
+    is_mask = name == "attention_mask" and values and isinstance(values[0], numbers.Integral)
+    if isinstance(values, numbers.Integral) or is_mask:
+        values = [values]
+    rows = list(values)
     if len(rows) != count:
         raise ValueError(f"{name} has {len(rows)} rows for {count} strips.")
     return rows
 
 
-__all__ = ["list_targets", "list_texts", "rows_of", "unpack_output"]
+__all__ = [
+    "check_prior",
+    "is_image",
+    "is_single",
+    "list_targets",
+    "list_texts",
+    "rows_of",
+    "unpack_output",
+]

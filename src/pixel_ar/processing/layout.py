@@ -174,6 +174,7 @@ def draw_rows(
     patch_size: tuple[int, int],
     num_channels: int,
     background: np.ndarray | None = None,
+    dtype: str = "float32",
 ) -> np.ndarray:
     """Draws a batch.
 
@@ -184,13 +185,15 @@ def draw_rows(
         patch_size: (H, w).
         num_channels: C.
         background: float32 `[C, 1, 1]`, the colour around texts with levels; None: texts are 1-bit, on white.
+        dtype: `"float32"`, in [0, 1], or `"uint8"`.
 
     Returns:
-        float32 `[B, C, H, T * w]` in [0, 1].
+        `[B, C, H, T * w]`, 1 or 255 = white.
     """
     has_images = any(segment.image is not None for row in rows for _, segment in row.segments)
     if has_images or background is not None:
-        return _draw_unpacked(rows, starts, num_patches, patch_size, num_channels, background)
+        pixels = _draw_unpacked(rows, starts, num_patches, patch_size, num_channels, background)
+        return np.rint(pixels * 255).astype(np.uint8) if dtype == "uint8" else pixels
     height, width = patch_size
     packed = np.zeros((len(rows), num_patches * width, height // 8), np.uint8)
     for row, start, columns in zip(rows, starts, packed, strict=True):
@@ -199,25 +202,27 @@ def draw_rows(
             columns[left : left + segment.num_columns] = segment.packed()
         for patch in row.eos_patches:
             columns[(start + patch) * width : (start + patch + 1) * width] = 255
-    return unpack_columns(packed, num_channels)
+    return unpack_columns(packed, num_channels, dtype)
 
 
-def unpack_columns(packed: np.ndarray, num_channels: int = 1) -> np.ndarray:
+def unpack_columns(packed: np.ndarray, num_channels: int = 1, dtype: str = "float32") -> np.ndarray:
     """Unpacks a batch of strips.
 
     Args:
         packed: uint8 `[B, W, H // 8]`, a set bit is ink.
         num_channels: C.
+        dtype: `"float32"` or `"uint8"`.
 
     Returns:
-        float32 `[B, C, H, W]` of 0 (ink) and 1.
+        `[B, C, H, W]` of 0 (ink) and 1, or 255 where they are uint8.
     """
     batch, columns, size = packed.shape
-    pixels = np.empty((batch, num_channels, size * 8, columns), np.float32)
+    pixels = np.empty((batch, num_channels, size * 8, columns), dtype)
     light = ~packed
     # Row by row: unpackbits leaves the rows innermost, and the transposition then costs eight times as much.
     for row in range(size * 8):
-        pixels[:, :, row] = ((light[:, :, row // 8] >> (7 - row % 8)) & 1)[:, None]
+        bits = (light[:, :, row // 8] >> (7 - row % 8)) & 1
+        pixels[:, :, row] = (np.negative(bits) if dtype == "uint8" else bits)[:, None]
     return pixels
 
 
@@ -375,4 +380,6 @@ __all__ = [
     "offset_mapping",
     "text_part",
     "to_feature",
+    "too_long",
+    "unpack_columns",
 ]

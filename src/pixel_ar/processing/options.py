@@ -1,12 +1,14 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""What a call of the processor takes, and the named settings of `PixelProcessor.from_preset`."""
+"""What a call of the processor takes, and whether a processor fits a model."""
 
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from ..rendering.style import RenderStyle
+from .settings import check_names
 
 
 class PixelProcessorKwargs(TypedDict, total=False):
@@ -21,6 +23,9 @@ class PixelProcessorKwargs(TypedDict, total=False):
             `"only_first"`, `"only_second"`: that segment is cut. Any but `False` also cuts `target_text`.
         max_patches: most patches of a row, special patches included. Default: the processor's
             `model_max_patches`.
+        max_length: another name of `max_patches`, as tokenizers call it.
+        missing: what happens to characters no atlas covers, in this call: `"error"`, `"warn"` or `"hexbox"`. Default:
+            the processor's `missing`.
         add_eos: whether an EOS patch follows the last segment. Default `True`.
         add_start: whether an EOS patch stands before the first segment, so that `log_likelihood` covers the first
             patch of the text as well. Default `False`.
@@ -35,6 +40,10 @@ class PixelProcessorKwargs(TypedDict, total=False):
         return_offsets_mapping: also return `offset_mapping` `[B, P, 2]`: for each patch, the (start, end) of the
             characters it shows, in the text as drawn (`processor.renderer.normalise(text)`); (0, 0) on special
             patches, images and padding.
+        dtype: of `pixel_values`: `"float32"` (default, in [0, 1]) or `"uint8"` (0..255, a quarter of the memory).
+            Models take either.
+        as_row: whether a single text comes back as a row, without the axis of the batch: what `Dataset.map` without
+            `batched=True` wants of its function. Default `False`.
         return_tensors: `"pt"`, `"np"` or `None` (lists).
         text_kwargs: any of the above, in the nested form of Transformers' processors.
         images_kwargs: likewise.
@@ -44,6 +53,8 @@ class PixelProcessorKwargs(TypedDict, total=False):
     padding: bool | str
     truncation: bool | str
     max_patches: int | None
+    max_length: int | None
+    missing: str | None
     add_eos: bool
     add_start: bool
     end_gap: int | None
@@ -52,49 +63,12 @@ class PixelProcessorKwargs(TypedDict, total=False):
     add_target_eos: bool
     max_target_tokens: int | None
     return_offsets_mapping: bool
+    dtype: Any
+    as_row: bool
     return_tensors: str | None
     text_kwargs: dict
     images_kwargs: dict
     common_kwargs: dict
-
-
-def check_geometry(
-    patch_size: Sequence[int], num_channels: int, padding_side: str, left_padding: int, right_padding: int
-) -> None:
-    """Check the sizes a processor was given.
-
-    Raises:
-        ValueError: for one out of range.
-    """
-    if len(patch_size) != 2 or min(patch_size) < 1:
-        raise ValueError(f"patch_size must be two positive integers (height, width), got {patch_size}.")
-    if num_channels not in (1, 3):
-        raise ValueError(f"num_channels must be 1 or 3, got {num_channels}.")
-    if padding_side not in ("right", "left"):
-        raise ValueError(f'padding_side must be "right" or "left", got {padding_side!r}.')
-    for name, columns in (("left_padding", left_padding), ("right_padding", right_padding)):
-        if isinstance(columns, bool) or not isinstance(columns, int) or not 0 <= columns < patch_size[1]:
-            raise ValueError(
-                f"{name} must be a number of columns below the patch width {patch_size[1]}, got {columns!r}."
-            )
-
-
-def check_style(style: RenderStyle, num_channels: int, left_padding: int) -> None:
-    """Check the looks of strips against the other settings of a processor.
-
-    Raises:
-        ValueError: for colours in one channel, or units that would not stand on patch borders.
-    """
-    if style.mode == "RGB" and num_channels != 3:
-        raise ValueError(
-            f"mode='RGB' needs num_channels=3, got {num_channels}; pass num_channels=3, or mode='L' for gray strips of "
-            "one channel."
-        )
-    if style.strategy != "continuous" and left_padding:
-        raise ValueError(
-            f"left_padding={left_padding} would move the units of strategy={style.strategy!r} off their patch borders; "
-            "use left_padding=0."
-        )
 
 
 def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: int, config: Any) -> None:
@@ -116,6 +90,8 @@ def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: i
             "or 'bernoulli'."
         )
 
+
+MISSING = ("error", "warn", "hexbox")
 
 NESTED_KWARGS = ("text_kwargs", "images_kwargs", "common_kwargs")
 
@@ -144,6 +120,7 @@ class LayoutOptions:
     padding: str = "longest"
     truncation: str = "do_not_truncate"
     max_patches: int | None = None
+    missing: str | None = None
     add_eos: bool = True
     add_start: bool = False
     end_gap: int | None = None
@@ -152,6 +129,8 @@ class LayoutOptions:
     add_target_eos: bool = False
     max_target_tokens: int | None = None
     return_offsets_mapping: bool = False
+    dtype: str = "float32"
+    as_row: bool = False
     return_tensors: str | None = None
 
     @classmethod
@@ -171,11 +150,25 @@ class LayoutOptions:
                 with an EOS patch after the text.
         """
         merged = _merge(kwargs)
-        if unknown := sorted(set(merged) - set(cls.__dataclass_fields__)):
-            known = ", ".join(sorted(cls.__dataclass_fields__))
-            raise TypeError(f"unknown argument {', '.join(unknown)}; PixelProcessor knows {known}.")
-        merged["padding"] = _choose("padding", merged.get("padding", True), _PADDING)
+        check_names(merged, (*cls.__dataclass_fields__, "max_length"))
+        if (alias := merged.pop("max_length", None)) is not None:
+            if merged.get("max_patches") not in (None, alias):
+                raise ValueError(
+                    f"max_length={alias} is another name of max_patches, which is {merged['max_patches']} in this "
+                    "call; pass one of them."
+                )
+            merged["max_patches"] = alias
+        merged["padding"] = choose_padding(merged.get("padding", True))
         merged["truncation"] = _choose("truncation", merged.get("truncation", False), _TRUNCATION)
+        merged["dtype"] = pixel_dtype(merged.get("dtype", "float32"))
+        if merged.get("missing") not in (None, *MISSING):
+            raise ValueError(
+                f"missing must be one of {', '.join(map(repr, MISSING))}, got {merged['missing']!r}."
+            )
+        for name in ("max_patches", "max_target_tokens"):
+            value = merged.get(name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+                raise TypeError(f"{name} must be an integer or None, got {value!r}.")
         if merged.get("max_patches") is None:
             merged["max_patches"] = default_max_patches
         options = cls(**merged)
@@ -191,12 +184,6 @@ class LayoutOptions:
         if limit is not None and limit < 1:
             raise ValueError(f"max_patches must be at least 1, got {limit}.")
         return options
-
-    def most_characters(self, patch_width: int) -> float:
-        """The length from which a text is far too long, since nearly every character has a column."""
-        if self.max_patches is None or self.truncation != "do_not_truncate":
-            return float("inf")
-        return self.max_patches * patch_width
 
     def _check_gap(self, patch_width: int) -> None:
         gap = self.end_gap
@@ -214,6 +201,20 @@ class LayoutOptions:
             )
 
 
+def pixel_dtype(dtype: Any) -> str:
+    """The name of a dtype for pixels: `"float32"` or `"uint8"`, from a name or a dtype of numpy or torch.
+
+    Raises:
+        ValueError: for another one.
+    """
+    name = dtype if isinstance(dtype, str) else str(getattr(dtype, "__name__", dtype)).removeprefix("torch.")
+    if name not in ("float32", "uint8"):
+        raise ValueError(
+            f'dtype must be "float32" (in [0, 1]) or "uint8" (0..255), got {dtype!r}; models cast what they are given.'
+        )
+    return name
+
+
 def _merge(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     flat = {key: value for key, value in kwargs.items() if key not in NESTED_KWARGS}
@@ -225,10 +226,19 @@ def _merge(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def choose_padding(padding: bool | str) -> str:
+    """`"longest"`, `"max_length"` or `"do_not_pad"`.
+
+    Raises:
+        ValueError: for anything that names none of them.
+    """
+    return _choose("padding", padding, _PADDING)
+
+
 def _choose(name: str, value: Any, choices: dict[Any, str]) -> str:
     if isinstance(value, bool | str) and value in choices:
         return choices[value]
     raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
-__all__ = ["LayoutOptions", "PixelProcessorKwargs", "check_geometry", "check_model", "check_style"]
+__all__ = ["LayoutOptions", "PixelProcessorKwargs", "check_model", "choose_padding", "pixel_dtype"]

@@ -13,29 +13,30 @@
 Shapes: B rows, C channels, H strip height, W strip width, P patches of `patch_size = (H, w)`, L tokens, T = P + L.
 """
 
-import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from transformers import PreTrainedTokenizerBase
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin, Unpack
 
+from ..atomic import staged_folder
 from ..fonts.atlas import GlyphAtlas
+from ..installed import refuse_registration
 from ..reading.prior import CharacterPrior
 from ..reading.reader import ReadResult, StripReader
 from ..reading.styled_reader import build_reader
 from ..rendering.renderer import StripRenderer
-from ..rendering.strip import PackedStrip
-from ..rendering.style import BLACK, WHITE, RenderStyle
+from ..rendering.style import RenderStyle
 from ..rendering.styled_renderer import build_renderer
 from ..text.characters import CharacterPolicy
+from .drawing import RowDrawer
 from .files import (
+    PROCESSOR_FILE,
     check_chain,
     drawing_settings,
     hub_arguments,
@@ -44,67 +45,71 @@ from .files import (
     load_tokenizer,
     save_members,
 )
-from .images import image_to_strip, list_images, list_strips
-from .inputs import list_targets, list_texts, rows_of, unpack_output
-from .layout import (
-    Row,
-    Segment,
-    attention_mask,
-    draw_rows,
-    lay_out,
-    offset_mapping,
-    text_part,
-    to_feature,
-    too_long,
-)
-from .options import LayoutOptions, PixelProcessorKwargs, check_geometry, check_model, check_style
+from .images import list_strips
+from .inputs import check_prior, is_image, is_single, list_targets, rows_of, unpack_output
+from .layout import Row, text_part
+from .options import LayoutOptions, PixelProcessorKwargs, check_model
+from .padding import RowPadder
 from .pages import PageMixin
 from .pictures import strip_to_pil
 from .presets import PROCESSOR_PRESETS, preset_settings
+from .replaced import ReplacedCharacters
+from .settings import (
+    PARTS,
+    ProcessorSettings,
+    ProcessorSettingsKwargs,
+    StripGeometry,
+    check_names,
+    is_near,
+    setting_names,
+)
 from .tokens import (
     NoTokenizer,
     check_tokenizer,
     decode_tokens,
     encode_targets,
     find_token_ids,
-    join_parts,
     pad_token_id,
-    pad_tokens,
     patch_mask,
 )
+
+# Arguments of the constructor that are no settings.
+_OBJECTS = ("atlases", "tokenizer", "character_prior")
+
+
+def _setting(name: str, part: str) -> Any:
+    """A property that reads a setting, and applies what it is set to at once."""
+
+    def get(processor: "PixelProcessor") -> Any:
+        return getattr(getattr(processor._settings, part), name)
+
+    def change(processor: "PixelProcessor", value: Any) -> None:
+        processor._configure(processor._renderer.atlases, processor._settings.replace({name: value}))
+
+    return property(get, change, doc=f"`{name}` of [`ProcessorSettingsKwargs`]; setting it acts at once.")
 
 
 class PixelProcessor(PageMixin, ProcessorMixin):
     r"""Texts and images to the strips a pixel model reads, and strips back to text and images.
 
+    Every setting can be given as a keyword argument, read as an attribute (`processor.missing`), set there, which acts
+    at once, or changed in a copy (`processor.replace(missing="hexbox")`).
+
     Args:
         atlases: glyph atlases in the order in which they are asked for a character: bundled names
             (`bundled_atlases()`), paths of `.npz` files, or `GlyphAtlas` objects; all as high as a patch.
-        patch_size: (height, width) of a patch in pixels.
-        num_channels: 1, or 3 for models that read colour; text is drawn alike in all channels.
-        missing: what happens to a character no atlas covers: `"error"`, `"warn"` or `"hexbox"`.
-        newline: how line breaks are drawn: `"space"` or `"symbol"`.
-        tab: how tabs are drawn: `"space"` or a number of spaces.
-        normalize: Unicode normalisation before drawing: `"NFC"` or `None`.
-        unsupported: what happens to text that needs right-to-left layout, joining or stacking: `"shape"`, `"cells"`
-            (letters that cannot be conjoined stand side by side), `"error"` or `"missing"`; see [`StripRenderer`].
-        padding_side: `"right"` (training) or `"left"` (generation of several prompts at once).
-        model_max_patches: the most patches the model reads, default of a call's `max_patches`; `None`: no limit.
-        left_padding: white columns before every text, at least 0 and fewer than a patch has.
-        right_padding: white columns at least between a text and the EOS patch after it. The PIXEL family's renderer
-            leaves 2 on either side.
+        patch_size: (height, width) of a patch in pixels; default (8, 20).
+        geometry: sizes and margins, a [`StripGeometry`].
+        policy: what becomes of characters without a plain glyph, a [`CharacterPolicy`].
+        style: levels, colours, spacing and units, a [`RenderStyle`].
         tokenizer: for models with a token head (`PixelARConfig.vocab_size`): any tokenizer of transformers. It is
             saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
         character_prior: what the reader knows of the language: `CharacterPrior.fit(texts)`, or `.load(file)`. `read`,
             `decode` and `batch_decode` use it where pixels leave a character open. Saved with the processor.
-        mode: levels of the pixels: `"1"`, `"L"` (gray) or `"RGB"`; see [`RenderStyle`], as for the next four. A model
-            with the autoregressive head needs `"1"`.
-        text_color: of mode `"L"` or `"RGB"`.
-        background_color: likewise, of the padding too. The EOS patch is black in every mode.
-        letter_spacing: blank columns after every grapheme cluster.
-        strategy: `"continuous"`, `"bigrams"`, `"mono"` or `"words"`; all but the first need `left_padding=0`.
+        settings: single settings, see [`ProcessorSettingsKwargs`]; they change those of the three objects.
 
     Raises:
+        TypeError: for an unknown argument, with the one it resembles.
         ValueError: for settings that do not fit each other, naming both values.
     """
 
@@ -113,51 +118,88 @@ class PixelProcessor(PageMixin, ProcessorMixin):
     def __init__(
         self,
         atlases: Sequence[str | os.PathLike | GlyphAtlas] = ("fixed-5x8",),
-        patch_size: Sequence[int] = (8, 20),
-        num_channels: int = 1,
-        missing: str = "error",
-        newline: str = "space",
-        tab: str | int = "space",
-        normalize: str | None = "NFC",
-        unsupported: str = "shape",
-        padding_side: str = "right",
-        model_max_patches: int | None = 1024,
-        left_padding: int = 0,
-        right_padding: int = 0,
+        patch_size: Sequence[int] | None = None,
+        *,
+        geometry: StripGeometry | None = None,
+        policy: CharacterPolicy | None = None,
+        style: RenderStyle | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         character_prior: CharacterPrior | None = None,
-        mode: str = "1",
-        text_color: Any = BLACK,
-        background_color: Any = WHITE,
-        letter_spacing: int = 0,
-        strategy: str = "continuous",
+        **settings: Unpack[ProcessorSettingsKwargs],
     ) -> None:
-        check_geometry(patch_size, num_channels, padding_side, left_padding, right_padding)
+        if patch_size is not None:
+            settings["patch_size"] = patch_size
+        changes = {"geometry": geometry, "policy": policy, "style": style, **settings}
         self._tokenizer = check_tokenizer(tokenizer)
-        self._style = RenderStyle(mode, text_color, background_color, letter_spacing, strategy)
-        check_style(self._style, num_channels, left_padding)
-        policy = CharacterPolicy(missing, newline, tab, normalize, unsupported)
-        self._renderer = build_renderer(atlases, self._style, int(patch_size[1]), **asdict(policy))
-        self._reader: StripReader | None = None
-        self._prior = character_prior
-        # Names, not objects: this is what processor_config.json can hold.
-        self.atlases = tuple(atlas.name for atlas in self._renderer.atlases)
-        self.patch_size = (int(patch_size[0]), int(patch_size[1]))
-        self.num_channels = int(num_channels)
-        self.missing = missing
-        self.newline = newline
-        self.tab = tab
-        self.normalize = normalize
-        self.unsupported = unsupported
-        self.padding_side = padding_side
-        self.model_max_patches = model_max_patches
-        self.left_padding = left_padding
-        self.right_padding = right_padding
-        settings = self._style.settings()
-        self.mode, self.strategy, self.letter_spacing = mode, strategy, letter_spacing
-        self.text_color, self.background_color = settings["text_color"], settings["background_color"]
-        check_chain(self.atlases, self._renderer.height, self.patch_size)
+        self._prior = check_prior(character_prior)
+        self._replaced = ReplacedCharacters()
+        self._notices: dict[str, str] = {}
+        self._configure(atlases, ProcessorSettings().replace(changes))
         super().__init__()
+
+    def _configure(self, atlases: Any, settings: ProcessorSettings) -> None:
+        """Takes on glyphs and settings, all or none of them."""
+        renderer = self._build_renderer(atlases, settings)
+        check_chain([atlas.name for atlas in renderer.atlases], renderer.height, settings.geometry.patch_size)
+        self._settings, self._renderer = settings, renderer
+        self._reader: StripReader | None = None
+        self._variants: dict[str, StripRenderer] = {}
+
+    @staticmethod
+    def _build_renderer(atlases: Any, settings: ProcessorSettings) -> StripRenderer:
+        width = settings.geometry.patch_size[1]
+        return build_renderer(atlases, settings.style, width, **asdict(settings.policy))
+
+    patch_size: tuple[int, int] = _setting("patch_size", "geometry")
+    num_channels: int = _setting("num_channels", "geometry")
+    padding_side: str = _setting("padding_side", "geometry")
+    model_max_patches: int | None = _setting("model_max_patches", "geometry")
+    left_padding: int = _setting("left_padding", "geometry")
+    right_padding: int = _setting("right_padding", "geometry")
+    missing: str = _setting("missing", "policy")
+    newline: str = _setting("newline", "policy")
+    tab: str | int = _setting("tab", "policy")
+    normalize: str | None = _setting("normalize", "policy")
+    unsupported: str = _setting("unsupported", "policy")
+    mode: str = _setting("mode", "style")
+    text_color: Any = _setting("text_color", "style")
+    background_color: Any = _setting("background_color", "style")
+    letter_spacing: int = _setting("letter_spacing", "style")
+    strategy: str = _setting("strategy", "style")
+
+    @property
+    def settings(self) -> ProcessorSettings:
+        """Geometry, policy and style."""
+        return self._settings
+
+    @property
+    def atlases(self) -> tuple[str, ...]:
+        """The names of the atlases and fonts, in the order in which they are asked; set as in the constructor."""
+        return tuple(atlas.name for atlas in self._renderer.atlases)
+
+    @atlases.setter
+    def atlases(self, atlases: Any) -> None:
+        self._configure(atlases, self._settings)
+
+    def replace(self, **changes: Any) -> "PixelProcessor":
+        """A processor like this one but for some arguments of the constructor.
+
+        Args:
+            changes: `atlases`, `tokenizer`, `character_prior`, `geometry`, `policy`, `style`, or single settings.
+
+        Raises:
+            TypeError: for an unknown argument.
+            ValueError: as the constructor.
+        """
+        given = {
+            "atlases": self._renderer.atlases,
+            "tokenizer": self._tokenizer,
+            "character_prior": self._prior,
+            **{part: getattr(self._settings, part) for part in PARTS},
+        }
+        processor = type(self)(**{**given, **changes})
+        processor._notices = dict(self._notices)
+        return processor
 
     @classmethod
     def presets(cls) -> tuple[str, ...]:
@@ -196,12 +238,39 @@ class PixelProcessor(PageMixin, ProcessorMixin):
 
     def __getstate__(self) -> dict[str, Any]:
         # The reader is rebuilt where it is needed; a pickle without it is small, and the same before and after reading.
-        return {**self.__dict__, "_reader": None}
+        return {**self.__dict__, "_reader": None, "_variants": {}}
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase | NoTokenizer:
         """The tokenizer, or a stand-in without special tokens: Trainer asks every processor for its tokenizer's."""
         return NoTokenizer() if self._tokenizer is None else self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: PreTrainedTokenizerBase | None) -> None:
+        self._tokenizer = check_tokenizer(tokenizer)
+
+    @property
+    def character_prior(self) -> CharacterPrior | None:
+        """What the reader knows of the language."""
+        return self._prior
+
+    @character_prior.setter
+    def character_prior(self, prior: CharacterPrior | None) -> None:
+        self._prior, self._reader = check_prior(prior), None
+
+    @property
+    def replaced(self) -> ReplacedCharacters:
+        """How many characters without a glyph were drawn as boxes, by calls and [`count_replaced`].
+
+        `processor.replaced.report()` is a sentence for the end of a run, or `None`. Workers of a `DataLoader` count
+        too.
+        """
+        return self._replaced
+
+    def count_replaced(self, texts: Iterable[str]) -> None:
+        """Adds to [`replaced`] what `renderer` has drawn of these texts, for who calls it past the processor."""
+        if self._settings.policy.missing != "error":
+            self._replaced.count(texts, self._renderer)
 
     @property
     def renderer(self) -> StripRenderer:
@@ -224,7 +293,7 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         Raises:
             ValueError: where they differ, or gray strips meet an autoregressive head (1-bit); names the way out.
         """
-        check_model(self._style, self.patch_size, self.num_channels, config)
+        check_model(self._settings.style, self.patch_size, self.num_channels, config)
 
     @property
     def model_input_names(self) -> list[str]:
@@ -244,7 +313,8 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         """Draws texts, takes images, tokenises target texts, and pads them to a batch.
 
         Args:
-            text: a text, or a list (tuple, dataset column) of texts; a list of (text, text) is a list of pairs.
+            text: a text, or a list (tuple, dataset column) of texts; a list of (text, text) is a list of pairs. Images
+                in first place are taken for `images`, and what follows them for the text.
             text_pair: second text of each row, after an EOS patch.
             images: strips of height H as PIL images, numpy arrays or torch tensors (`[H, W]`, `[C, H, W]`,
                 `[H, W, C]`), or a list of these. With `text` as well, a row is the image, an EOS patch, the text.
@@ -253,8 +323,8 @@ class PixelProcessor(PageMixin, ProcessorMixin):
             kwargs: see [`PixelProcessorKwargs`].
 
         Returns:
-            `BatchFeature` with, always as a batch:
-            - `pixel_values`: float32 `[B, C, H, P * w]` in [0, 1], 1 = background.
+            `BatchFeature` with, always as a batch (unless `as_row`; then without the axis B):
+            - `pixel_values`: float32 `[B, C, H, P * w]` in [0, 1], 1 = background; or uint8, see `dtype`.
             - `attention_mask`: int64 `[B, T]`, 0 on padding. With `target_text` it covers the P patches and the L
               tokens in their order, each part padded by itself.
             - `num_columns`: int64 `[B]`, pixel columns of the row from its first attended patch on; with `add_eos` or
@@ -269,142 +339,79 @@ class PixelProcessor(PageMixin, ProcessorMixin):
                 `truncation`), a character no atlas covers (unless `missing` says otherwise), an image of another
                 shape; with the index of the row.
         """
-        width = self.patch_size[1]
-        options = LayoutOptions.from_kwargs(kwargs, self.model_max_patches, width)
-        if options.end_gap is not None and self._style.strategy != "continuous":
+        text, text_pair, images = _images_last(text, text_pair, images)
+        options = LayoutOptions.from_kwargs(kwargs, self.model_max_patches, self.patch_size[1])
+        if options.end_gap is not None and self.strategy != "continuous":
             raise ValueError(
-                f"end_gap={options.end_gap} would move the units of strategy={self._style.strategy!r} off their patch "
+                f"end_gap={options.end_gap} would move the units of strategy={self.strategy!r} off their patch "
                 "borders; leave it out."
             )
+        renderer = self._variant(options.missing)
+        drawer = RowDrawer(self._settings, renderer, options, self._tokenizer)
         tokens = None
         if target_text is not None:
             tokens = encode_targets(self._tokenizer, list_targets(target_text), options)
-        rows: list[Row] = []
-        if tokens is None or not (text is None and text_pair is None and images is None):
-            margins = (self.left_padding, self.right_padding)
-            segments = self._segment_rows(text, text_pair, images, options)
-            rows = [lay_out(row, options, width, margins) for row in segments]
+        has_rows = tokens is None or not (text is None and text_pair is None and images is None)
+        rows = drawer.rows(text, text_pair, images) if has_rows else []
         if tokens is not None and rows and len(tokens) != len(rows):
             raise ValueError(f"{len(tokens)} target texts for {len(rows)} rows; give one for each row.")
-        return self._to_batch(rows, tokens, options)
+        if renderer.policy.missing != "error":
+            self._replaced.count(drawn_texts(rows), renderer)
+        batch = drawer.batch(rows, tokens)
+        if not options.as_row:
+            return batch
+        if not is_single(text, images, target_text):
+            raise ValueError("as_row=True is for a single text or image, but this call has a batch.")
+        return BatchFeature({key: values[0] for key, values in batch.items()})
 
-    def _segment_rows(
-        self, text: Any, text_pair: Any, images: Any, options: LayoutOptions
-    ) -> list[list[Segment]]:
-        """Draws or takes every segment, row by row."""
-        texts, pairs = list_texts(text, text_pair)
-        columns: list[list[Segment]] = []
-        if images is not None:
-            columns.append([self._take(f"images[{i}]", image) for i, image in enumerate(list_images(images))])
-        may_be_empty = options.add_start and pairs is None and images is None
-        for name, values in (("text", texts), ("text_pair", pairs)):
-            if values is not None:
-                drawn = zip(values, self._render_all(values, options), strict=True)
-                columns.append(
-                    [self._draw(f"{name}[{i}]", *pair, options, may_be_empty) for i, pair in enumerate(drawn)]
-                )
-        if not columns:
-            raise ValueError("give at least one of text and images (or target_text, with a tokenizer).")
-        lengths = [len(column) for column in columns]
-        if len(set(lengths)) > 1:
-            raise ValueError(
-                f"images, text and text_pair must be of one length where they are given, got {lengths}."
-            )
-        if lengths[0] == 0:
-            raise ValueError("the batch is empty: give at least one text or image.")
-        return [list(row) for row in zip(*columns, strict=True)]
+    def _variant(self, missing: str | None) -> StripRenderer:
+        """The renderer for a call that treats missing glyphs in a way of its own."""
+        if missing is None or missing == self.missing:
+            return self._renderer
+        if missing not in self._variants:
+            settings = self._settings.replace({"missing": missing})
+            self._variants[missing] = self._build_renderer(self._renderer.atlases, settings)
+        return self._variants[missing]
 
-    def _take(self, name: str, image: Any) -> Segment:
-        strip = image_to_strip(image, self.patch_size[0], self.num_channels, name)
-        return Segment(name, strip.shape[2], image=strip)
-
-    def _render_all(self, texts: list[str], options: LayoutOptions) -> list[PackedStrip | None]:
-        """Draws a batch; None for every text if one must be looked at by itself."""
-        if max(map(len, texts), default=0) > options.most_characters(self.patch_size[1]):
-            return [None] * len(texts)
-        try:
-            return list(self._renderer.render_batch(texts))
-        except ValueError:
-            return [None] * len(texts)
-
-    def _draw(
-        self, name: str, text: str, strip: PackedStrip | None, options: LayoutOptions, may_be_empty: bool
-    ) -> Segment:
-        if len(text) > options.most_characters(self.patch_size[1]):
-            limit, num_patches = options.max_patches, -(-self._renderer.measure(text) // self.patch_size[1])
-            if limit is not None and num_patches > limit:
-                raise too_long(name, num_patches, limit, f" for its {len(text)} characters")
-        try:
-            strip = self._renderer.render(text) if strip is None else strip
-        except ValueError as error:
-            # The same error, of the same class, with the place in the batch.
-            error.args = (f"{name}: {error}", *error.args[1:])
-            raise
-        if strip.num_columns == 0 and not may_be_empty:
-            raise ValueError(
-                f"{name} is empty: {text!r} draws no pixels; leave it out, or pass add_start=True to begin with an "
-                "EOS patch."
-            )
-        return Segment(name, strip.num_columns, strip=strip)
-
-    def _to_batch(
-        self, rows: list[Row], tokens: list[list[int]] | None, options: LayoutOptions
-    ) -> BatchFeature:
-        """Pads and joins B rows of patches (or none), B rows of tokens (or `None`)."""
-        lengths = [row.num_patches for row in rows], [len(ids) for ids in tokens or []]
-        count = max(map(len, lengths))
-        longest = [max(numbers, default=0) for numbers in lengths]
-        groups = [list(range(count))]
-        if options.padding == "do_not_pad":
-            if options.return_tensors is not None and any(len(set(numbers)) > 1 for numbers in lengths):
-                raise ValueError(
-                    "rows differ in length: pass padding=True, or return_tensors=None to get lists."
-                )
-            groups = [[index] for index in range(count)]
-        elif options.padding == "max_length":
-            longest = [options.max_patches or longest[0], options.max_target_tokens or longest[1]]
-        data: dict[str, list[np.ndarray]] = {}
-        for group in groups:
-            if len(groups) > 1:
-                longest = [numbers[group[0]] if numbers else 0 for numbers in lengths]
-            parts = self._draw_batch([rows[i] for i in group], longest[0], options) if rows else {}
-            if tokens is not None:
-                self._add_tokens(parts, [tokens[i] for i in group], longest[1], options)
-            for key, values in parts.items():
-                data.setdefault(key, []).append(values)
-        return to_feature(data, options.return_tensors)
-
-    def _draw_batch(self, rows: list[Row], num_patches: int, options: LayoutOptions) -> dict[str, np.ndarray]:
-        starts = [num_patches - row.num_patches if self.padding_side == "left" else 0 for row in rows]
-        parts = {
-            "pixel_values": draw_rows(
-                rows, starts, num_patches, self.patch_size, self.num_channels, self._background()
-            ),
-            "attention_mask": attention_mask(rows, starts, num_patches),
-            "num_columns": np.array([row.num_columns for row in rows], np.int64),
-        }
-        if options.return_offsets_mapping:
-            parts["offset_mapping"] = offset_mapping(rows, starts, num_patches, self.patch_size[1])
-        return parts
-
-    def _background(self) -> np.ndarray | None:
-        """The colour around texts, `[C, 1, 1]`; None where pixels have no levels."""
-        return self._style.background(self.num_channels) if self._style.has_levels else None
-
-    def _add_tokens(
+    def pad(
         self,
-        parts: dict[str, np.ndarray],
-        tokens: list[list[int]],
-        num_tokens: int,
-        options: LayoutOptions,
-    ) -> None:
-        """Puts the token part beside the patches of a batch, or in place of them."""
-        pad_id = None if self._tokenizer is None else pad_token_id(self._tokenizer)
-        parts["input_ids"], mask = pad_tokens(tokens, num_tokens, pad_id, self.padding_side)
-        if "pixel_values" in parts:
-            parts.update(join_parts(parts["attention_mask"], mask, options.target_first))
-        else:
-            parts["attention_mask"] = mask
+        features: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        padding: bool | str = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Brings rows of this processor to one length, as tokenizers do: what `DataCollatorWithPadding` calls.
+
+        Args:
+            features: rows, each as a call with `as_row=True` returns it or as a batch of one, also after a data set
+                has turned it into lists; or one mapping with the columns of all rows. `pixel_values` are `[C, H, W]`,
+                uint8 or in [0, 1]. `labels` and whatever else has an entry per position are padded with -100, single
+                numbers become a vector.
+            padding: `True` or `"longest"`; `"max_length"`; `False`: rows must be of one length already.
+            max_length: patches of every row under `"max_length"`; default: `model_max_patches`.
+            pad_to_multiple_of: rounds the number of patches up.
+            padding_side: default: that of the processor.
+            return_tensors: `"pt"`, `"np"` or `None` (lists).
+            kwargs: `verbose` and `return_attention_mask` are taken and have no effect.
+
+        Returns:
+            `BatchFeature` as a call returns it. Pixels are uint8 if those of all rows are.
+
+        Raises:
+            TypeError: for features that are no mappings, or an unknown argument.
+            ValueError: for rows that do not fit each other, with the index of the row and the name of the column.
+        """
+        check_names(set(kwargs) - {"verbose", "return_attention_mask"}, ("padding", "max_length"))
+        padder = RowPadder(
+            self._settings
+            if padding_side is None
+            else self._settings.replace({"padding_side": padding_side}),
+            None if self._tokenizer is None else pad_token_id(self._tokenizer),
+        )
+        return padder.pad(features, padding, max_length, pad_to_multiple_of, return_tensors)
 
     # ---- from strips ----
 
@@ -440,7 +447,7 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         )
         geometry, is_left = (*self.patch_size, self.left_padding), self.padding_side == "left"
         parts = [
-            text_part(strip, self._style, geometry, is_left, mask, count, index)
+            text_part(strip, self._settings.style, geometry, is_left, mask, count, index)
             for index, (strip, mask, count) in enumerate(zip(strip_list, masks, counts, strict=True))
         ]
         return self.reader.read_batch(parts)
@@ -514,10 +521,13 @@ class PixelProcessor(PageMixin, ProcessorMixin):
 
         `has_tokenizer` stands there if there is one.
         """
-        # The parent class copies all it finds, and a vocabulary is large.
-        without_tokenizer = copy.copy(self)
-        without_tokenizer._tokenizer = without_tokenizer._prior = without_tokenizer._reader = None
-        settings = super(PixelProcessor, without_tokenizer).to_dict()
+        settings = {
+            **self._settings.flat,
+            "atlases": list(self.atlases),
+            "processor_class": type(self).__name__,
+        }
+        if hasattr(self, "auto_map"):
+            settings["auto_map"] = self.auto_map
         settings.update(drawing_settings(self._renderer))
         if self._prior is not None:
             settings["character_prior_sha256"] = self._prior.sha256
@@ -530,6 +540,9 @@ class PixelProcessor(PageMixin, ProcessorMixin):
     ) -> list[str]:
         """Saves processor_config.json and, beside it, one `.npz` file per atlas and the tokenizer's files.
 
+        All files are written beside the old ones and take their place together, so that a full disk or a kill leaves an
+        older processor as it was. The licence notices of bundled fonts are saved with them.
+
         Args:
             save_directory: folder, made where it is missing.
             push_to_hub: whether to upload the folder's files afterwards.
@@ -537,15 +550,49 @@ class PixelProcessor(PageMixin, ProcessorMixin):
 
         Returns:
             The paths of the files written.
+
+        Raises:
+            OSError: where the files cannot be written.
         """
-        files = list(super().save_pretrained(save_directory, push_to_hub=False))
-        files += save_members(save_directory, self._renderer, self._prior)
-        if self._tokenizer is not None:
-            files += self._tokenizer.save_pretrained(save_directory)
+        with staged_folder(save_directory, last=[PROCESSOR_FILE]) as stage:
+            super().save_pretrained(stage, push_to_hub=False)
+            save_members(stage, self._renderer, self._prior, self._notices)
+            if self._tokenizer is not None:
+                self._tokenizer.save_pretrained(stage)
+            names = [path.relative_to(stage) for path in sorted(stage.rglob("*")) if path.is_file()]
         if push_to_hub:
             # Not left to the parent class, which would upload before the atlases exist.
             self.push_to_hub(kwargs.pop("repo_id", Path(save_directory).name), **kwargs)
-        return files
+        return [str(Path(save_directory, name)) for name in names]
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoProcessor") -> None:
+        """Makes `save_pretrained` write code beside the processor; for classes outside the installed package.
+
+        Raises:
+            ValueError: for the installed class, naming `export_remote_code`.
+        """
+        refuse_registration(cls)
+        super().register_for_auto_class(auto_class)
+
+    @classmethod
+    def from_args_and_dict(cls, args: Any, processor_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Builds a processor from its saved settings; see `ProcessorMixin`.
+
+        Raises:
+            TypeError: for an argument that is none but resembles one.
+        """
+        is_rest_wanted = kwargs.pop("return_unused_kwargs", False)
+        known = (*_OBJECTS, *PARTS, *setting_names())
+        for name in kwargs:
+            # Loaders pass on what they have no use for; a mistyped setting must not be lost among it.
+            if name not in known and is_near(name, known):
+                check_names([name], known)
+        given = {**processor_dict, **kwargs}
+        notices = given.pop("notices", {})
+        processor = cls(*args, **{name: given.pop(name) for name in known if name in given})
+        processor._notices = notices
+        return (processor, given) if is_rest_wanted else processor
 
     @classmethod
     def get_processor_dict(
@@ -570,13 +617,28 @@ class PixelProcessor(PageMixin, ProcessorMixin):
                 f"{where} is not a pixel_ar checkpoint with its processor: processor_config.json {found}. "
                 "Save one there with processor.save_pretrained, or start from PixelProcessor.from_preset."
             )
-        load_members(where, settings, "atlases" not in kwargs, hub_kwargs)
+        settings["notices"] = load_members(where, settings, "atlases" not in kwargs, hub_kwargs)
         prior_sha256 = settings.pop("character_prior_sha256", None)
         if prior_sha256 is not None and "character_prior" not in kwargs:
             settings["character_prior"] = load_prior(where, prior_sha256, hub_kwargs)
         if settings.pop("has_tokenizer", False) and "tokenizer" not in kwargs:
             settings["tokenizer"] = load_tokenizer(where, kwargs.get("trust_remote_code"), hub_kwargs)
         return settings, unused
+
+
+def _images_last(text: Any, text_pair: Any, images: Any) -> tuple[Any, Any, Any]:
+    """`(text, text_pair, images)` of a call that names the images first, as other processors take them."""
+    if images is None and is_image(text):
+        return text_pair, None, text
+    return text, text_pair, images
+
+
+def drawn_texts(rows: list[Row]) -> Iterator[str]:
+    """The texts of rows, as far as they were drawn."""
+    for row in rows:
+        for _, segment in row.segments:
+            if segment.strip is not None:
+                yield segment.strip.text
 
 
 __all__ = ["PixelProcessor"]

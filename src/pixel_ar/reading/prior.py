@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..atomic import replacing
+
 _FORMAT = "pixel_ar character prior 2"
 _MAX_ORDER = 8
 # Share of the floor: half of it as single characters are frequent, half for any of 65,536 characters. After a character
@@ -163,8 +165,9 @@ class CharacterPrior:
     # ---- saving and loading ----
 
     def save(self, path: "str | os.PathLike[str]") -> None:
-        """Write the counts as JSON."""
-        Path(path).write_bytes(self._to_json())
+        """Write the counts as JSON; what was under this name stays until the new file is whole."""
+        with replacing(path) as file:
+            file.write(self._to_json())
 
     @classmethod
     def load(cls, path: "str | os.PathLike[str]") -> "CharacterPrior":

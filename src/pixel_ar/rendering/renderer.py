@@ -48,6 +48,7 @@ class _CellTable(dict[str, bytes]):
         self.atlases, self.policy = atlases, policy
         self.box_unit = cell_width(atlases) or 1
         self.has_warned = False
+        self.boxes: set[str] = set()
 
     def __missing__(self, char: str) -> bytes:
         cell = self.find(char)
@@ -55,6 +56,7 @@ class _CellTable(dict[str, bytes]):
             if self.policy.missing == "error":
                 raise MissingGlyphError([char], [atlas.name for atlas in self.atlases])
             self.warn(char)
+            self.boxes.add(char)
             cell = draw_hex_box(char, self.atlases[0].height, self.box_unit)
         self[char] = cell
         return cell
@@ -167,6 +169,11 @@ class StripRenderer:
     def policy(self) -> CharacterPolicy:
         """The treatment of characters without a plain glyph."""
         return self._policy
+
+    @property
+    def boxed(self) -> frozenset[str]:
+        """The characters it has drawn as boxes so far, having no glyph for them."""
+        return frozenset(self._table.boxes)
 
     @property
     def height(self) -> int:

@@ -152,8 +152,8 @@ class MissingGlyphError(ValueError):
         more = f" and {len(self.characters) - 5} more" if len(self.characters) > 5 else ""
         super().__init__(
             f"no glyph for {shown}{more} in atlas {', '.join(self.atlases)}. Ways out: missing='hexbox' draws each as "
-            "a box with its hexadecimal code; add an atlas of the same height that covers it (unifont-16, 16 rows, "
-            "covers the Basic Multilingual Plane); or take it out of the text."
+            "a box with its hexadecimal code; a font file that has it, added to the chain (atlases=(..., 'font.ttf')); "
+            "or take it out of the text."
         )
 
     def __reduce__(self) -> tuple:

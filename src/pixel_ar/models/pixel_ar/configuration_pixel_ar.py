@@ -13,6 +13,7 @@ from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_rope_utils import RopeParameters
 from transformers.utils.type_validators import interval
 
+from ...installed import refuse_registration
 from .presets import CONFIG_PRESETS
 
 
@@ -174,6 +175,12 @@ class PixelARConfig(PreTrainedConfig):
         if name not in CONFIG_PRESETS:
             raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(CONFIG_PRESETS)}.")
         return cls(**{**CONFIG_PRESETS[name], **overrides})
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoConfig") -> None:
+        """As in Transformers, for classes outside the installed package; see `pixel_ar.export_remote_code`."""
+        refuse_registration(cls)
+        super().register_for_auto_class(auto_class)
 
     @property
     def patch_height(self) -> int:

@@ -33,6 +33,7 @@ from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from ...installed import refuse_registration
 from ...modalities import PATCH, TOKEN
 from .configuration_pixel_ar import PixelARConfig
 from .generation.generation_pixel_ar import PixelGenerationMixin
@@ -141,6 +142,12 @@ class PixelARPreTrainedModel(PreTrainedModel):
         super().__init__(config, *args, **kwargs)
         if config.vocab_size is not None:
             self._input_embed_layer = "embed_tokens"  # what resizing a vocabulary and tying weights mean
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
+        """As in Transformers, for classes outside the installed package; see `pixel_ar.export_remote_code`."""
+        refuse_registration(cls)
+        super().register_for_auto_class(auto_class)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
