@@ -43,7 +43,7 @@ from scores import SCORES
 from transformers import Trainer, TrainingArguments
 
 from pixel_ar import PixelARForSequenceClassification
-from pixel_ar.training import SequenceClassificationCollator
+from pixel_ar.training import FiniteLossTrainer, SequenceClassificationCollator
 
 
 class Task(NamedTuple):
@@ -250,7 +250,7 @@ def run(data_arguments: DataArguments, options: FinetuningArguments, training: T
         for name, rows in data.validation.items()
     }
     rows = with_lengths(data.train, collator, training, options.max_patches)
-    trainer = Trainer(
+    trainer = FiniteLossTrainer(
         model=model,
         args=training,
         train_dataset=noise(options, processor, data.columns, options.train_noise, training=True)(rows),

@@ -34,11 +34,10 @@ from finetuning import (
     with_lengths,
     write_results,
 )
-from transformers import Trainer
 
 from pixel_ar import PixelARForQuestionAnswering
 from pixel_ar.metrics import squad
-from pixel_ar.training import QuestionAnsweringCollator, QuestionWindows, find_answers
+from pixel_ar.training import FiniteLossTrainer, QuestionAnsweringCollator, QuestionWindows, find_answers
 
 OFFICES = ("governor", "mayor", "consul", "judge", "marshal", "printer")
 PLACES = ("Boston", "Albany", "Richmond", "Texas", "Oregon", "Kansas", "Havana", "Lisbon")
@@ -140,7 +139,7 @@ def main(words: list[str] | None = None) -> None:
 
     # The question alone: noise in the context would move its answers.
     noisy_rows = noise(options, processor, ("question",), options.train_noise, training=True)(train_rows)
-    trainer = Trainer(
+    trainer = FiniteLossTrainer(
         model=model,
         args=training,
         train_dataset=noisy_rows,

@@ -34,11 +34,10 @@ from finetuning import (
     write_results,
 )
 from sklearn.metrics import accuracy_score
-from transformers import Trainer
 
 from pixel_ar import PixelARForTokenClassification
 from pixel_ar.metrics import entity_f1
-from pixel_ar.training import TokenClassificationCollator
+from pixel_ar.training import FiniteLossTrainer, TokenClassificationCollator
 
 CONLL = (".conll", ".txt", ".bio", ".iob", ".iob2")
 
@@ -221,7 +220,7 @@ def main(words: list[str] | None = None) -> None:
     train_rows = with_lengths(train_rows, collator, training, options.max_patches)
     test_rows = with_lengths(test_rows, collator, training, options.max_patches)
     columns = (data.words_column,)
-    trainer = Trainer(
+    trainer = FiniteLossTrainer(
         model=model,
         args=training,
         train_dataset=noise(options, processor, columns, options.train_noise, training=True)(train_rows),

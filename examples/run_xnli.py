@@ -35,10 +35,9 @@ from finetuning import (
     write_results,
 )
 from sklearn.metrics import accuracy_score
-from transformers import Trainer
 
 from pixel_ar import PixelARForSequenceClassification
-from pixel_ar.training import SequenceClassificationCollator
+from pixel_ar.training import FiniteLossTrainer, SequenceClassificationCollator
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 LABELS = ("entailment", "neutral", "contradiction")
@@ -145,7 +144,7 @@ def main(words: list[str] | None = None) -> None:
         name: with_lengths(rows, collator, training, options.max_patches) for name, rows in tests.items()
     }
     train_rows = with_lengths(train_rows, collator, training, options.max_patches)
-    trainer = Trainer(
+    trainer = FiniteLossTrainer(
         model=model,
         args=training,
         train_dataset=noise(options, processor, COLUMNS, options.train_noise, training=True)(train_rows),

@@ -13,13 +13,14 @@ from torch.utils.data import DataLoader
 
 from pixel_ar import PixelARForSequenceClassification, PixelProcessor
 from pixel_ar.training import (
+    QuestionAnsweringCollator,
     SequenceClassificationCollator,
     TokenClassificationCollator,
     TruncationCounter,
     word_labels_from_patches,
 )
 from pixel_ar.training.batches import padded_length, patch_lengths
-from pixel_ar.training.task_collators import sequence_labels
+from pixel_ar.training.sequence_collator import sequence_labels
 from pixel_ar.training.words import label_patches
 
 ROWS = [
@@ -267,3 +268,61 @@ class TestWords:
             TokenClassificationCollator(processor)(WORDS)
         with pytest.raises(ValueError, match="got 'middle'"):
             TokenClassificationCollator(processor, policy="middle")
+
+
+class TestColumns:
+    """Data sets name their columns in a few usual ways; what is not found is named, and never left out silently."""
+
+    @pytest.mark.parametrize("name", ["tags", "ner_tags", "pos_tags", "labels"])
+    @pytest.mark.parametrize("words", ["tokens", "words"])
+    def test_words(self, processor: PixelProcessor, words: str, name: str) -> None:
+        row = {words: ["a", "word"], name: [1, 2]}
+        batch = TokenClassificationCollator(processor)([row])
+        assert batch["labels"][batch["labels"] != -100].tolist() == [1, 2]
+        assert TokenClassificationCollator(processor).length(row) == batch["labels"].shape[1]
+
+    def test_words_of_other_names(self, processor: PixelProcessor) -> None:
+        row = {"tokens": ["a", "word"], "chunks": [1, 2]}
+        with pytest.raises(KeyError, match=r"no column 'tags', but 'chunks' has a value for each word"):
+            TokenClassificationCollator(processor)([row])
+        with pytest.raises(ValueError, match="'ner_tags' and 'pos_tags': name the one to take"):
+            TokenClassificationCollator(processor)([{"tokens": ["a"], "ner_tags": [1], "pos_tags": [2]}])
+        assert "labels" not in TokenClassificationCollator(processor)([{"tokens": ["a"], "id": "1"}])
+
+    def test_texts(self, processor: PixelProcessor) -> None:
+        for text, label in (("text", "label"), ("sentence", "labels"), ("content", "label")):
+            batch = SequenceClassificationCollator(processor)([{text: "some words", label: 1}])
+            assert batch["labels"].tolist() == [1]
+        with pytest.raises(KeyError, match="is it 'class_name'"):
+            SequenceClassificationCollator(processor)([{"text": "some words", "class_name": 1}])
+        assert "labels" not in SequenceClassificationCollator(processor)([{"text": "some words", "idx": 1}])
+
+    def test_rows_of_squad(self, processor: PixelProcessor) -> None:
+        answers = {"text": ["Monroe"], "answer_start": [6]}
+        row = {"id": "1", "question": "Who?", "context": "James Monroe spoke.", "answers": answers}
+        plain = {"question": "Who?", "context": row["context"], "answer_start": 6, "answer_end": 12}
+        none = {**row, "answers": {"text": [], "answer_start": []}}
+        batch = QuestionAnsweringCollator(processor)([row, none])
+        expected = QuestionAnsweringCollator(processor)([plain])
+        assert batch["start_positions"][0] == expected["start_positions"][0]
+        assert batch["end_positions"][0] == expected["end_positions"][0]
+        assert batch["start_positions"][1] == batch["attention_mask"][1].sum() - 1
+        with pytest.raises(ValueError, match="answers of row 0: the answer 'Monroe' is not at character 5"):
+            QuestionAnsweringCollator(processor)([{**row, "answers": {**answers, "answer_start": [5]}}])
+        with pytest.raises(KeyError, match="is it 'answer_text'"):
+            QuestionAnsweringCollator(processor)([{"question": "Q", "context": "C", "answer_text": "C"}])
+        with pytest.raises(ValueError, match=r"row 1 needs .*QuestionWindows"):
+            QuestionAnsweringCollator(processor)([plain, {"question": "Q", "context": "word " * 90}])
+
+
+class TestBatchesThatTeachNothing:
+    def test_words(self, processor: PixelProcessor) -> None:
+        collator = TokenClassificationCollator(processor, max_patches=3)
+        rows = [{"tokens": ["Washingtonian"], "tags": [1]}, {"tokens": ["a"], "tags": [-100]}]
+        with pytest.raises(ValueError, match="row 0: 1 of 1 words cut, row 1: 0 of 1 words cut"):
+            collator(rows)
+        assert collator([rows[0], {"tokens": ["a"], "tags": [1]}])["labels"].max() == 1
+
+    def test_texts(self, processor: PixelProcessor) -> None:
+        with pytest.raises(ValueError, match="no label in any of the 2 rows"):
+            SequenceClassificationCollator(processor)([{"text": "a", "label": -100}] * 2)

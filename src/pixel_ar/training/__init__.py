@@ -5,21 +5,20 @@
 from ..processing.pictures import stack_strips
 from .adversarial import AdversarialArguments, AdversarialTrainer
 from .alignment import TextAlignment
+from .answer_collator import QuestionAnsweringCollator
 from .answers import QuestionWindows, find_answers
 from .batches import TruncationCounter
 from .callbacks import BitsPerCharacterCallback, SampleStripsCallback
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
+from .finite_loss import FiniteLossMixin, FiniteLossTrainer, NonFiniteLossError
 from .lora import LORA_TARGETS
 from .modality_groups import ModalityGroups
 from .packing import PackedTextDataset
+from .sequence_collator import SequenceClassificationCollator
 from .spans import patches_to_span, row_patches, span_to_patches
-from .task_collators import (
-    QuestionAnsweringCollator,
-    SequenceClassificationCollator,
-    TokenClassificationCollator,
-)
 from .time_budget import TimeBudget
+from .word_collator import TokenClassificationCollator
 from .words import join_words, label_patches, word_labels_from_patches
 
 __all__ = [
@@ -27,9 +26,12 @@ __all__ = [
     "AdversarialArguments",
     "AdversarialTrainer",
     "BitsPerCharacterCallback",
+    "FiniteLossMixin",
+    "FiniteLossTrainer",
     "LanguageModelingCollator",
     "MixedModalityCollator",
     "ModalityGroups",
+    "NonFiniteLossError",
     "PackedTextDataset",
     "PatchDiscriminator",
     "PatchDiscriminatorOutput",

@@ -23,12 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import Trainer, get_scheduler
+from transformers import get_scheduler
 
 from ..modalities import IGNORED_LABEL
 from ..models.pixel_ar.heads.linear import LinearPatchHead
 from ..models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM
 from .discriminator import PatchDiscriminator, judgement_loss, real_weights, select_positions
+from .finite_loss import FiniteLossTrainer
 
 # How a head's raw outputs become pixels that a gradient can pass through.
 SOFT_SAMPLERS = {"bernoulli": "gray", "regression": "raw"}
@@ -102,12 +103,13 @@ def sample_positions(
     return positions, is_target.gather(1, positions).float()
 
 
-class AdversarialTrainer(Trainer):
+class AdversarialTrainer(FiniteLossTrainer):
     """Trains a stage-1 model against a discriminator, in the standard training loop.
 
     All of Trainer works: accumulation (the discriminator steps when the generator does), clipping of both, bf16,
     distributed data parallelism, saving, resuming both halves (`checkpoint-N/discriminator`). Evaluation reports the
-    reconstruction loss. The first step changes no weight: it measures the gradients that the second one weighs.
+    reconstruction loss; one that is not finite is an error ([`FiniteLossMixin`]). The first step changes no weight: it
+    measures the gradients that the second one weighs.
 
     Beside Trainer's, the logs hold `reconstruction_loss`, `adversarial_loss`, `adversarial_weight`, `gradient_ratio`,
     `discriminator_loss`, `discriminator_real_accuracy`, `discriminator_fake_accuracy`, `discriminator_grad_norm` and

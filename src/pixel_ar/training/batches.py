@@ -1,17 +1,17 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""What the collators of tasks share: columns of rows, lengths before drawing, a count of what was cut.
+"""What the collators share: lengths before drawing, a count of what was cut, labels that are there.
 
 Shapes: B rows, C channels, H strip height, W strip width, P patches, L tokens, T = P + L positions.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch.utils.data import get_worker_info
 from transformers.utils import logging
 
+from ..modalities import IGNORED_LABEL
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..processing.tokens import NoTokenizer
 
@@ -56,41 +56,6 @@ class TruncationCounter:
 
     def __repr__(self) -> str:
         return f"{self.cut} of {self.total} {self.unit} cut"
-
-
-def read_column(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
-    """One column of a batch.
-
-    Raises:
-        KeyError: if a row lacks it, naming the columns there are.
-        ValueError: for a missing value.
-    """
-    for index, row in enumerate(rows):
-        if name not in row:
-            raise KeyError(
-                f"no column {name!r} among {sorted(row)}: name the column, and set remove_unused_columns=False in "
-                "TrainingArguments."
-            )
-        if row[name] is None:
-            raise ValueError(f"row {index} of the batch has no {name!r} (None); take such rows out.")
-    return [row[name] for row in rows]
-
-
-def read_texts(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
-    """As [`read_column`], for texts.
-
-    Raises:
-        ValueError: for values that are not texts, or hold nothing but white space.
-    """
-    texts = read_column(rows, name)
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(
-                f"{name!r} of row {index} must be a text, got {type(text).__name__}: {text!r:.60}."
-            )
-        if not text.strip():
-            raise ValueError(f"{name!r} of row {index} is empty: {text!r:.60}; take such rows out.")
-    return texts
 
 
 def patch_lengths(
@@ -158,6 +123,34 @@ def require_tokenizer(processor: PixelProcessor) -> None:
         )
 
 
+def require_labels(labels: torch.Tensor, rows: str, shifted: bool = False) -> None:
+    """Raises for a batch that teaches nothing: its loss would be NaN, and one step with it spoils the weights.
+
+    Args:
+        labels: integers `[B]` or `[B, T]`; numbers of a regression are all labels.
+        rows: what the error says of the rows.
+        shifted: whether a position is learned at the one before it, so that the first of a row is not.
+
+    Raises:
+        ValueError: if all labels are -100.
+    """
+    learned = labels[:, 1:] if shifted else labels
+    if not labels.is_floating_point() and bool((learned == IGNORED_LABEL).all()):
+        raise ValueError(
+            f"no label in any of the {len(labels)} rows of the batch ({rows}), and so no loss: all are -100. Take such "
+            "rows out, or raise max_patches where they are cut."
+        )
+
+
+def model_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What the models read, pixels as bytes."""
+    names = ("attention_mask", "input_ids", "modality_ids")
+    data = {name: batch[name] for name in names if name in batch}
+    if "pixel_values" in batch:
+        data["pixel_values"] = to_bytes(batch["pixel_values"])
+    return data
+
+
 def to_bytes(pixel_values: torch.Tensor) -> torch.Tensor:
     """Strips in [0, 1] as uint8 0..255: a quarter of the memory on the way from the worker."""
     return (pixel_values * 255).to(torch.uint8)
@@ -165,10 +158,10 @@ def to_bytes(pixel_values: torch.Tensor) -> torch.Tensor:
 
 __all__ = [
     "TruncationCounter",
+    "model_inputs",
     "padded_length",
     "patch_lengths",
-    "read_column",
-    "read_texts",
+    "require_labels",
     "require_tokenizer",
     "to_bytes",
     "warn_of_cuts",

@@ -13,7 +13,8 @@ from ..modalities import IGNORED_LABEL, TOKEN
 from ..models.pixel_ar.sequences import unpadded_positions
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..processing.tokens import NoTokenizer
-from .batches import read_column, to_bytes
+from .batches import require_labels, to_bytes
+from .columns import read_column, usual_column
 
 MODALITIES = ("pixel", "token", "pair")
 
@@ -58,17 +59,19 @@ class LanguageModelingCollator:
         if "segments" in features[0]:
             return self._collate_blocks(features)
         batch = self.processor(
-            text=read_column(features, self.text_column),
+            text=read_column(features, usual_column(features[0], self.text_column)),
             add_start=self.add_start,
             truncation=self.max_patches is not None,
             max_patches=self.max_patches,
             return_tensors="pt",
         )
         mask = batch["attention_mask"]
+        labels = torch.where(mask == 1, 0, IGNORED_LABEL)
+        require_labels(labels, "each has one patch, and none before it to learn it from", shifted=True)
         return {
             "pixel_values": to_bytes(batch["pixel_values"]),
             "attention_mask": mask,
-            "labels": torch.where(mask == 1, 0, IGNORED_LABEL),
+            "labels": labels,
         }
 
     def _collate_blocks(self, features: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -215,8 +218,9 @@ class MixedModalityCollator:
             KeyError: if a column is missing; pass `remove_unused_columns=False` to Trainer.
             ValueError: if rows of several modalities meet in a batch.
         """
-        texts = read_column(features, self.text_column)
-        targets = read_column(features, self.target_column or self.text_column)
+        text_column = usual_column(features[0], self.text_column)
+        texts = read_column(features, text_column)
+        targets = read_column(features, self.target_column or text_column)
         modality_draw, order_draw = self._draw(texts)
         modality = self._modality(features, modality_draw)
         limits = (self.max_patches, self.processor.model_max_patches, self.max_target_tokens)
@@ -276,6 +280,9 @@ class MixedModalityCollator:
                 # Row by row, the token positions take the ids in their order: both sides have L of them.
                 data["labels"][modality_ids == TOKEN] = batch["input_ids"].flatten()
         data["labels"][mask == 0] = IGNORED_LABEL
+        require_labels(
+            data["labels"], "each has one position, and none before it to learn it from", shifted=True
+        )
         return data
 
 
