@@ -24,12 +24,8 @@ from .models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
 from .models.pixel_ar.generation.writer import PatchIteratorStreamer
 from .models.pixel_ar.heads.base import PatchHead
 from .models.pixel_ar.heads.registry import PATCH_HEADS
-from .models.pixel_ar.modeling_pixel_ar import (
-    PixelARCausalLMOutput,
-    PixelARForCausalLM,
-    PixelARModel,
-    PixelARPreTrainedModel,
-)
+from .models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel
+from .models.pixel_ar.outputs import PixelARCausalLMOutput
 from .models.pixel_ar.tasks import (
     PixelARForQuestionAnswering,
     PixelARForSequenceClassification,

@@ -3,43 +3,31 @@
 """Decoder-only transformers over patches of rendered text.
 
 The decoder is Llama's (RMSNorm, rotary positions, SwiGLU, grouped-query attention), as in PIXAR (arXiv 2401.03321) and
-PixelGPT (arXiv 2404.10710), so its layers come from transformers with every attention kernel they support. What is
-ours: patches in through a projection, patches out through a patch head, and exact likelihoods of text. With a
-`vocab_size`, tokens go in and out of the same decoder (MonoGPT and DualGPT of the same paper).
+PixelGPT (arXiv 2404.10710); see `layers`. Patches go in through a projection and out through a patch head, with exact
+likelihoods of text. With a `vocab_size`, tokens go in and out of the same decoder (MonoGPT and DualGPT of the same
+paper).
 
 Shapes: B batch, C channels, H strip height, W strip width, U patches, L tokens, T = U + L positions, P values per
 patch, D hidden size, V vocabulary.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed
 from torch import nn
-from transformers import initialization as init
-from transformers.cache_utils import Cache, DynamicCache
-from transformers.masking_utils import create_causal_mask
-from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.modeling_utils import PreTrainedModel
-from transformers.models.llama.modeling_llama import (
-    LlamaAttention,
-    LlamaDecoderLayer,
-    LlamaRMSNorm,
-    LlamaRotaryEmbedding,
-)
-from transformers.processing_utils import Unpack
-from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
-from transformers.utils.generic import merge_with_config_defaults
-from transformers.utils.output_capturing import capture_outputs
+from transformers import Cache, DynamicCache, PreTrainedModel, logging
 
 from ...installed import refuse_registration
 from ...modalities import PATCH, TOKEN
+from ...transformers_internals import causal_mask, init
 from .configuration_pixel_ar import PixelARConfig
 from .generation.generation_pixel_ar import PixelGenerationMixin
 from .heads.autoregressive import CausalSlotLinear, SlotLinear
 from .heads.registry import build_patch_head
 from .labels import check_labels
+from .layers import DecoderLayer, RMSNorm, RotaryPositions
+from .outputs import PixelARCausalLMOutput, PixelARModelOutput, one_cache, tuple_on_request
 from .patching import check_strip_shape, patchify, to_unit_range
 from .sequences import (
     check_mask_length,
@@ -57,33 +45,6 @@ LABELS_TAKEN = (
     "num_items_in_batch without labels: a patch has no classes to smooth. Set label_smoothing_factor=0, or for a "
     "compute_loss_func of your own on the logits model.accepts_loss_kwargs = False."
 )
-
-
-@dataclass
-class PixelARCausalLMOutput(ModelOutput):
-    """Output of [`PixelARForCausalLM`].
-
-    Attributes:
-        loss: weighted sum of the losses; only with `labels`.
-        patch_loss: of the labelled patches: nats per patch (autoregressive head), nats per pixel value (bernoulli),
-            or squared error (regression). `None` in a batch without patches.
-        token_loss: mean cross-entropy of the labelled tokens, nats per token; `None` in a batch without tokens.
-        logits: token logits `[B, T, V]` of every position, if there are tokens among the inputs; else the patch logits.
-        patch_logits: of patch t + 1 at every position t, if there are patches among the inputs: `[B, T, P]` raw
-            outputs of the linear heads, `[B, T, 256]` for the autoregressive head (the first byte).
-        past_key_values: the cache.
-        hidden_states: one `[B, T, D]` per layer, on request.
-        attentions: one `[B, heads, T, T]` per layer, on request.
-    """
-
-    loss: torch.Tensor | None = None
-    patch_loss: torch.Tensor | None = None
-    token_loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    patch_logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attentions: tuple[torch.Tensor, ...] | None = None
 
 
 class PixelARPatchEmbedding(nn.Module):
@@ -128,15 +89,14 @@ class PixelARPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ("image",)
     supports_gradient_checkpointing = True
-    _no_split_modules = ["LlamaDecoderLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _no_split_modules = ["DecoderLayer"]
+    _skip_keys_device_placement = ["cache", "past_key_values"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
     _can_compile_fullgraph = True
     _supports_attention_backend = True
     _input_embed_layer = "embed_patches"
-    _can_record_outputs = {"hidden_states": LlamaDecoderLayer, "attentions": LlamaAttention}
 
     def __init__(self, config: PixelARConfig, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
@@ -157,6 +117,12 @@ class PixelARPreTrainedModel(PreTrainedModel):
             init.zeros_(module.bias)
         elif isinstance(module, CausalSlotLinear):
             init.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
+        elif isinstance(module, RMSNorm):
+            init.ones_(module.weight)
+        elif isinstance(module, RotaryPositions):
+            inv_freq, module.attention_scaling = module.frequencies()
+            init.copy_(module.inv_freq, inv_freq)
+            init.copy_(module.original_inv_freq, inv_freq)
 
 
 class PixelARModel(PixelARPreTrainedModel):
@@ -172,10 +138,10 @@ class PixelARModel(PixelARPreTrainedModel):
         if config.vocab_size is not None:
             self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
         self.layers = nn.ModuleList(
-            [LlamaDecoderLayer(config, index) for index in range(config.num_hidden_layers)]
+            [DecoderLayer(config, index) for index in range(config.num_hidden_layers)]
         )
-        self.norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
-        self.rotary_emb = LlamaRotaryEmbedding(config)
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.rotary_emb = RotaryPositions(config)
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -233,8 +199,7 @@ class PixelARModel(PixelARPreTrainedModel):
             )
         return self.embed_tokens(input_ids)
 
-    @merge_with_config_defaults
-    @capture_outputs
+    @tuple_on_request
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -245,8 +210,11 @@ class PixelARModel(PixelARPreTrainedModel):
         use_cache: bool | None = None,
         input_ids: torch.Tensor | None = None,
         modality_ids: torch.Tensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
-    ) -> BaseModelOutputWithPast:
+        cache: Cache | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        **kwargs: Any,
+    ) -> PixelARModelOutput:
         r"""Runs the decoder.
 
         Args:
@@ -254,11 +222,15 @@ class PixelARModel(PixelARPreTrainedModel):
             attention_mask: `[B, T]`, or `[B, cached + T]` with a cache; 1 = patch or token, 0 = padding. It covers the
                 whole sequence in its order.
             position_ids: `[B, T]`; defaults to 0, 1, ... after the cached positions, padding counted.
-            past_key_values: cache of earlier positions.
+            past_key_values: the older name of `cache`.
             inputs_embeds: `[B, T, D]` in place of `pixel_values` and `input_ids`.
             use_cache: return a cache.
             input_ids: `[B, L]` tokens, for models with a `vocab_size`.
             modality_ids: `[B, T]`, 0 = token, 1 = patch, where both are given and not in the order patches, tokens.
+            cache: of earlier positions.
+            output_hidden_states: return the states between the layers.
+            output_attentions: return the attention weights.
+            kwargs: passed on to the attention function.
 
         Returns:
             `last_hidden_state` `[B, T, D]` after the final norm, and the cache.
@@ -270,36 +242,50 @@ class PixelARModel(PixelARPreTrainedModel):
             raise ValueError("Pass exactly one of pixel_values (and input_ids) and inputs_embeds.")
         if inputs_embeds is None:
             inputs_embeds, _ = self.embed(pixel_values, input_ids, modality_ids)
-        check_mask_length(attention_mask, inputs_embeds.shape[1], past_key_values is not None)
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
-        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        cache = one_cache(cache, past_key_values)
+        check_mask_length(attention_mask, inputs_embeds.shape[1], cache is not None)
+        cache = self._cache(cache, use_cache)
         if position_ids is None:
-            position_ids = (torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_length)[
-                None
-            ]
-        causal_mask = create_causal_mask(
-            config=self.config,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            past_key_values=past_key_values,
-            position_ids=position_ids,
-        )
+            past_length = 0 if cache is None else cache.get_seq_length()
+            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)[None] + past_length
+        mask = causal_mask(self.config, inputs_embeds, attention_mask, cache, position_ids)
+        position_embeddings = self.rotary_emb(inputs_embeds, position_ids=position_ids)
+        states: list[torch.Tensor] = []
+        wants_states = self._wants(output_hidden_states, "output_hidden_states")
+        attentions = [] if self._wants(output_attentions, "output_attentions") else None
+        if attentions is not None:
+            kwargs["output_attentions"] = True  # attention functions that cannot warn about it
         hidden_states = inputs_embeds
-        position_embeddings = self.rotary_emb(hidden_states, position_ids=position_ids)
-        for decoder_layer in self.layers:
-            hidden_states = decoder_layer(
+        for layer in self.layers:
+            states += [hidden_states] if wants_states else []
+            hidden_states = layer(
                 hidden_states,
-                attention_mask=causal_mask,
-                position_embeddings=position_embeddings,
+                position_embeddings,
+                attention_mask=mask,
+                cache=cache,
+                attentions=attentions,
                 position_ids=position_ids,
-                past_key_values=past_key_values,
-                use_cache=use_cache,
                 **kwargs,
             )
-        return BaseModelOutputWithPast(
-            last_hidden_state=self.norm(hidden_states), past_key_values=past_key_values
+        hidden_states = self.norm(hidden_states)
+        return PixelARModelOutput(
+            last_hidden_state=hidden_states,
+            cache=cache,
+            hidden_states=(*states, hidden_states) if wants_states else None,
+            attentions=None if attentions is None else tuple(attentions),
         )
+
+    def _cache(self, cache: Cache | None, use_cache: bool | None) -> Cache | None:
+        """The cache to fill, if any: none where layers run once more in the backward pass."""
+        use_cache = self.config.use_cache if use_cache is None else use_cache
+        if self.gradient_checkpointing and self.training and torch.is_grad_enabled():
+            if cache is not None:
+                logger.warning_once("Gradient checkpointing runs layers twice, so the cache is left out.")
+            return None
+        return DynamicCache(config=self.config) if cache is None and use_cache else cache
+
+    def _wants(self, asked: Any, name: str) -> bool:
+        return bool(getattr(self.config, name, False) if asked is None else asked)
 
 
 class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
@@ -333,7 +319,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         """Replaces the token head."""
         self.token_head = new_embeddings
 
-    @can_return_tuple
+    @tuple_on_request
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -349,7 +335,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         skip_logits: bool | None = None,
         input_ids: torch.Tensor | None = None,
         modality_ids: torch.Tensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
+        cache: Cache | None = None,
+        **kwargs: Any,
     ) -> PixelARCausalLMOutput:
         r"""Predicts position t + 1 at position t.
 
@@ -357,7 +344,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
             attention_mask: `[B, T]` over the whole sequence; 1 = patch or token, 0 = padding, never a target.
             position_ids: `[B, T]`.
-            past_key_values: cache of earlier positions.
+            past_key_values: the older name of `cache`.
             inputs_embeds: `[B, T, D]` in place of `pixel_values` and `input_ids`; the loss still needs those.
             labels: integer `[B, T]`; -100 = no target. On token positions the token id, on patch positions any other
                 value: the target itself is always the patch in `pixel_values`.
@@ -371,19 +358,22 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
                 alone; pass `False` for a loss of your own on the logits.
             input_ids: `[B, L]` tokens, for models with a `vocab_size`.
             modality_ids: `[B, T]`, 0 = token, 1 = patch, where both are given and not in the order patches, tokens.
+            cache: of earlier positions.
+            kwargs: what [`PixelARModel.forward`] takes besides.
 
         Raises:
             ValueError: for labels that are not integers `[B, T]`, or strips, ids and masks that do not fit.
         """
-        outputs: BaseModelOutputWithPast = self.model(
+        outputs = self.model(
             pixel_values=pixel_values,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=one_cache(cache, past_key_values),
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             input_ids=input_ids,
             modality_ids=modality_ids,
+            return_dict=True,
             **kwargs,
         )
         hidden_states = outputs.last_hidden_state
@@ -414,7 +404,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             token_loss=token_loss,
             logits=patch_logits if token_logits is None else token_logits,
             patch_logits=patch_logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -568,6 +558,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             use_cache=False,
             input_ids=input_ids,
             modality_ids=modality_ids,
+            return_dict=True,
         ).last_hidden_state
         modalities = self._modalities(hidden_states, pixel_values, input_ids, modality_ids)
         if modalities is None:
@@ -601,4 +592,4 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         return (num_columns[:, None].to(mask.device) - attended_before * width).clamp(0, width) * mask
 
 
-__all__ = ["PixelARCausalLMOutput", "PixelARForCausalLM", "PixelARModel", "PixelARPreTrainedModel"]
+__all__ = ["PixelARForCausalLM", "PixelARModel", "PixelARPreTrainedModel"]

@@ -15,19 +15,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.cache_utils import Cache
-from transformers.modeling_outputs import (
-    QuestionAnsweringModelOutput,
-    SequenceClassifierOutputWithPast,
-    TokenClassifierOutput,
-)
-from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, can_return_tuple
+from transformers import Cache
+from transformers.modeling_outputs import QuestionAnsweringModelOutput, TokenClassifierOutput
 
 from ...modalities import IGNORED_LABEL
 from .configuration_pixel_ar import PixelARConfig
 from .labels import _can_look_at, check_answer_positions, check_position_labels, check_sequence_labels
 from .modeling_pixel_ar import PixelARModel, PixelARPreTrainedModel
+from .outputs import PixelARSequenceClassifierOutput, one_cache, tuple_on_request
 
 
 class _PixelARTaskModel(PixelARPreTrainedModel):
@@ -40,7 +35,7 @@ class _PixelARTaskModel(PixelARPreTrainedModel):
         super().__init__(config)
         # The class's list holds `logits`, which would fill memory with pixels when a causal model is evaluated. Here
         # they are what Trainer hands to compute_metrics.
-        config.keys_to_ignore_at_inference = ["past_key_values"]
+        config.keys_to_ignore_at_inference = ["cache", "past_key_values"]
         self.model = PixelARModel(config)
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
@@ -73,7 +68,7 @@ class PixelARForSequenceClassification(_PixelARTaskModel):
         self.score = nn.Linear(config.hidden_size, config.num_labels, bias=config.classifier_bias)
         self.post_init()
 
-    @can_return_tuple
+    @tuple_on_request
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -86,15 +81,16 @@ class PixelARForSequenceClassification(_PixelARTaskModel):
         input_ids: torch.Tensor | None = None,
         modality_ids: torch.Tensor | None = None,
         num_columns: torch.Tensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
-    ) -> SequenceClassifierOutputWithPast:
+        cache: Cache | None = None,
+        **kwargs: Any,
+    ) -> PixelARSequenceClassifierOutput:
         r"""Classifies rows.
 
         Args:
             pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
             attention_mask: `[B, T]`, 0 = padding, on either side; `None` if no row is padded.
             position_ids: `[B, T]`.
-            past_key_values: cache of earlier positions.
+            past_key_values: the older name of `cache`.
             inputs_embeds: `[B, T, D]` in place of pixels and tokens.
             labels: one class: integers `[B]` from 0 to N - 1. Several labels: `[B, N]` from 0 to 1. Regression: finite
                 `[B]` or `[B, 1]` (N = 1), or `[B, N]`.
@@ -116,9 +112,10 @@ class PixelARForSequenceClassification(_PixelARTaskModel):
             modality_ids=modality_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=one_cache(cache, past_key_values),
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            return_dict=True,
             **kwargs,
         )
         pooled = pool_states(
@@ -134,10 +131,10 @@ class PixelARForSequenceClassification(_PixelARTaskModel):
         if labels is not None:
             labels = check_sequence_labels(labels, logits.shape, self.config.problem_type)
             loss = self.loss_function(labels=labels, pooled_logits=logits.float(), config=self.config)
-        return SequenceClassifierOutputWithPast(
+        return PixelARSequenceClassifierOutput(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -159,7 +156,7 @@ class PixelARForTokenClassification(_PixelARTaskModel):
         self.score = nn.Linear(config.hidden_size, config.num_labels, bias=config.classifier_bias)
         self.post_init()
 
-    @can_return_tuple
+    @tuple_on_request
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -173,7 +170,8 @@ class PixelARForTokenClassification(_PixelARTaskModel):
         modality_ids: torch.Tensor | None = None,
         num_columns: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs: Unpack[TransformersKwargs],
+        cache: Cache | None = None,
+        **kwargs: Any,
     ) -> TokenClassifierOutput:
         r"""Classifies positions.
 
@@ -181,7 +179,7 @@ class PixelARForTokenClassification(_PixelARTaskModel):
             pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
             attention_mask: `[B, T]`, 0 = padding, which is never a target.
             position_ids: `[B, T]`.
-            past_key_values: cache of earlier positions.
+            past_key_values: the older name of `cache`.
             inputs_embeds: `[B, T, D]` in place of pixels and tokens.
             labels: integers `[B, T]` from 0 to N - 1, -100 = no label.
             use_cache: fill a cache.
@@ -202,9 +200,10 @@ class PixelARForTokenClassification(_PixelARTaskModel):
             modality_ids=modality_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=one_cache(cache, past_key_values),
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            return_dict=True,
             **kwargs,
         )
         logits = self.score(outputs.last_hidden_state)
@@ -238,7 +237,7 @@ class PixelARForQuestionAnswering(_PixelARTaskModel):
         self.qa_outputs = nn.Linear(config.hidden_size, 2, bias=False)
         self.post_init()
 
-    @can_return_tuple
+    @tuple_on_request
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -252,7 +251,8 @@ class PixelARForQuestionAnswering(_PixelARTaskModel):
         input_ids: torch.Tensor | None = None,
         modality_ids: torch.Tensor | None = None,
         num_columns: torch.Tensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
+        cache: Cache | None = None,
+        **kwargs: Any,
     ) -> QuestionAnsweringModelOutput:
         r"""Scores each position as the first and as the last of the answer.
 
@@ -260,7 +260,7 @@ class PixelARForQuestionAnswering(_PixelARTaskModel):
             pixel_values: `[B, C, H, W]` strips, float in [0, 1] (1 = background) or uint8 0..255.
             attention_mask: `[B, T]`, 0 = padding, which is never an answer.
             position_ids: `[B, T]`.
-            past_key_values: cache of earlier positions.
+            past_key_values: the older name of `cache`.
             inputs_embeds: `[B, T, D]` in place of pixels and tokens.
             start_positions: integers `[B]` (or `[B, 1]`), the first position of the answer; -100 = no label.
             end_positions: `[B]`, the last position of the answer, itself included; -100 where the start is.
@@ -283,9 +283,10 @@ class PixelARForQuestionAnswering(_PixelARTaskModel):
             modality_ids=modality_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=one_cache(cache, past_key_values),
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            return_dict=True,
             **kwargs,
         )
         logits = self.qa_outputs(outputs.last_hidden_state)

@@ -21,9 +21,9 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from ..configuration_pixel_ar import PixelARConfig
+from ..layers import RMSNorm
 from ..patching import bytes_to_patches, patches_to_bytes
 from .base import Generators, PatchHead, PatchSample, Warp
 
@@ -108,10 +108,10 @@ class ColumnDecoderLayer(nn.Module):
         width = config.head_hidden_size or config.hidden_size
         hidden = config.head_intermediate_size or width
         self.num_heads = config.head_num_attention_heads
-        self.attention_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
+        self.attention_norm = RMSNorm(width, eps=config.rms_norm_eps)
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.attention_output = nn.Linear(width, width, bias=False)
-        self.mlp_norm = LlamaRMSNorm(width, eps=config.rms_norm_eps)
+        self.mlp_norm = RMSNorm(width, eps=config.rms_norm_eps)
         self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
@@ -230,7 +230,7 @@ class AutoregressivePatchHead(PatchHead):
             group_features = self.group_bytes * config.head_byte_embedding_size
             self.previous_group = nn.Linear(group_features, state_size, bias=False)
         self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers)])
-        self.norm = LlamaRMSNorm(state_size, eps=config.rms_norm_eps)
+        self.norm = RMSNorm(state_size, eps=config.rms_norm_eps)
         self.group_decoder = GroupByteDecoder(config, self.group_bytes)
 
     def _embed_bytes(self, group_bytes: torch.Tensor, first_slot: int = 0) -> torch.Tensor:

@@ -1,0 +1,60 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The ledger: everything this package takes from transformers that its documentation does not promise.
+
+A minor release may rename or drop such a name, so each stands here, with the reason, and nowhere else;
+`modeling_tests/test_transformers_names.py` walks the source and fails on one used elsewhere. Documented, for that test,
+is what `from transformers import name` gives, and the few modules in [`DOCUMENTED`]. All of it was run on the versions
+in [`RUN_ON`].
+"""
+
+from typing import Any
+
+import torch
+import transformers
+from transformers import Cache, PreTrainedConfig
+from transformers import initialization as init  # initial values that leave loaded weights alone
+from transformers.activations import ACT2FN  # `config.hidden_act` by Transformers' names
+from transformers.masking_utils import create_causal_mask  # the mask each registered attention function needs
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+RUN_ON = ("5.22.2", "5.23.0", "5.24.0")
+
+# Reference pages name these by their path.
+DOCUMENTED = ("transformers.utils.ModelOutput", "transformers.modeling_outputs")
+
+# 5.24 renamed `past_key_values` to `cache`, in arguments and outputs. The name of the installed version:
+CACHE_NAME = "cache" if "cache" in BaseModelOutputWithPast.__dataclass_fields__ else "past_key_values"
+
+
+def causal_mask(
+    config: PreTrainedConfig,
+    inputs_embeds: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    cache: Cache | None,
+    position_ids: torch.Tensor,
+) -> Any:
+    """What the configured attention function takes as its mask: `None`, a tensor, or a block mask.
+
+    Args:
+        config: says which attention function.
+        inputs_embeds: `[B, T, D]`; only shape, dtype and device count.
+        attention_mask: `[B, cached + T]`, 1 = attended; `None` if nothing is padded; a mask made before is returned.
+        cache: of earlier positions, or `None`.
+        position_ids: `[B or 1, T]`.
+    """
+    return create_causal_mask(
+        config=config,
+        inputs_embeds=inputs_embeds,
+        attention_mask=attention_mask,
+        position_ids=position_ids,
+        **{CACHE_NAME: cache},
+    )
+
+
+def versions() -> str:
+    """For errors about what a release may have changed."""
+    return f"transformers {transformers.__version__} (run on {', '.join(RUN_ON)}), torch {torch.__version__}"
+
+
+__all__ = ["ACT2FN", "CACHE_NAME", "DOCUMENTED", "RUN_ON", "causal_mask", "init", "versions"]
