@@ -21,7 +21,7 @@ from .fonts.shaped_font import ShapedFont
 from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
 from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
 from .models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
-from .models.pixel_ar.generation.writer import PatchIteratorStreamer
+from .models.pixel_ar.generation.streamers import PatchIteratorStreamer
 from .models.pixel_ar.heads.base import PatchHead
 from .models.pixel_ar.heads.registry import PATCH_HEADS
 from .models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM, PixelARModel, PixelARPreTrainedModel

@@ -15,8 +15,13 @@ import transformers
 from transformers import Cache, PreTrainedConfig
 from transformers import initialization as init  # initial values that leave loaded weights alone
 from transformers.activations import ACT2FN  # `config.hidden_act` by Transformers' names
+from transformers.generation import GenerateDecoderOnlyOutput
+from transformers.integrations import (
+    is_deepspeed_zero3_enabled,  # weights in pieces: all processes step together
+)
 from transformers.masking_utils import create_causal_mask  # the mask each registered attention function needs
 from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.utils import ModelOutput
 
 RUN_ON = ("5.22.2", "5.23.0", "5.24.0")
 
@@ -25,6 +30,21 @@ DOCUMENTED = ("transformers.utils.ModelOutput", "transformers.modeling_outputs")
 
 # 5.24 renamed `past_key_values` to `cache`, in arguments and outputs. The name of the installed version:
 CACHE_NAME = "cache" if "cache" in BaseModelOutputWithPast.__dataclass_fields__ else "past_key_values"
+
+
+# What `generate` of any decoder returns, for isinstance. Before 5.24 its cache had the old name, as a field: then ours
+# is an output of its own.
+TokenOutput: Any = GenerateDecoderOnlyOutput if CACHE_NAME == "cache" else ModelOutput
+
+
+def shards_weights(model: torch.nn.Module) -> bool:
+    """Whether processes hold parts of the weights, so that all must call the model until the last has finished."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return False
+    from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel
+
+    is_fsdp = any(isinstance(module, FSDPModule | FullyShardedDataParallel) for module in model.modules())
+    return (is_fsdp or is_deepspeed_zero3_enabled()) and torch.distributed.get_world_size() > 1
 
 
 def causal_mask(
@@ -57,4 +77,14 @@ def versions() -> str:
     return f"transformers {transformers.__version__} (run on {', '.join(RUN_ON)}), torch {torch.__version__}"
 
 
-__all__ = ["ACT2FN", "CACHE_NAME", "DOCUMENTED", "RUN_ON", "causal_mask", "init", "versions"]
+__all__ = [
+    "ACT2FN",
+    "CACHE_NAME",
+    "DOCUMENTED",
+    "RUN_ON",
+    "TokenOutput",
+    "causal_mask",
+    "init",
+    "shards_weights",
+    "versions",
+]

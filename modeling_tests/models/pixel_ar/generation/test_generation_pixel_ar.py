@@ -3,18 +3,18 @@
 """`generate` on patches: what is continued, from where, and that no shortcut changes the result."""
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
 import torch
 from tools.generation import SIZES, build_model, continue_from, counted, force_eos, pad, random_strips
-from transformers import (
-    DynamicCache,
-    StaticCache,
-)
+from transformers import CompileConfig, DynamicCache, StaticCache
 
 from pixel_ar import PixelARForCausalLM
+from pixel_ar.models.pixel_ar.generation.decoding import ContextLostError
 from pixel_ar.models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
+from pixel_ar.models.pixel_ar.layers import Attention
 from pixel_ar.models.pixel_ar.patching import patchify, pixels_to_bytes, unpatchify
 
 
@@ -143,13 +143,43 @@ def test_own_caches(model: PixelARForCausalLM) -> None:
 
 
 def test_compiled_decoder() -> None:
-    from transformers.generation import CompileConfig
+    graphs: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
+        graphs.append(len(inputs))
+        return graph.forward
 
     model, prompt = build_model(), random_strips(2, 3)
-    config = CompileConfig(backend="eager", fullgraph=True, mode=None)
-    strips = model.generate(prompt, max_new_patches=4, cache_implementation="static", compile_config=config)
-    assert model._compiled_decoder[0] == config
-    assert torch.equal(strips, model.generate(prompt, max_new_patches=4))
+    options = {
+        "max_new_patches": 4,
+        "cache_implementation": "static",
+        "compile_config": CompileConfig(backend=backend, fullgraph=True, mode=None),
+    }
+    assert torch.equal(model.generate(prompt, **options), model.generate(prompt, max_new_patches=4))
+    assert len(graphs) == 1
+    model.generate(prompt, **options)
+    assert len(graphs) == 1  # the cache, and with it the compiled code, serves the next call
+    # Nothing compiled is bound to the model: a copy draws with its own weights, and both can be pickled.
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.model.layers[0].mlp.up_proj.weight.mul_(-1)
+    expected = other.generate(prompt, max_new_patches=4)
+    assert not torch.equal(expected, model.generate(prompt, max_new_patches=4))
+    assert torch.equal(other.generate(prompt, **options), expected)
+    model.model = other.model
+    swapped = pickle.loads(pickle.dumps(model)).generate(prompt, max_new_patches=4)
+    assert torch.equal(model.generate(prompt, **options), swapped)
+
+
+def test_a_lost_context_is_an_error(model: PixelARForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a release passes the cache under another name, and no layer fills it."""
+    forward = Attention.forward
+    monkeypatch.setattr(
+        Attention, "forward", lambda self, *args, **kwargs: forward(self, *args[:3], **kwargs)
+    )
+    with pytest.raises(ContextLostError, match=r"holds 0 positions, but 3 were read.*transformers 5\."):
+        model.generate(random_strips(2, 3), max_new_patches=2)
+    assert model.generate(random_strips(2, 3), max_new_patches=2, use_cache=False).shape[-1] == 40
 
 
 @pytest.mark.parametrize("patch_size", SIZES)

@@ -3,6 +3,7 @@
 """`generate` on patches: its options, from stopping and sampling to streamers, and its errors."""
 
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from transformers import (
 
 from pixel_ar import PixelARForCausalLM
 from pixel_ar.models.pixel_ar.generation import generation_pixel_ar as generation
-from pixel_ar.models.pixel_ar.generation.writer import PatchIteratorStreamer
+from pixel_ar.models.pixel_ar.generation.streamers import PatchIteratorStreamer
 from pixel_ar.models.pixel_ar.patching import patchify, pixels_to_bytes
 
 
@@ -77,8 +78,28 @@ def test_min_new_patches_forbids_eos(patch_size: tuple[int, int], name: str) -> 
         strips = model.generate(prompt, max_new_patches=6, do_sample=do_sample, top_k=1, **{name: value})
         patches = patchify(strips, patch_size)[:, 2:]
         assert (patches == 0).all(-1).tolist() == [[False] * 3 + [True]] * 2
-        # Ink up to the very last byte, which alone was forbidden.
-        assert pixels_to_bytes(strips, patch_size)[:, 2, :-1].eq(255).all()
+        # The patch differs from the EOS patch from its first byte on: no EOS patch with a hole.
+        assert not pixels_to_bytes(strips, patch_size)[:, 2, 0].eq(255).any()
+
+
+def test_forbidding_eos_leaves_the_distribution_of_all_other_patches() -> None:
+    """Of two bytes: the scores of the first are those of its marginal, given that the patch is not all ink."""
+    model, prompt = build_model((8, 2)), random_strips(3, 2, (8, 2))
+    with torch.no_grad():
+        model.patch_head.group_decoder.output.bias[:, 255] = 9.0
+    options = {"output_scores": True, "return_dict_in_generate": True, "max_new_patches": 1}
+    out = model.generate(prompt, min_new_patches=1, **options)
+    free = model.generate(prompt, **options)
+    assert is_eos(free.pixel_values[0, ..., -2:])
+    assert not (out.pixel_values[..., -2:] == 0).flatten(1).all(-1).any()
+    states = model.model(prompt).last_hidden_state[:, -1]
+    eos = model.patch_head.log_prob(states, torch.zeros(3, 16)).exp()
+    expected = free.scores[0][:, 0].softmax(-1)
+    expected[:, 255] -= eos
+    expected = expected / (1 - eos)[:, None]
+    torch.testing.assert_close(
+        out.scores[0][:, 0].softmax(-1), expected, atol=1e-4, rtol=0, check_dtype=False
+    )
 
 
 def test_min_new_patches_counts_rows_with_unfinished_patches() -> None:
@@ -383,10 +404,15 @@ def test_warns_about_eos_prompt(model: PixelARForCausalLM, warnings_logged: list
     assert len(warnings_logged) == 1 and "add_eos=False" in warnings_logged[0]
 
 
-def test_warns_about_long_prompt(warnings_logged: list[str]) -> None:
+def test_warns_beyond_the_trained_context() -> None:
     model = build_model(max_position_embeddings=4)
-    model.generate(random_strips(1, 5), max_new_patches=1)
-    assert len(warnings_logged) == 1 and "5 patches" in warnings_logged[0]
+    with pytest.warns(UserWarning, match=r"5 patches and up to 1 new ones exceed the 4"):
+        model.generate(random_strips(1, 5), max_new_patches=1)
+    with pytest.warns(UserWarning, match=r"3 patches and up to 2 new ones exceed the 4"):
+        model.generate(random_strips(1, 3), max_new_patches=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.generate(random_strips(1, 3), max_new_patches=1)
 
 
 # --- Transformers around it ------------------------------------------------------------------------------------------

@@ -69,7 +69,14 @@ class PixelARConfig(PreTrainedConfig):
     """
 
     model_type = "pixel_ar"
-    keys_to_ignore_at_inference = ["cache", "past_key_values", "logits", "patch_logits", "patch_loss", "token_loss"]
+    keys_to_ignore_at_inference = [
+        "cache",
+        "past_key_values",
+        "logits",
+        "patch_logits",
+        "patch_loss",
+        "token_loss",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",

@@ -38,7 +38,9 @@ class RMSNorm(nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """In float32, whatever the type of the states."""
-        if states.device.type != "cpu":  # where torch has one kernel for it; on CPUs its own composition is slower
+        if (
+            states.device.type != "cpu"
+        ):  # where torch has one kernel for it; on CPUs its own composition is slower
             return F.rms_norm(states, self.weight.shape, self.weight, self.eps)
         wide = states.float()
         wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
@@ -58,7 +60,8 @@ class RotaryPositions(nn.Module):
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__()
         self.config = config
-        self.rope_type = config.rope_parameters["rope_type"]
+        parameters: Any = config.rope_parameters  # filled in by the configuration
+        self.rope_type = parameters["rope_type"]
         self.max_seq_len_cached = self.original_max_seq_len = config.max_position_embeddings
         inv_freq, self.attention_scaling = self.frequencies()
         # Not saved: `reset` refills them where a checkpoint is loaded.
@@ -69,8 +72,10 @@ class RotaryPositions(nn.Module):
         """Radians per position, float32 `[d / 2]`, and the factor on cosines and sines."""
         if self.rope_type != "default":
             return ROPE_INIT_FUNCTIONS[self.rope_type](self.config)
-        exponents = torch.arange(0, self.config.head_dim, 2, dtype=torch.float32) / self.config.head_dim
-        return 1.0 / self.config.rope_parameters["rope_theta"] ** exponents, 1.0
+        width: Any = self.config.head_dim
+        parameters: Any = self.config.rope_parameters
+        exponents = torch.arange(0, width, 2, dtype=torch.float32) / width
+        return 1.0 / parameters["rope_theta"] ** exponents, 1.0
 
     @dynamic_rope_update
     def forward(self, states: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -66,14 +66,19 @@ class PixelARPatchEmbedding(nn.Module):
         self.projection = nn.Linear(in_features, config.hidden_size, bias=config.patch_embedding_bias)
         self.norm = nn.LayerNorm(config.hidden_size) if config.patch_embedding_norm else None
 
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """`[B, C, H, W]` in [0, 1] or uint8 to `[B, T, D]`.
+    def forward(
+        self, pixel_values: torch.Tensor | None = None, patches: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Strips `[B, C, H, W]` in [0, 1] or uint8, or patches `[B, T, P]` in [0, 1], to `[B, T, D]`.
 
         Raises:
             ValueError: for strips of another shape than the configuration's.
         """
-        check_strip_shape(pixel_values, self.patch_size, self.num_channels)
-        patches = patchify(to_unit_range(pixel_values), self.patch_size)
+        if pixel_values is not None:
+            check_strip_shape(pixel_values, self.patch_size, self.num_channels)
+            patches = patchify(to_unit_range(pixel_values), self.patch_size)
+        if patches is None:
+            raise ValueError("Pass pixel_values or patches.")
         states = ((patches - self.pixel_mean) / self.pixel_std).to(self.projection.weight.dtype)
         if self.hidden is not None:
             states = nn.functional.silu(self.hidden(states))
@@ -211,6 +216,7 @@ class PixelARModel(PixelARPreTrainedModel):
         input_ids: torch.Tensor | None = None,
         modality_ids: torch.Tensor | None = None,
         cache: Cache | None = None,
+        patches: torch.Tensor | None = None,
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         **kwargs: Any,
@@ -228,6 +234,7 @@ class PixelARModel(PixelARPreTrainedModel):
             input_ids: `[B, L]` tokens, for models with a `vocab_size`.
             modality_ids: `[B, T]`, 0 = token, 1 = patch, where both are given and not in the order patches, tokens.
             cache: of earlier positions.
+            patches: `[B, T, P]` in [0, 1], strips that are cut already, in place of all other inputs.
             output_hidden_states: return the states between the layers.
             output_attentions: return the attention weights.
             kwargs: passed on to the attention function.
@@ -238,7 +245,9 @@ class PixelARModel(PixelARPreTrainedModel):
         Raises:
             ValueError: if not exactly one kind of input is given, or for strips, ids or masks that do not fit.
         """
-        if (pixel_values is None and input_ids is None) == (inputs_embeds is None):
+        if patches is not None:
+            inputs_embeds = self.embed_patches(patches=patches)
+        elif (pixel_values is None and input_ids is None) == (inputs_embeds is None):
             raise ValueError("Pass exactly one of pixel_values (and input_ids) and inputs_embeds.")
         if inputs_embeds is None:
             inputs_embeds, _ = self.embed(pixel_values, input_ids, modality_ids)
@@ -247,12 +256,16 @@ class PixelARModel(PixelARPreTrainedModel):
         cache = self._cache(cache, use_cache)
         if position_ids is None:
             past_length = 0 if cache is None else cache.get_seq_length()
-            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)[None] + past_length
+            position_ids = (
+                torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)[None] + past_length
+            )
         mask = causal_mask(self.config, inputs_embeds, attention_mask, cache, position_ids)
         position_embeddings = self.rotary_emb(inputs_embeds, position_ids=position_ids)
         states: list[torch.Tensor] = []
         wants_states = self._wants(output_hidden_states, "output_hidden_states")
-        attentions = [] if self._wants(output_attentions, "output_attentions") else None
+        attentions: list[torch.Tensor] | None = (
+            [] if self._wants(output_attentions, "output_attentions") else None
+        )
         if attentions is not None:
             kwargs["output_attentions"] = True  # attention functions that cannot warn about it
         hidden_states = inputs_embeds

@@ -75,7 +75,7 @@ class PixelARModelOutput(CacheUnderBothNames):
         attentions: on request `[B, heads, T, T]` of each layer; eager attention alone gives them.
     """
 
-    last_hidden_state: torch.Tensor | None = None
+    last_hidden_state: torch.Tensor = None  # type: ignore[assignment]
     cache: Cache | None = None
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None

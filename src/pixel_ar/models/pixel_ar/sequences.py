@@ -141,8 +141,8 @@ def check_mask_length(attention_mask: torch.Tensor | None, num_patches: int, has
     Raises:
         ValueError: naming both lengths.
     """
-    if attention_mask is None or attention_mask.dim() != 2:
-        return
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.dim() != 2:
+        return  # made for one attention function already
     length = attention_mask.shape[1]
     # With a cache the mask covers earlier patches too (and a static cache's free places).
     if length < num_patches or (length > num_patches and not has_cache):

@@ -1,59 +1,50 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""`generate` for models that write patches.
+"""`generate` for models that write patches: a loop of its own over patches, Transformers' own over tokens.
 
-`GenerationMixin.generate` stays in charge: configuration, caches, lengths, processors and stopping criteria are
-Transformers' own. It counts positions, so a placeholder id stands for each patch, and only what touches the patches
-themselves is replaced here: what is read first (`prompts`), what is fed per step, and how the next patch
-is drawn. Where a model with tokens writes tokens, all of it is Transformers' own.
+A call is parsed once (`request`), its prompts are brought into one form (`prompts`, `context`), the decoder reads them
+and then patch after patch (`decoding`), the patch head draws (`writer`).
 
 Shapes: B rows, C channels, H strip height, W strip width, w patch width, T patches, P values per patch, S decisions
 per patch (bytes, for the autoregressive head).
 """
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.generation import (
-    CompileConfig,
-    GenerateDecoderOnlyOutput,
+import torch.distributed
+from transformers import (
+    Cache,
     GenerationConfig,
     GenerationMixin,
     LogitsProcessorList,
     StoppingCriteriaList,
+    logging,
 )
-from transformers.generation.configuration_utils import GenerationMode
-from transformers.generation.streamers import BaseStreamer
-from transformers.utils import logging
 
+from ....transformers_internals import CACHE_NAME, TokenOutput, shards_weights
 from ..heads.base import Generators
+from ..outputs import CacheUnderBothNames
 from ..patching import unpatchify
-from .mixed_prompts import ends_with_patches, read_context, read_token_prompt
-from .prompts import build_prompt, remember_rows
-from .request import (
-    OUTPUT_MODALITIES,
-    PATCH_ALIASES,
-    PIXEL_MODES,
-    PIXEL_OPTIONS,
-    are_ids,
-    check_patch_options,
-    pixel_processors,
-    resolve_aliases,
-    resolve_pixel_options,
-    same_option,
-    take_prompt,
-)
+from .context import ends_with_patches, read_context, read_token_prompt
+from .decoding import Decoding
+from .prompts import MixedPrompt, PixelPrompt, build_prompt, remember_rows
+from .request import PixelRequest, parse_request, refuse_patch_options
 from .single_row import split_single_rows
-from .writer import EosPatchCriteria, PatchIteratorStreamer, PatchWriter, PixelRequest
+from .streamers import PatchIteratorStreamer, PatchStreamer, check_streamer
+from .writer import PatchWriter
 
 logger = logging.get_logger(__name__)
 
+OUTPUT_MODALITIES = ("pixel", "token")
+
 
 @dataclass
-class PixelGenerateOutput(GenerateDecoderOnlyOutput):
+class PixelGenerateOutput(CacheUnderBothNames, TokenOutput):
     """What `generate` returns with `return_dict_in_generate=True`.
 
     Attributes:
@@ -63,13 +54,19 @@ class PixelGenerateOutput(GenerateDecoderOnlyOutput):
         logits: with `output_logits`, likewise the raw logits.
         attentions: with `output_attentions`, one tuple per step.
         hidden_states: with `output_hidden_states`, one tuple per step.
-        past_key_values: the cache. It holds all but the last patch of every row; pass it on together with
-            `pixel_values` and `attention_mask` (or longer strips that begin with them) to continue.
+        cache: the cache, also as `past_key_values`. It holds all but the last patch of every row; pass it on together
+            with `pixel_values` and `attention_mask` (or longer strips that begin with them) to continue.
         pixel_values: float32 `[B, C, H, W]`, prompt and continuation of each row without a gap, white after them.
         attention_mask: int64 `[B, T]`, 1 for the row's patches, its EOS patch included.
         num_columns: int64 `[B]`, pixel columns of each row.
     """
 
+    sequences: torch.Tensor | None = None
+    scores: tuple[torch.Tensor, ...] | None = None
+    logits: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[Any, ...] | None = None
+    hidden_states: tuple[Any, ...] | None = None
+    cache: Cache | None = None
     pixel_values: torch.Tensor | None = None
     attention_mask: torch.Tensor | None = None
     num_columns: torch.Tensor | None = None
@@ -79,11 +76,6 @@ class PixelGenerationMixin(GenerationMixin):
     """`generate` on patches for models with a `patch_head`, a decoder as `base_model` and a `PixelARConfig`."""
 
     output_modalities = ("image",)
-
-    @property
-    def _supported_generation_modes(self) -> list[GenerationMode]:
-        token_modes = [GenerationMode.BEAM_SEARCH, GenerationMode.BEAM_SAMPLE]
-        return [*PIXEL_MODES, *(token_modes if self.config.vocab_size is not None else [])]
 
     @torch.no_grad()
     def generate(
@@ -95,7 +87,7 @@ class PixelGenerationMixin(GenerationMixin):
         prefix_allowed_tokens_fn: Callable | None = None,
         synced_gpus: bool | None = None,
         assistant_model: Any = None,
-        streamer: BaseStreamer | None = None,
+        streamer: PatchStreamer | None = None,
         negative_prompt_ids: torch.Tensor | None = None,
         negative_prompt_attention_mask: torch.Tensor | None = None,
         custom_generate: str | Callable | None = None,
@@ -167,41 +159,28 @@ class PixelGenerationMixin(GenerationMixin):
             ValueError: for strips, masks or lengths that do not fit, unknown arguments, and modes or options that
                 have no meaning for patches (beam search, assisted generation, token ids, ...).
         """
-        shared: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "generation_config": generation_config,
             "logits_processor": logits_processor,
             "stopping_criteria": stopping_criteria,
-            "custom_generate": custom_generate,
+            "prefix_allowed_tokens_fn": prefix_allowed_tokens_fn,
+            "synced_gpus": synced_gpus,
+            "assistant_model": assistant_model,
+            "streamer": streamer,
+            "negative_prompt_ids": negative_prompt_ids,
+            "negative_prompt_attention_mask": negative_prompt_attention_mask,
         }
-        if isinstance(custom_generate, str):
-            return super().generate(inputs=inputs, streamer=streamer, **shared, **kwargs)
-        if inputs is not None and self.config.vocab_size is not None and are_ids(inputs):
-            kwargs["input_ids"], inputs = inputs, None
-        if self._output_modality(inputs, kwargs) == "token":
-            return super().generate(
-                prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
-                synced_gpus=synced_gpus,
-                assistant_model=assistant_model,
-                streamer=streamer,
-                **shared,
-                **self._token_arguments(inputs, generator, kwargs),
-            )
+        if isinstance(custom_generate, str):  # a repository's own loop
+            return super().generate(inputs, custom_generate=custom_generate, **arguments, **kwargs)
         try:
-            unsupported = {
-                "prefix_allowed_tokens_fn": prefix_allowed_tokens_fn,
-                "assistant_model": assistant_model,
-                "negative_prompt_ids": negative_prompt_ids,
-                "negative_prompt_attention_mask": negative_prompt_attention_mask,
-            }
-            request = self._make_request(inputs, unsupported, kwargs)
-            request.streamer, request.generator = streamer, generator
-            return super().generate(
-                synced_gpus=synced_gpus,
-                streamer=None if custom_generate is None else streamer,
-                pixel_request=request,
-                **shared,
-                **kwargs,
-            )
+            prompt = MixedPrompt.take(inputs, kwargs, self.config.vocab_size is not None)
+            if self._output_modality(kwargs.pop("output_modality", None), prompt, kwargs) == "token":
+                refuse_patch_options({**kwargs, "generator": generator})
+                return self._write_tokens(prompt, {**arguments, "custom_generate": custom_generate}, kwargs)
+            check_streamer(streamer)
+            arguments["generator"] = generator
+            request = parse_request(prompt, kwargs, arguments, self, custom_generate)
+            return self._write_patches(request, custom_generate)
         except BaseException as error:
             if isinstance(streamer, PatchIteratorStreamer):
                 streamer.fail(error)
@@ -215,368 +194,144 @@ class PixelGenerationMixin(GenerationMixin):
         """
         raise ValueError("Continuous batching (generate_batch, paged caches) is not supported: use generate.")
 
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: torch.Tensor,
-        next_sequence_length: int | None = None,
-        past_key_values: Any = None,
-        attention_mask: torch.Tensor | None = None,
-        pixel_values: torch.Tensor | None = None,
-        is_first_iteration: bool | None = False,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Inputs of one forward pass: as in Transformers, with strips in place of ids.
-
-        Args:
-            input_ids: `[B, T]` placeholder ids, one per position so far.
-            next_sequence_length: how many of the last positions are read; `None` for all.
-            past_key_values: the cache.
-            attention_mask: `[B, T]`.
-            pixel_values: strips whose last `next_sequence_length` patches are read.
-            is_first_iteration: whether this is the prefill.
-            kwargs: passed on.
-        """
-        model_inputs = super().prepare_inputs_for_generation(
-            input_ids,
-            next_sequence_length=next_sequence_length,
-            past_key_values=past_key_values,
-            attention_mask=attention_mask,
-            is_first_iteration=is_first_iteration,
-            **kwargs,
-        )
-        if pixel_values is not None:
-            model_inputs.pop("input_ids", None)
-            if next_sequence_length is not None:
-                pixel_values = pixel_values[..., -next_sequence_length * self.config.patch_size[1] :]
-            model_inputs["pixel_values"] = pixel_values
-        return model_inputs
-
-    def _make_request(
-        self, inputs: torch.Tensor | None, unsupported: dict[str, Any], kwargs: dict[str, Any]
-    ) -> PixelRequest:
-        """Turns the arguments about prompts into a [`PixelRequest`] and what the parent class understands."""
-        names = ["inputs_embeds", "position_ids", "prefill_chunk_size"]
-        if self.config.vocab_size is None:
-            names += ["input_ids", "modality_ids"]
-        for name in names:
-            unsupported[name] = kwargs.pop(name, None)
-        if kwargs.get("cache_implementation") == "paged":
-            unsupported["cache_implementation='paged'"] = True
-        given = [name for name, value in unsupported.items() if value is not None]
-        if given:
-            raise ValueError(
-                f"{', '.join(given)}: not supported by {type(self).__name__}.generate, which continues strips; pass "
-                "what the processor returns (pixel_values, attention_mask, num_columns)."
-            )
-        for alias, name in PATCH_ALIASES.items():
-            value = same_option(alias, kwargs.pop(alias, None), name, kwargs.get(name))
-            if value is not None:
-                kwargs[name] = value
-        device = self.device
-        if device.type == "meta":
-            device = torch.device("cpu")  # offloaded weights; Transformers moves the inputs
-        mixed = take_prompt(inputs, kwargs)
-        num_columns = kwargs.pop("num_columns", None)
-        pixel_values, attention_mask = mixed.pixel_values, mixed.attention_mask
-        if mixed.input_ids is not None:
-            if kwargs.get("past_key_values") is not None:
-                raise ValueError(
-                    "past_key_values hold the tokens before the patches already: pass them with pixel_values alone."
-                )
-            pixel_values, attention_mask, num_columns, kwargs["past_key_values"] = read_context(
-                self.base_model, mixed, num_columns, self.patch_head.patch_size, self.config.num_channels
-            )
-        prompt = build_prompt(
-            pixel_values,
-            attention_mask,
-            num_columns,
-            kwargs.get("past_key_values"),
-            (self.config.patch_size[0], self.config.patch_size[1]),
-            self.config.num_channels,
-            device,
-        )
-        if prompt.length > self.config.max_position_embeddings:
-            logger.warning_once(
-                f"The prompt has {prompt.length} patches, more than the {self.config.max_position_embeddings} "
-                "(max_position_embeddings) the model was made for; the continuation may suffer."
-            )
-        kwargs["pixel_values"] = unpatchify(prompt.fed, self.patch_head.patch_size, self.config.num_channels)
-        kwargs["attention_mask"] = prompt.attention_mask
-        is_eos = (prompt.fed[:, -1] < 0.5).all(-1) & (prompt.num_patches > 0) & (prompt.prefix_columns == 0)
-        if bool(is_eos.any()):
-            logger.warning_once(
-                "A prompt ends with an EOS patch, so that a new document follows it. To continue its text, call the "
-                "processor with add_eos=False."
-            )
-        options = {name: kwargs.pop(name, None) for name in PIXEL_OPTIONS}
-        return PixelRequest(prompt, has_context=mixed.input_ids is not None, **options)
-
-    def _output_modality(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> str:
+    def _output_modality(self, asked: str | None, prompt: MixedPrompt, options: dict[str, Any]) -> str:
         """What is written: `"pixel"` or `"token"`."""
-        modality = kwargs.pop("output_modality", None)
-        if modality not in (None, *OUTPUT_MODALITIES):
-            raise ValueError(f"output_modality must be one of {OUTPUT_MODALITIES}, got {modality!r}.")
+        if asked not in (None, *OUTPUT_MODALITIES):
+            raise ValueError(f"output_modality must be one of {OUTPUT_MODALITIES}, got {asked!r}.")
         if self.config.vocab_size is None:
-            if modality == "token":
+            if asked == "token":
                 raise ValueError(
                     "output_modality='token' needs a model with tokens; config.vocab_size is None."
                 )
             return "pixel"
-        if modality is not None:
-            return modality
-        if kwargs.get("inputs_embeds") is not None:
+        if asked is not None:
+            return asked
+        if options.get("inputs_embeds") is not None:
             return "token"
-        return "pixel" if ends_with_patches(take_prompt(inputs, dict(kwargs))) else "token"
+        return "pixel" if ends_with_patches(prompt) else "token"
 
-    def _token_arguments(
-        self, inputs: torch.Tensor | None, generator: Generators | None, kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Arguments of Transformers' own `generate` that continues a prompt with tokens."""
-        given = [name for name in (*PATCH_ALIASES, *PIXEL_OPTIONS) if kwargs.get(name) is not None]
-        given += ["generator"] if generator is not None else []
-        if given:
-            raise ValueError(
-                f"{', '.join(given)}: options of patches, but this call writes tokens; use max_new_tokens and the "
-                "like, torch.manual_seed for the draw, or output_modality='pixel'."
-            )
-        kwargs.pop("num_columns", None)
-        if inputs is None and kwargs.get("pixel_values") is None:
-            kwargs.pop("pixel_values", None)
-            kwargs.pop("modality_ids", None)
-            return kwargs
-        mixed = take_prompt(inputs, kwargs)
-        bos_token_id = None if self.config.predict_across_modalities else self.config.bos_token_id
-        if bos_token_id is None and mixed.input_ids is None and not self.config.predict_across_modalities:
-            raise ValueError(
-                "config.bos_token_id is None: tokens after patches need a first token; set it, or pass input_ids."
-            )
-        kwargs["inputs_embeds"], kwargs["attention_mask"] = read_token_prompt(
-            self.base_model, mixed, bos_token_id
-        )
-        return kwargs
+    def _write_tokens(
+        self, prompt: MixedPrompt, arguments: dict[str, Any], options: dict[str, Any]
+    ) -> torch.Tensor | Any:
+        """Transformers' own `generate` over tokens, after whatever prompt."""
+        if prompt.pixel_values is not None:
+            starts = not self.config.predict_across_modalities
+            bos_token_id = self.config.bos_token_id if starts else None
+            if starts and bos_token_id is None and prompt.input_ids is None:
+                raise ValueError(
+                    "config.bos_token_id is None: tokens after patches need a first token; set it, or pass input_ids."
+                )
+            embeddings, mask = read_token_prompt(self.base_model, prompt, bos_token_id)
+            options = {**options, "inputs_embeds": embeddings, "attention_mask": mask}
+        else:
+            options = {**options, "input_ids": prompt.input_ids, "attention_mask": prompt.attention_mask}
+        given = {name: value for name, value in options.items() if value is not None}
+        # The same model, but one whose main input are ids: a copy of the object shares modules and weights.
+        writer = copy.copy(self)
+        writer.main_input_name = "input_ids"
+        return super(PixelGenerationMixin, writer).generate(**arguments, **given)
 
-    def _prepare_generation_config(
-        self, generation_config: GenerationConfig | None, **kwargs: Any
-    ) -> tuple[GenerationConfig, dict[str, Any]]:
-        """Resolves the aliases that a configuration may hold, and refuses what patches do not have."""
-        request = kwargs.pop("pixel_request", None)
-        if generation_config is not None:
-            generation_config = resolve_aliases(generation_config)
-        generation_config, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
-        if request is None:
-            return generation_config, model_kwargs  # tokens are written
-        for alias, name in PATCH_ALIASES.items():  # from the model's own configuration
-            if getattr(generation_config, name) is None:
-                setattr(generation_config, name, getattr(generation_config, alias, None))
-        check_patch_options(generation_config, type(self).__name__)
-        # Set by habit or by Trainer, they would make Transformers look for ids.
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"):
-            setattr(generation_config, name, None)
-        generation_config._pixel_request = request
-        resolve_pixel_options(generation_config, request, self.patch_head, self.config.patch_head)
-        return generation_config, model_kwargs
-
-    def _prepare_model_inputs(
-        self, inputs: torch.Tensor | None, bos_token_id: torch.Tensor | None, model_kwargs: dict[str, Any]
-    ) -> tuple[torch.Tensor, str, dict[str, Any]]:
-        """A placeholder id per position, cached ones included: from here on Transformers counts patches."""
-        if model_kwargs.get("pixel_values") is None:
-            return self._prepare_token_inputs(inputs, bos_token_id, model_kwargs)
-        return model_kwargs["attention_mask"].clone(), "input_ids", model_kwargs
-
-    def _prepare_token_inputs(
-        self, inputs: torch.Tensor | None, bos_token_id: torch.Tensor | None, model_kwargs: dict[str, Any]
-    ) -> tuple[torch.Tensor, str, dict[str, Any]]:
-        """As in Transformers for a model whose main input are token ids."""
-        model_kwargs.pop("pixel_values", None)
-        ids = model_kwargs.pop("input_ids", inputs)
-        embeddings = model_kwargs.get("inputs_embeds")
-        if embeddings is None:
-            model_kwargs.pop("inputs_embeds", None)
-            ids = self._maybe_initialize_input_ids_for_generation(ids, bos_token_id, model_kwargs)
-            return ids, "input_ids", model_kwargs
-        if ids is None:
-            ids = torch.ones(len(embeddings), 0, dtype=torch.int64, device=embeddings.device)
-        model_kwargs["input_ids"] = ids
-        return embeddings, "inputs_embeds", model_kwargs
-
-    def _prepare_generated_length(
-        self, generation_config: GenerationConfig, **kwargs: Any
-    ) -> GenerationConfig:
-        """Lengths count the patches of the longest prompt, not the decoder's positions (hidden or masked ones)."""
-        if _request(generation_config) is None:
-            return super()._prepare_generated_length(generation_config=generation_config, **kwargs)
-        kwargs["input_ids_length"] = generation_config._pixel_request.prompt.length
-        return super()._prepare_generated_length(generation_config=generation_config, **kwargs)
-
-    def _validate_generated_length(
-        self, generation_config: GenerationConfig, input_ids_length: int, has_default_max_length: bool
-    ) -> None:
-        """Checks lengths, then turns them into positions of the decoder."""
-        request = _request(generation_config)
-        if request is None:
-            super()._validate_generated_length(generation_config, input_ids_length, has_default_max_length)
-            return
-        length = request.prompt.length
-        if length >= generation_config.max_length:
-            raise ValueError(
-                f"The longest prompt has {length} patches, which leaves nothing to generate: the limit is "
-                f"{generation_config.max_length} (max_length). Set max_new_patches instead, or a larger max_length."
-            )
-        super()._validate_generated_length(generation_config, length, has_default_max_length)
-        request.max_new_patches = generation_config.max_length - length
-        request.min_new_patches = max((generation_config.min_length or 0) - length, 0)
-        num_steps = request.max_new_patches + (request.prompt.prefix is not None)
-        generation_config.max_length = input_ids_length + num_steps
-
-    def _prepare_cache_for_generation(
-        self, generation_config: GenerationConfig, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> None:
-        """Adds the checks of a cache that the caller brings."""
-        request = _request(generation_config)
-        if request is None:
-            super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
-            return
-        if request.has_context and generation_config.num_return_sequences > 1:
-            model_kwargs["past_key_values"].batch_repeat_interleave(generation_config.num_return_sequences)
-        if model_kwargs.get("past_key_values") is not None and generation_config.use_cache is False:
-            raise ValueError("past_key_values need use_cache=True: without it, all patches are read again.")
-        super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
-        layers = getattr(model_kwargs.get("past_key_values"), "layers", None)
-        capacity = getattr(layers[0], "max_cache_len", None) if layers else None
-        needed = generation_config.max_length - 1  # the last patch is drawn, not read
-        if capacity is not None and capacity < needed:
-            raise ValueError(
-                f"past_key_values have room for {capacity} patches, but {needed} are needed; make the static cache "
-                "larger (max_cache_len) or max_new_patches smaller."
-            )
-
-    def _get_stopping_criteria(
-        self,
-        generation_config: GenerationConfig,
-        stopping_criteria: StoppingCriteriaList | None,
-        **kwargs: Any,
-    ) -> StoppingCriteriaList:
-        criteria = super()._get_stopping_criteria(
-            generation_config=generation_config, stopping_criteria=stopping_criteria, **kwargs
-        )
-        request = _request(generation_config)
-        if request is not None and request.stop_at_eos:
-            criteria.append(EosPatchCriteria())
-        return criteria
-
-    def _get_logits_processor(
-        self, generation_config: GenerationConfig, *args: Any, **kwargs: Any
-    ) -> LogitsProcessorList:
-        """As in Transformers; heads that write all pixels at once know temperature alone."""
-        if _request(generation_config) is None or self.patch_head.draws_bytes:
-            return super()._get_logits_processor(generation_config, *args, **kwargs)
-        return pixel_processors(generation_config, kwargs.get("logits_processor"), self.config.patch_head)
-
-    def _sample(
-        self,
-        input_ids: torch.Tensor,
-        logits_processor: LogitsProcessorList,
-        stopping_criteria: StoppingCriteriaList,
-        generation_config: GenerationConfig,
-        synced_gpus: bool = False,
-        streamer: BaseStreamer | None = None,
-        **model_kwargs: Any,
+    def _write_patches(
+        self, request: PixelRequest, custom_generate: Callable | None
     ) -> torch.Tensor | PixelGenerateOutput:
-        """The loop over patches, greedy or sampled; the loop over tokens is Transformers' own."""
-        request = _request(generation_config)
-        if request is None:
-            return super()._sample(
-                input_ids,
-                logits_processor,
-                stopping_criteria,
-                generation_config,
-                synced_gpus,
-                streamer,
-                **model_kwargs,
-            )
-        prompt = request.prompt.repeat(input_ids.shape[0] // request.prompt.num_patches.shape[0])
-        writer = PatchWriter(self.patch_head, request, prompt, logits_processor, generation_config)
-        decode = self._decoder_call(generation_config, model_kwargs)
-        model_kwargs.pop("logits_to_keep", None)  # the decoder is called without its head's logits
+        """The loop over patches, greedy or sampled."""
+        prompt, cache = self._read_prompt(request)
+        most, least = request.new_patches(prompt.length, self.config.max_position_embeddings)
+        prompt = prompt.repeat(request.config.num_return_sequences or 1)
+        if custom_generate is not None:
+            return self._hand_over(request, prompt, cache, custom_generate)
+        num_steps = most + (prompt.prefix is not None)
+        decoding = Decoding(self, request.config, prompt, cache, num_steps)
+        writer = PatchWriter(self.patch_head, request, prompt, most, least)
         attentions: list[Any] = []
         hidden_states: list[Any] = []
-        on_all_threads = split_single_rows(input_ids.shape[0], input_ids.device)
-        is_first, all_finished = True, False
-        while self._has_unfinished_sequences(all_finished, synced_gpus, device=input_ids.device):
-            num_read = model_kwargs["pixel_values"].shape[-1] // self.patch_head.patch_size[1]
-            model_inputs = self.prepare_inputs_for_generation(
-                input_ids, next_sequence_length=num_read, is_first_iteration=is_first, **model_kwargs
-            )
+        on_all_threads = split_single_rows(len(prompt.fed), prompt.fed.device)
+        patches, is_finished = prompt.fed, False
+        synced = shards_weights(self) if request.synced_gpus is None else request.synced_gpus
+        while _goes_on(is_finished, synced, prompt.fed.device):
             with on_all_threads:
-                outputs = (self.base_model if is_first else decode)(**model_inputs, return_dict=True)
-            is_first = False
-            model_kwargs = self._update_model_kwargs_for_generation(outputs, model_kwargs)
-            if synced_gpus and all_finished:
-                continue  # the other devices still need this one's forward passes
+                outputs = decoding.read(patches)
+                if is_finished:
+                    continue  # the other devices still need this one's forward passes
+                patches = writer.draw(outputs.last_hidden_state[:, -1])[:, None]
             attentions.append(outputs.attentions)
             hidden_states.append(outputs.hidden_states)
-            with on_all_threads:
-                patch = writer.draw(outputs.last_hidden_state[:, -1])
-            input_ids = torch.cat([input_ids, input_ids.new_ones(input_ids.shape[0], 1)], dim=1)
-            all_finished = writer.stop(stopping_criteria(input_ids, patch))
-            if not model_kwargs["use_cache"]:
-                model_kwargs["pixel_values"] = torch.cat([model_kwargs["pixel_values"], patch], dim=-1)
-            else:
-                model_kwargs["pixel_values"] = patch
+            is_finished = writer.stop()
             if request.streamer is not None:
-                request.streamer.put(patch.to("cpu", copy=True))
+                request.streamer.put(writer.last_strip().to("cpu", copy=True))
         if request.streamer is not None:
             request.streamer.end()
-        cache = model_kwargs.get("past_key_values")
+        returns_all = bool(request.config.return_dict_in_generate)
+        cache = decoding.release(returned=returns_all)
         if cache is not None:
             remember_rows(cache, prompt, writer.num_drawn)
-        return self._result(writer, cache, attentions, hidden_states)
-
-    def _result(
-        self, writer: PatchWriter, cache: Any, attentions: list[Any], hidden_states: list[Any]
-    ) -> torch.Tensor | PixelGenerateOutput:
-        config = writer.config
         pixel_values, attention_mask = writer.strips()
-        if not config.return_dict_in_generate:
+        if not returns_all:
             return pixel_values
+        config = request.config
         return PixelGenerateOutput(
             sequences=attention_mask.clone(),
             scores=tuple(writer.scores) if config.output_scores else None,
             logits=tuple(writer.logits) if config.output_logits else None,
             attentions=tuple(attentions) if config.output_attentions else None,
             hidden_states=tuple(hidden_states) if config.output_hidden_states else None,
-            past_key_values=cache,
+            cache=cache,
             pixel_values=pixel_values,
             attention_mask=attention_mask,
             num_columns=attention_mask.sum(-1) * self.patch_head.patch_size[1],
         )
 
-    def _valid_auto_compile_criteria(
-        self, model_kwargs: dict[str, Any], generation_config: GenerationConfig
-    ) -> bool:
-        """As in Transformers, and on a CPU too where a `compile_config` is passed: it cuts a step by a third."""
-        if generation_config.compile_config is not None:
-            generation_config = copy.copy(generation_config)
-            generation_config.compile_config = copy.copy(generation_config.compile_config)
-            generation_config.compile_config._compile_all_devices = True
-        return super()._valid_auto_compile_criteria(model_kwargs, generation_config)
+    def _read_prompt(self, request: PixelRequest) -> tuple[PixelPrompt, Cache | None]:
+        """The prompt in one form, and a cache of what comes before its strips or was read already."""
+        given, cache = request.prompt, request.cache
+        if given.input_ids is not None:
+            if cache is not None:
+                raise ValueError(
+                    "past_key_values hold the tokens before the patches already: pass them with pixel_values alone."
+                )
+            given, cache = read_context(self.base_model, given)
+        # Offloaded weights have no device of their own; accelerate moves what they read.
+        device = torch.device("cpu") if self.device.type == "meta" else self.device
+        height, width = self.config.patch_size
+        prompt = build_prompt(given, cache, (height, width), self.config.num_channels, device)
+        is_eos = (prompt.fed[:, -1] < 0.5).all(-1) & (prompt.num_patches > 0) & (prompt.prefix_columns == 0)
+        if bool(is_eos.any()):
+            logger.warning_once(
+                "A prompt ends with an EOS patch, so that a new document follows it. To continue its text, call the "
+                "processor with add_eos=False."
+            )
+        times = request.config.num_return_sequences or 1
+        if times > 1 and cache is not None and int(cache.get_seq_length()):
+            cache.batch_repeat_interleave(times)
+        return prompt, cache
 
-    def _decoder_call(self, generation_config: GenerationConfig, model_kwargs: dict[str, Any]) -> Callable:
-        """The decoder for single patches, compiled where that is possible and wanted (static caches)."""
-        if not self._valid_auto_compile_criteria(model_kwargs, generation_config):
-            return self.base_model
-        compile_config = generation_config.compile_config or CompileConfig()
-        compiled = getattr(self, "_compiled_decoder", None)
-        if compiled is None or compiled[0] != compile_config:
-            compiled = (compile_config, torch.compile(self.base_model.__call__, **compile_config.to_dict()))
-            self._compiled_decoder = compiled
-        return compiled[1]
+    def _hand_over(
+        self, request: PixelRequest, prompt: PixelPrompt, cache: Cache | None, custom_generate: Callable
+    ) -> Any:
+        """Calls a caller's own loop, with what Transformers would hand it."""
+        options = {"synced_gpus": request.synced_gpus, "streamer": request.streamer, CACHE_NAME: cache}
+        accepted = inspect.signature(custom_generate).parameters
+        takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+        return custom_generate(
+            self,
+            prompt.attention_mask.clone(),
+            logits_processor=request.processors,
+            stopping_criteria=request.criteria,
+            generation_config=request.config,
+            pixel_values=unpatchify(prompt.fed, self.patch_head.patch_size, self.config.num_channels),
+            attention_mask=prompt.attention_mask,
+            **{name: value for name, value in options.items() if value is not None},
+            **{name: value for name, value in request.extra.items() if takes_all or name in accepted},
+        )
 
 
-def _request(generation_config: GenerationConfig) -> PixelRequest | None:
-    """What a call that writes patches left on its configuration; `None` where tokens are written."""
-    return getattr(generation_config, "_pixel_request", None)
+def _goes_on(is_finished: bool, synced: bool, device: torch.device) -> bool:
+    """Whether this process, or with sharded weights any, has patches left to draw."""
+    if not synced:
+        return not is_finished
+    unfinished = torch.tensor(0.0 if is_finished else 1.0, device=device)
+    torch.distributed.all_reduce(unfinished)
+    return bool(unfinished.item())
 
 
 __all__ = ["PixelGenerateOutput", "PixelGenerationMixin"]

@@ -11,15 +11,65 @@
 Shapes: B rows, C channels, H strip height, W strip width, T patches, P values per patch, L cached positions.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache
+from transformers import Cache
 
 from ..patching import check_strip_shape, patchify, to_unit_range
 
 _CACHED_ROWS = "_pixel_ar_cached_rows"
+
+
+@dataclass(frozen=True)
+class MixedPrompt:
+    """A prompt as a caller gives it.
+
+    Attributes:
+        pixel_values: `[B, C, H, W]`, or `None`.
+        input_ids: `[B, L]`, or `None`.
+        modality_ids: `[B, T]`, or `None` for patches then tokens.
+        attention_mask: `[B, T]`, or `None` if every position counts.
+        num_columns: `[B]`, pixel columns of a row from its first attended patch on; `None` for all of them.
+    """
+
+    pixel_values: torch.Tensor | None = None
+    input_ids: torch.Tensor | None = None
+    modality_ids: torch.Tensor | None = None
+    attention_mask: torch.Tensor | None = None
+    num_columns: torch.Tensor | list[int] | None = None
+
+    @classmethod
+    def take(cls, inputs: torch.Tensor | None, kwargs: dict[str, Any], has_tokens: bool) -> "MixedPrompt":
+        """The prompt of a call, whose parts leave `kwargs`.
+
+        Args:
+            inputs: strips, or ids for a model with tokens.
+            kwargs: of the call.
+            has_tokens: whether the model reads tokens.
+        """
+        parts = {field.name: kwargs.pop(field.name, None) for field in fields(cls)}
+        are_ids = isinstance(inputs, torch.Tensor) and inputs.dim() == 2 and not inputs.is_floating_point()
+        name = "input_ids" if has_tokens and are_ids else "pixel_values"
+        if inputs is not None and parts[name] is not None:
+            raise ValueError(f"Pass the prompt either as inputs or as {name}, not both.")
+        return cls(**{**parts, name: parts[name] if inputs is None else inputs})
+
+    def read_mask(self, resolved: torch.Tensor) -> torch.Tensor:
+        """Bool `[B, T]`.
+
+        Raises:
+            ValueError: for a mask of another shape than the sequence.
+        """
+        if self.attention_mask is None:
+            return torch.ones_like(resolved, dtype=torch.bool)
+        if self.attention_mask.shape != resolved.shape:
+            raise ValueError(
+                f"attention_mask has shape {tuple(self.attention_mask.shape)}, but patches and tokens make a sequence "
+                f"of shape {tuple(resolved.shape)}; it must cover both, in the order of the sequence."
+            )
+        return self.attention_mask.to(resolved.device) != 0
 
 
 @dataclass
@@ -76,9 +126,7 @@ class PixelPrompt:
 
 
 def build_prompt(
-    pixel_values: torch.Tensor | None,
-    attention_mask: torch.Tensor | None,
-    num_columns: torch.Tensor | list[int] | None,
+    prompt: MixedPrompt,
     cache: Cache | None,
     patch_size: tuple[int, int],
     num_channels: int,
@@ -87,9 +135,7 @@ def build_prompt(
     """Prepares the prompts of one `generate` call.
 
     Args:
-        pixel_values: `[B, C, H, W]`, or `None` for one row without a prompt.
-        attention_mask: `[B, T]`, or `None` if every patch counts.
-        num_columns: `[B]`, pixel columns of a row from its first attended patch on; `None` for all of them.
+        prompt: of patches alone, or of nothing: one row that begins a document.
         cache: cache of the first patches of every row, or `None`.
         patch_size: (height, width) in pixels.
         num_channels: C.
@@ -98,16 +144,17 @@ def build_prompt(
     Raises:
         ValueError: naming the value that does not fit and the way out.
     """
+    num_columns = prompt.num_columns
     height, width = patch_size
-    if pixel_values is None:
-        if attention_mask is not None or num_columns is not None or _num_cached(cache):
+    if prompt.pixel_values is None:
+        if prompt.attention_mask is not None or num_columns is not None or _num_cached(cache):
             raise ValueError(
                 "attention_mask, num_columns and past_key_values describe a prompt; pass its pixel_values too."
             )
         patches = torch.ones(1, 0, height * width * num_channels, device=device)
     else:
-        patches = _read_patches(pixel_values, patch_size, num_channels, device)
-    mask = _read_mask(attention_mask, patches, cache)
+        patches = _read_patches(prompt.pixel_values, patch_size, num_channels, device)
+    mask = _read_mask(prompt.attention_mask, patches, cache)
     lengths = mask.sum(-1)
     # A stable sort moves the attended patches to the front of their row and keeps their order.
     order = torch.argsort(mask.logical_not().to(torch.uint8), dim=1, stable=True)
@@ -283,4 +330,4 @@ def _feed(
     return fed, torch.cat([cached_mask, is_read], dim=1).to(torch.int64), num_hidden
 
 
-__all__ = ["CachedRows", "PixelPrompt", "build_prompt", "keep_rows", "remember_rows"]
+__all__ = ["CachedRows", "MixedPrompt", "PixelPrompt", "build_prompt", "keep_rows", "remember_rows"]

@@ -28,6 +28,7 @@ from ..patching import bytes_to_patches, patches_to_bytes
 from .base import Generators, PatchHead, PatchSample, Warp
 
 BYTE_VALUES = 256
+ALL_INK = 255
 
 
 class SlotLinear(nn.Module):
@@ -212,8 +213,6 @@ class AutoregressivePatchHead(PatchHead):
     plain causal transformer over columns. `examples/benchmarks/README.md` has the measurements behind it.
     """
 
-    draws_bytes = True
-
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
         height, width = self.patch_size
@@ -305,9 +304,15 @@ class AutoregressivePatchHead(PatchHead):
         prefix_columns: torch.Tensor | None = None,
         sampler: str | None = None,
         threshold: float = 0.5,
+        no_eos: torch.Tensor | None = None,
     ) -> PatchSample:
-        """See [`PatchHead.sample`]. Bytes of the prefix are kept; the rest is drawn given them."""
+        """See [`PatchHead.sample`]. Bytes of the prefix are kept; the rest is drawn given them.
+
+        Where the EOS patch may not be, a patch is drawn from the distribution of all others, exactly: a model that
+        wants to end then writes what it deems next likeliest, not an EOS patch with a hole.
+        """
         conditions = self._conditions(hidden_states)
+        others = None if no_eos is None else self._log_not_eos(hidden_states, no_eos)
         prefix_bytes = self._prefix_bytes(prefix, prefix_columns)
         noise = self._gumbel_noise(conditions, generator) if do_sample else None
         column_bytes = torch.zeros(
@@ -328,7 +333,10 @@ class AutoregressivePatchHead(PatchHead):
             for slot in range(self.group_bytes):
                 index = len(logits)
                 logits.append(self.group_decoder.slot_logits(gates, parts, slot).float())
-                scores.append(logits[-1] if warp is None else warp(column_bytes[:, :index], logits[-1]))
+                allowed, written = logits[-1], column_bytes[:, :index]
+                if others is not None:
+                    allowed = allowed + others[:, index] * (written == ALL_INK).all(-1, keepdim=True)
+                scores.append(allowed if warp is None else warp(written, allowed))
                 byte = (scores[-1] if noise is None else scores[-1] + noise[:, index]).argmax(-1)
                 if prefix_bytes is not None:
                     byte = torch.where(prefix_bytes[:, index] >= 0, prefix_bytes[:, index], byte)
@@ -337,6 +345,18 @@ class AutoregressivePatchHead(PatchHead):
             embedded = torch.cat(parts, dim=-1)
         patches = bytes_to_patches(column_bytes, self.patch_size)
         return PatchSample(patches, torch.stack(logits, 1), torch.stack(scores, 1))
+
+    def _log_not_eos(self, hidden_states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """What a ban of the EOS patch adds to the scores of a byte after bytes of ink alone: `[N, G * S, 256]`.
+
+        One more byte of ink keeps only the probability that the rest of the patch is not all ink.
+        """
+        shape = (len(rows), self.num_groups * self.group_bytes)
+        eos = torch.full(shape, ALL_INK, dtype=torch.int64, device=hidden_states.device)
+        ink = self.byte_logits(hidden_states, eos).float().log_softmax(-1)[..., ALL_INK]
+        rest_is_ink = (ink.flip(-1).cumsum(-1).flip(-1) - ink).clamp(max=0)
+        penalties = torch.log(-torch.expm1(rest_is_ink)).masked_fill(~rows[:, None], 0.0)
+        return F.pad(penalties[..., None], (ALL_INK, 0))
 
     def _next_group_state(
         self,

@@ -39,11 +39,10 @@ class PatchHead(nn.Module):
     """Interface of a patch head. A new head subclasses it and is entered in `PATCH_HEADS`.
 
     Attributes:
-        draws_bytes: whether its decisions are the bytes of 1-bit columns, which top-k, top-p and bans can act on.
-        samplers: names of the ways in which it turns logits into pixels, where it knows several.
+        samplers: names of the ways in which it turns logits into pixels, for heads that write all of them at once,
+            each with two values; empty for heads whose decisions top-k, top-p and the like can act on.
     """
 
-    draws_bytes: ClassVar[bool] = False
     samplers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: PixelARConfig) -> None:
@@ -83,6 +82,7 @@ class PatchHead(nn.Module):
         prefix_columns: torch.Tensor | None = None,
         sampler: str | None = None,
         threshold: float = 0.5,
+        no_eos: torch.Tensor | None = None,
     ) -> PatchSample:
         """Draws one patch per row.
 
@@ -97,6 +97,7 @@ class PatchHead(nn.Module):
             prefix_columns: `[N]` integer.
             sampler: one of `samplers`; `None` for the head's own choice.
             threshold: probability of background from which a pixel is background, where a sampler has one.
+            no_eos: bool `[N]`, rows that may not draw the EOS patch (all ink); `None` if all may.
         """
         raise NotImplementedError(f"{type(self).__name__} must define sample")  # abstract
 

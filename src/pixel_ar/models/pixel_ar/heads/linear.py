@@ -48,11 +48,23 @@ class LinearPatchHead(PatchHead):
         prefix_columns: torch.Tensor | None = None,
         sampler: str | None = None,
         threshold: float = 0.5,
+        no_eos: torch.Tensor | None = None,
     ) -> PatchSample:
-        """See [`PatchHead.sample`]. There is one decision, of all P values: `warp` sees nothing written before it."""
+        """See [`PatchHead.sample`]. There is one decision, of all P values: `warp` sees nothing written before it.
+
+        Where the EOS patch may not be, the likeliest background value of one that was drawn becomes background.
+        """
         logits = self.logits(hidden_states).float()
         scores = logits if warp is None else warp(logits.new_zeros(len(logits), 0, dtype=torch.int64), logits)
         patches = self._draw(scores, do_sample, generator, sampler, threshold)
+        if no_eos is not None:
+            is_eos = no_eos & (patches < 0.5).all(-1)
+            likeliest = (
+                torch.zeros_like(is_eos)[:, None]
+                .expand(patches.shape)
+                .scatter(1, scores.argmax(-1, keepdim=True), True)
+            )
+            patches = patches.masked_fill(is_eos[:, None] & likeliest, 1.0)
         if prefix is not None and prefix_columns is not None:
             patches = torch.where(self._is_within(prefix_columns), prefix.to(patches), patches)
         return PatchSample(patches, logits, scores)

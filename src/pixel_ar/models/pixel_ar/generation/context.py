@@ -7,47 +7,14 @@ Rows may be padded anywhere; what counts of a row is moved together, so that a r
 Shapes: B rows, C channels, H strip height, W strip width, U patches, L tokens, T positions, D hidden size.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache
+from transformers import Cache
 
 from ....modalities import PATCH, TOKEN
 from ..sequences import ranks, unpadded_positions
-from .prompts import CachedRows, keep_rows
-
-
-@dataclass
-class MixedPrompt:
-    """A prompt as a caller gives it.
-
-    Attributes:
-        pixel_values: `[B, C, H, W]`, or `None`.
-        input_ids: `[B, L]`, or `None`.
-        modality_ids: `[B, T]`, or `None` for patches then tokens.
-        attention_mask: `[B, T]`, or `None` if every position counts.
-    """
-
-    pixel_values: torch.Tensor | None
-    input_ids: torch.Tensor | None
-    modality_ids: torch.Tensor | None
-    attention_mask: torch.Tensor | None
-
-    def read_mask(self, resolved: torch.Tensor) -> torch.Tensor:
-        """Bool `[B, T]`.
-
-        Raises:
-            ValueError: for a mask of another shape than the sequence.
-        """
-        if self.attention_mask is None:
-            return torch.ones_like(resolved, dtype=torch.bool)
-        if self.attention_mask.shape != resolved.shape:
-            raise ValueError(
-                f"attention_mask has shape {tuple(self.attention_mask.shape)}, but patches and tokens make a sequence "
-                f"of shape {tuple(resolved.shape)}; it must cover both, in the order of the sequence."
-            )
-        return self.attention_mask.to(resolved.device) != 0
+from .prompts import CachedRows, MixedPrompt, keep_rows
 
 
 def ends_with_patches(prompt: MixedPrompt) -> bool:
@@ -84,25 +51,15 @@ def read_token_prompt(
     return _move_right(embeddings, mask)
 
 
-def read_context(
-    decoder: Any,
-    prompt: MixedPrompt,
-    num_columns: torch.Tensor | None,
-    patch_size: tuple[int, int],
-    num_channels: int,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, Cache]:
+def read_context(decoder: Any, prompt: MixedPrompt) -> tuple[MixedPrompt, Cache]:
     """Lets the decoder read all that stands before a row's last patches, so that those can be continued.
 
     Args:
         decoder: a `PixelARModel`.
-        prompt: with tokens, and patches or not.
-        num_columns: `[B]`, of all patches of a row; only of use where no token follows a patch.
-        patch_size: (height, width) in pixels.
-        num_channels: C.
+        prompt: with tokens, and patches or not. Its `num_columns` are of use only where no token follows a patch.
 
     Returns:
-        The strips `[B, C, H, W]`, the mask `[B, U]` of the patches that stand after the last token, their
-        `num_columns`, and a cache of everything before them.
+        A prompt of the patches that stand after the last token, and a cache of everything before them.
     """
     embeddings, resolved = decoder.embed(prompt.pixel_values, prompt.input_ids, prompt.modality_ids)
     mask = prompt.read_mask(resolved)
@@ -116,20 +73,23 @@ def read_context(
         attention_mask=context_mask,
         position_ids=unpadded_positions(context_mask),
         use_cache=True,
-    ).past_key_values
+        return_dict=True,
+    ).cache
     count = before.sum(-1)
     keep_rows(cache, CachedRows(context_mask.bool(), count, count))
+    height, width = decoder.config.patch_size
     strips = prompt.pixel_values
     if strips is None:
-        strips = torch.ones(len(mask), num_channels, *patch_size, device=mask.device)
-    kept = torch.zeros(len(mask), strips.shape[-1] // patch_size[1], dtype=torch.int64, device=mask.device)
+        strips = torch.ones(len(mask), decoder.config.num_channels, height, width, device=mask.device)
+    kept = torch.zeros(len(mask), strips.shape[-1] // width, dtype=torch.int64, device=mask.device)
     row, place = torch.nonzero(after, as_tuple=True)
     kept[row, ranks(resolved, PATCH)[row, place]] = 1
+    num_columns = prompt.num_columns
     if num_columns is not None:
-        num_columns = torch.as_tensor(num_columns, device=mask.device)
         is_all = kept.sum(-1) == (mask & (resolved == PATCH)).sum(-1)
-        num_columns = torch.where(is_all, num_columns, kept.sum(-1) * patch_size[1])
-    return strips, kept, num_columns, cache
+        num_columns = torch.as_tensor(num_columns, device=mask.device)
+        num_columns = torch.where(is_all, num_columns, kept.sum(-1) * width)
+    return MixedPrompt(pixel_values=strips, attention_mask=kept, num_columns=num_columns), cache
 
 
 def _last(modalities: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -149,4 +109,4 @@ def _move_right(embeddings: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Ten
     return moved, mask.gather(1, order).to(torch.int64)
 
 
-__all__ = ["MixedPrompt", "ends_with_patches", "read_context", "read_token_prompt"]
+__all__ = ["ends_with_patches", "read_context", "read_token_prompt"]
