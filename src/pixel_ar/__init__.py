@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Language models that read and write text as pixels.
 
-Importing this package registers its classes with the Auto classes of transformers.
+Importing this package registers its classes with the Auto classes and the pipelines of transformers.
 """
 
 from transformers import (
@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoProcessor,
+    AutoTokenizer,
 )
 
 from .fonts.atlas import GlyphAtlas, bundled_atlases
@@ -32,11 +33,17 @@ from .models.pixel_ar.tasks import (
     PixelARForTokenClassification,
 )
 from .processing.processing_pixel_ar import PixelProcessor
+from .processing.settings import StripGeometry
+from .reading.prior import CharacterPrior
 from .reading.reader import ReadResult, StripReader
 from .rendering.pages import PageOverflowError
 from .rendering.renderer import StripRenderer
 from .rendering.strip import PackedStrip
-from .text.characters import MissingGlyphError, UnsupportedScriptError
+from .rendering.style import RenderStyle
+from .serving.pipelines import register_pipelines
+from .serving.streaming import PixelTextIteratorStreamer, PixelTextStreamer
+from .serving.tokenizers import PixelCheckpointTokenizer
+from .text.characters import CharacterPolicy, MissingGlyphError, UnsupportedScriptError
 
 __version__ = "0.1.0"
 
@@ -47,9 +54,13 @@ AutoModelForSequenceClassification.register(PixelARConfig, PixelARForSequenceCla
 AutoModelForTokenClassification.register(PixelARConfig, PixelARForTokenClassification, exist_ok=True)
 AutoModelForQuestionAnswering.register(PixelARConfig, PixelARForQuestionAnswering, exist_ok=True)
 AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
+AutoTokenizer.register(PixelARConfig, PixelCheckpointTokenizer, exist_ok=True)
+register_pipelines()
 
 __all__ = [
     "PATCH_HEADS",
+    "CharacterPolicy",
+    "CharacterPrior",
     "GlyphAtlas",
     "MissingGlyphError",
     "PackedStrip",
@@ -66,8 +77,12 @@ __all__ = [
     "PixelARPreTrainedModel",
     "PixelGenerateOutput",
     "PixelProcessor",
+    "PixelTextIteratorStreamer",
+    "PixelTextStreamer",
     "ReadResult",
+    "RenderStyle",
     "ShapedFont",
+    "StripGeometry",
     "StripReader",
     "StripRenderer",
     "UnsupportedScriptError",
@@ -77,3 +92,8 @@ __all__ = [
     "export_remote_code",
     "fit_font",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*__all__, "__version__"])

@@ -73,6 +73,26 @@ from .tokens import (
     patch_mask,
 )
 
+# What is asked of a tokenizer by those who are given a processor in its place.
+TOKENIZER_ATTRIBUTES = frozenset(
+    (
+        "pad_token",
+        "pad_token_id",
+        "eos_token",
+        "eos_token_id",
+        "bos_token",
+        "bos_token_id",
+        "vocab_size",
+        "get_vocab",
+        "encode",
+        "tokenize",
+        "convert_ids_to_tokens",
+        "convert_tokens_to_ids",
+        "all_special_ids",
+        "model_max_length",
+    )
+)
+
 # Arguments of the constructor that are no settings.
 _OBJECTS = ("atlases", "tokenizer", "character_prior")
 
@@ -239,6 +259,16 @@ class PixelProcessor(PageMixin, ProcessorMixin):
     def __getstate__(self) -> dict[str, Any]:
         # The reader is rebuilt where it is needed; a pickle without it is small, and the same before and after reading.
         return {**self.__dict__, "_reader": None, "_variants": {}}
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not there; `hasattr` stays False.
+        if name in TOKENIZER_ATTRIBUTES:
+            raise AttributeError(
+                f"{type(self).__name__} is no tokenizer and has no {name}: for pipelines use the tasks "
+                "'pixel-text-generation', 'pixel-text-classification', 'pixel-token-classification' and "
+                "'pixel-question-answering', pipeline(task, folder); for printing while writing PixelTextStreamer."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase | NoTokenizer:

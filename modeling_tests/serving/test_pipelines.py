@@ -1,0 +1,130 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Pipelines take a folder and nothing else, and give what model and processor give by hand."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tools.tiny import TINY
+from transformers import AutoModelForCausalLM, pipeline
+
+import pixel_ar
+from pixel_ar.processing.processing_pixel_ar import PixelProcessor
+
+TEXTS = ["The people of the United States", "ab", "in order to form a more perfect Union"]
+TASKS = {
+    "pixel-text-classification": pixel_ar.PixelARForSequenceClassification,
+    "pixel-token-classification": pixel_ar.PixelARForTokenClassification,
+    "pixel-question-answering": pixel_ar.PixelARForQuestionAnswering,
+}
+
+
+@pytest.fixture(scope="module", params=["right", "left"])
+def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    torch.manual_seed(0)
+    labels = {0: "O", 1: "B-PER", 2: "I-PER"}
+    made = {}
+    for task, cls in TASKS.items():
+        options = (
+            {} if "question" in task else {"id2label": labels, "label2id": {v: k for k, v in labels.items()}}
+        )
+        made[task] = tmp_path_factory.mktemp(task)
+        cls(pixel_ar.PixelARConfig(max_position_embeddings=64, **TINY, **options)).eval().save_pretrained(
+            made[task]
+        )
+        processor = PixelProcessor(model_max_patches=64, padding_side=request.param)
+        processor.save_pretrained(made[task])
+    return made
+
+
+def test_generation(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    pipe = pipeline("pixel-text-generation", str(tiny_checkpoint), device="cpu")
+    options = {"max_new_patches": 4, "do_sample": False}
+    one = pipe(TEXTS[0], **options)
+    assert set(one[0]) == {"generated_text", "image"} and isinstance(one[0]["image"], Image.Image)
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint).eval()
+    processor = PixelProcessor.from_pretrained(tiny_checkpoint)
+    inputs = processor(TEXTS, add_eos=False, return_tensors="pt")
+    out = model.generate(**inputs, return_dict_in_generate=True, **options)
+    expected = processor.batch_decode(out)
+    for batch_size in (1, 2, 3):
+        found = pipe(TEXTS, batch_size=batch_size, **options)
+        assert [each[0]["generated_text"] for each in found] == expected
+    assert list(pipe((text for text in TEXTS), **options))[1][0]["generated_text"] == expected[1]
+    new = pipe(TEXTS[0], return_full_text=False, **options)[0]["generated_text"]
+    assert expected[0] == TEXTS[0] + new
+    several = pipe(TEXTS[:2], max_new_patches=2, do_sample=True, num_return_sequences=3)
+    assert [len(each) for each in several] == [3, 3]
+    with pytest.raises(ValueError, match="missing='hexbox'"):
+        pipe("漢")
+    assert pipe("漢", missing="hexbox", **options)
+    pipe.save_pretrained(tmp_path)
+    assert (
+        pipeline("pixel-text-generation", str(tmp_path))(TEXTS[0], **options)[0]["generated_text"]
+        == expected[0]
+    )
+    with_objects = pipeline("pixel-text-generation", model=model, processor=processor)
+    assert with_objects(TEXTS[0], **options)[0]["generated_text"] == expected[0]
+    with pytest.raises(ValueError, match="AutoProcessor"):
+        pipeline("pixel-text-generation", model=model)
+
+
+def test_text_classification(folders: dict[str, Path]) -> None:
+    pipe = pipeline("pixel-text-classification", str(folders["pixel-text-classification"]))
+    ranked = pipe(TEXTS, top_k=None)
+    assert all(sum(each["score"] for each in row) == pytest.approx(1) for row in ranked)
+    best = pipe(TEXTS, batch_size=3)
+    assert [each["label"] for each in best] == [row[0]["label"] for row in ranked]
+    assert [each["score"] for each in best] == pytest.approx([row[0]["score"] for row in ranked], abs=1e-5)
+    pair = pipe({"text": TEXTS[0], "text_pair": TEXTS[1]})
+    assert pair == pipe((TEXTS[0], TEXTS[1])) and pair != best[0]
+    raw = pipe(TEXTS[0], top_k=None, function_to_apply="none")
+    inputs = pipe.processor(TEXTS[0], return_tensors="pt")
+    with torch.no_grad():
+        logits = pipe.model(**inputs).logits[0]
+    assert [each["score"] for each in raw] == pytest.approx(sorted(logits.tolist(), reverse=True), abs=1e-5)
+    with pytest.raises(ValueError, match="truncation=True"):
+        pipe("long " * 100)
+    assert pipe("long " * 100, truncation=True)["label"]
+
+
+def test_token_classification(folders: dict[str, Path]) -> None:
+    pipe = pipeline("pixel-token-classification", str(folders["pixel-token-classification"]))
+    found = pipe(TEXTS, ignore_labels=[])
+    assert [each["word"] for each in found[0]] == TEXTS[0].split()
+    for text, row in zip(TEXTS, found, strict=True):
+        assert all(text[each["start"] : each["end"]] == each["word"] for each in row)
+    assert pipe(TEXTS, ignore_labels=[], batch_size=3)[2][1]["entity"] == found[2][1]["entity"]
+    assert pipe([TEXTS[0].split()], ignore_labels=[])[0] == found[0]
+    grouped = pipe(TEXTS[2], aggregation_strategy="simple", ignore_labels=[])
+    assert sum(len(each["word"].split()) for each in grouped) == len(TEXTS[2].split())
+    assert all(each["entity"] != "O" for each in pipe(TEXTS[2]))
+
+
+def test_question_answering(folders: dict[str, Path]) -> None:
+    pipe = pipeline("pixel-question-answering", str(folders["pixel-question-answering"]))
+    context = "The people of the United States wrote in pixels. " * 8
+    answer = pipe(question="Who wrote?", context=context)
+    assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
+    row = {"question": "Who wrote?", "context": context}
+    assert pipe([row, row], batch_size=2)[1]["answer"] == answer["answer"]
+    with pytest.raises(ValueError, match="question and context"):
+        pipe({"question": "Who?"})
+
+
+def test_pipelines_of_tokens_say_what_to_use(tiny_checkpoint: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    processor = PixelProcessor.from_pretrained(tiny_checkpoint)
+    with pytest.raises(AttributeError, match="pixel-text-generation"):
+        pipeline("text-generation", model=model, tokenizer=processor)
+    with pytest.raises(ValueError, match="pixel-text-generation"):
+        pipeline("text-generation", str(tiny_checkpoint))
+    assert not hasattr(processor, "pad_token_id") and not hasattr(processor, "no_such_thing")
+
+
+def test_the_public_names() -> None:
+    assert dir(pixel_ar) == sorted([*pixel_ar.__all__, "__version__"])
+    assert {"CharacterPrior", "PixelTextStreamer", "RenderStyle"} <= set(dir(pixel_ar))
+    assert all(hasattr(pixel_ar, name) for name in dir(pixel_ar))

@@ -1,0 +1,3 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Models in use: pipelines, and text printed while it is written."""
