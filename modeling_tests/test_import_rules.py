@@ -28,7 +28,7 @@ ORDER: dict[str, set[str]] = {
     "metrics": {"processing", "models"},
 }
 # Small modules that both wings import; they import nothing else of this package.
-SHARED = {"modalities", "atomic", "installed", "transformers_internals"}
+SHARED = {"modalities", "atomic", "limits", "installed", "transformers_internals"}
 # Hands on what transformers does not document, by design.
 LEDGER = "transformers_internals"
 LIBRARY = {"training", "evaluation", "serving", "conversion"}
@@ -37,7 +37,7 @@ REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub"}
 # Renderer and reader run in processes that never load PyTorch.
 WITHOUT_TORCH = {"text", "fonts", "rendering", "reading"}
 # Imported in a `try`, by the files that need it.
-OPTIONAL = {"uharfbuzz": {"fonts/shaped_font.py", "fonts/color.py"}}
+OPTIONAL = {"uharfbuzz": {"fonts/sfnt.py", "fonts/shaped_font.py", "fonts/color.py"}}
 
 
 def relative_name(path: Path) -> str:

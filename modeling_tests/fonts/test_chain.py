@@ -12,7 +12,7 @@ from tools.unicode import declarations, sample_font
 
 from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.fitting import fit_font, ink_extents
-from pixel_ar.fonts.outlines import read_character_map, read_line_height
+from pixel_ar.fonts.sfnt import read_character_map, read_line_height
 from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 from pixel_ar.rendering.renderer import StripRenderer

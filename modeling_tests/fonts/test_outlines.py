@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from pixel_ar.fonts.atlas import GlyphAtlas
-from pixel_ar.fonts.outlines import read_character_map
+from pixel_ar.fonts.sfnt import read_character_map
 from pixel_ar.reading.reader import StripReader
 from pixel_ar.rendering.renderer import StripRenderer
 
@@ -193,10 +193,24 @@ def test_no_such_file(tmp_path: Path) -> None:
 # ---- character maps ----
 
 
+def build_font(tables: dict[bytes, bytes], cut: int | None = None) -> bytes:
+    """A font file of tables, with their checksums."""
+    directory, body, start = b"", b"", 12 + 16 * len(tables)
+    for tag, table in sorted(tables.items()):
+        summed = table[:8] + bytes(4) + table[12:] if tag == b"head" else table
+        words = struct.unpack(f">{-(-len(summed) // 4)}I", summed + bytes(-len(summed) % 4))
+        directory += struct.pack(">4sIII", tag, sum(words) & 0xFFFFFFFF, start + len(body), len(table))
+        body += table + bytes(-len(table) % 4)
+    return (struct.pack(">4sHHHH", b"\0\1\0\0", len(tables), 0, 0, 0) + directory + body)[:cut]
+
+
+HEAD = struct.pack(">IIIIHH16x4hHHhhh", 0x10000, 0, 0, 0x5F0F3CF5, 0, 1000, 0, 0, 9, 9, 0, 8, 2, 0, 0)
+
+
 def font_with_map(table: bytes, platform: int = 3, encoding: int = 10) -> bytes:
-    """An otherwise empty font with one character map."""
+    """A font of 65,535 empty glyphs with one character map."""
     cmap = struct.pack(">HHHHI", 0, 1, platform, encoding, 12) + table
-    return struct.pack(">4sHHHH4sIII", b"\0\1\0\0", 1, 0, 0, 0, b"cmap", 0, 28, len(cmap)) + cmap
+    return build_font({b"cmap": cmap, b"head": HEAD, b"maxp": struct.pack(">IH26x", 0x10000, 0xFFFF)})
 
 
 def segments(entries: list[tuple[int, int, int, int]], glyphs: list[int]) -> bytes:
@@ -232,20 +246,20 @@ def test_formats_of_character_maps(table: bytes, expected: list[int]) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (font_with_map(groups(12, [(5, 0x7FFFFFFF, 1)])), "the range 0x5 to 0x7fffffff"),
-        (font_with_map(struct.pack(">HHIII", 12, 0, 0, 0, 9)), "not a readable"),
-        (font_with_map(struct.pack(">H", 2)), "format 2"),
-        (font_with_map(groups(12, []), platform=1, encoding=0), "not Unicode"),
+        (font_with_map(groups(13, [(5, 0x10FFFF, 1)])), "not a readable"),
+        (font_with_map(struct.pack(">HHIII", 12, 0, 0, 0, 9)), "no character map of Unicode"),
+        (font_with_map(struct.pack(">H", 2)), "no character map of Unicode"),
+        (font_with_map(groups(12, []), platform=1, encoding=0), "no character map of Unicode"),
         (b"wOF2" + bytes(40), "begins like no TrueType"),
         (b"", "not a readable"),
     ],
 )
 def test_bad_character_maps(data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_character_map(data)
+        GlyphAtlas.from_font(data, SIZE, HEIGHT)
 
 
 def test_a_font_without_simple_characters() -> None:
-    table = groups(12, [(0x5D0, 0x5EA, 1), (0xE000, 0xE010, 40), (0, 31, 60)])
+    table = groups(12, [(0, 31, 60), (0x5D0, 0x5EA, 1), (0xE000, 0xE010, 40)])
     with pytest.raises(ValueError, match=r"none of the font's 76 characters.*shaping"):
         GlyphAtlas.from_font(font_with_map(table), SIZE, HEIGHT)

@@ -14,7 +14,8 @@ from tools.unicode import declarations, sample_font
 
 import pixel_ar.fonts.shaped_font as shaped_fonts
 from pixel_ar.fonts.atlas import GlyphAtlas
-from pixel_ar.fonts.shaped_font import ShapedFont, ShapingNotInstalledError
+from pixel_ar.fonts.sfnt import ShapingNotInstalledError
+from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.rendering.renderer import StripRenderer
 from pixel_ar.rendering.shaper import NeedsFontError, needs_shaping
 from pixel_ar.text.characters import MissingGlyphError

@@ -12,8 +12,7 @@ import os
 import re
 import struct
 import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +21,11 @@ from typing import Any
 import numpy as np
 
 from ..atomic import replacing
+from ..limits import MAX_HEIGHT
+from ..text.properties import mirror_map
+from .arrays import read_arrays
 from .outlines import draw_font
+from .source import GlyphSource
 
 ATLAS_FOLDER = Path(__file__).parent / "atlases"
 _ATLAS_FORMAT = "pixel_ar glyph atlas 1"
@@ -34,7 +37,7 @@ def bundled_atlases() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in ATLAS_FOLDER.glob("*.npz")))
 
 
-class GlyphAtlas:
+class GlyphAtlas(GlyphSource):
     """Pre-rasterised 1-bit glyphs of one font at one size. Immutable.
 
     Args:
@@ -84,9 +87,9 @@ class GlyphAtlas:
         self.sha256 = digest.hexdigest()
 
     def _check(self) -> None:
-        if self.height < 8 or self.height % 8:
+        if not 8 <= self.height <= MAX_HEIGHT or self.height % 8:
             raise ValueError(
-                f"atlas {self.name!r}: height must be a positive multiple of 8, got {self.height}"
+                f"atlas {self.name!r}: height must be a multiple of 8 from 8 to {MAX_HEIGHT}, got {self.height}"
             )
         if not len(self.code_points):
             raise ValueError(f"atlas {self.name!r} has no glyphs")
@@ -217,25 +220,16 @@ class GlyphAtlas:
 
     @classmethod
     def _read(cls, path: Path) -> "GlyphAtlas":
+        data: dict[str, Any] = dict(read_arrays(path))
         try:
-            with np.load(path, allow_pickle=False) as data:
-                metadata = json.loads(data["metadata"].tobytes())
-                if metadata["format"] != _ATLAS_FORMAT:
-                    raise ValueError(f"its format is {metadata['format']!r}, not {_ATLAS_FORMAT!r}")
-                fields = {key: metadata[key] for key in ("name", "height", "license", "source")}
-                fields["provenance"] = metadata.get("provenance")
-                fields["levels"] = data.get("levels")
-                atlas = cls(**fields, **{key: data[key] for key in ("code_points", "widths", "columns")})
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            OSError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+            metadata = json.loads(data["metadata"].tobytes())
+            if metadata["format"] != _ATLAS_FORMAT:
+                raise ValueError(f"its format is {metadata['format']!r}, not {_ATLAS_FORMAT!r}")
+            fields = {key: metadata[key] for key in ("name", "height", "license", "source")}
+            fields["provenance"] = metadata.get("provenance")
+            fields["levels"] = data.get("levels")
+            atlas = cls(**fields, **{key: data[key] for key in ("code_points", "widths", "columns")})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise ValueError(f"{path} is damaged or not a glyph atlas: {error}") from error
         if atlas.sha256 != metadata.get("sha256"):
             raise ValueError(
@@ -303,26 +297,50 @@ class GlyphAtlas:
             return np.unpackbits(packed, axis=1).T * np.uint8(255)
         return self.levels[first * self.height : stop * self.height].reshape(-1, self.height).T
 
-    def __contains__(self, char: object) -> bool:
-        return isinstance(char, str) and len(char) == 1 and self.index(char) >= 0
+    @property
+    def has_levels(self) -> bool:
+        """Whether glyphs have gray levels."""
+        return self.levels is not None
+
+    @cached_property
+    def cell_width(self) -> int | None:
+        """Columns of every glyph, or None if they differ."""
+        first = int(self.widths[0])
+        return first if (self.widths == first).all() else None
+
+    def glyphs(self, code_points: np.ndarray) -> Iterator[tuple[int, bytes]]:
+        """See [`GlyphSource.glyphs`]."""
+        raw, size = self.columns.tobytes(), self.height // 8
+        bounds = (self.offsets * size).tolist()
+        for index in self.code_points.searchsorted(code_points.astype(np.uint32)).tolist():
+            yield int(self.code_points[index]), raw[bounds[index] : bounds[index + 1]]
+
+    def covers(self, cluster: str) -> bool:
+        """Tell whether there is a glyph for every character."""
+        return all(self.index(char) >= 0 for char in cluster)
+
+    def draw(self, cluster: str, is_right_to_left: bool) -> bytes | None:
+        """Draw a character, or its mirror image; None for several, which are put together from cells."""
+        index = self._index_in_run(cluster, is_right_to_left)
+        return self.glyph(index) if index >= 0 else None
+
+    def draw_levels(
+        self, cluster: str, is_right_to_left: bool
+    ) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Draw a character with its levels; see [`GlyphSource.draw_levels`]."""
+        index = self._index_in_run(cluster, is_right_to_left)
+        return (self.coverage(index), None) if index >= 0 else None
+
+    def _index_in_run(self, cluster: str, is_right_to_left: bool) -> int:
+        if len(cluster) != 1:
+            return -1
+        return self.index(mirror_map().get(cluster, cluster) if is_right_to_left else cluster)
 
     def __len__(self) -> int:
         return len(self.code_points)
 
     def __repr__(self) -> str:
         return f"GlyphAtlas({self.name!r}, height={self.height}, {len(self)} glyphs, sha256={self.sha256[:12]}...)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, GlyphAtlas) and (self.name, self.sha256) == (other.name, other.sha256)
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.sha256))
-
-    def __copy__(self) -> "GlyphAtlas":
-        return self
-
-    def __deepcopy__(self, memo: dict) -> "GlyphAtlas":
-        return self
 
     def __reduce__(self) -> tuple:
         arguments = (

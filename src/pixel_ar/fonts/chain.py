@@ -5,43 +5,38 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from .atlas import GlyphAtlas
 from .shaped_font import ShapedFont
+from .source import GlyphSource
 
 _FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 
 
-def cell_width(atlases: tuple[GlyphAtlas, ...]) -> int | None:
-    """Return the width of every glyph, or None if they differ or there is a font among the atlases."""
-    if any(isinstance(atlas, ShapedFont) for atlas in atlases):
-        return None
-    widths = {int(atlas.widths[0]) for atlas in atlases}
-    is_uniform = len(widths) == 1 and all((atlas.widths == atlas.widths[0]).all() for atlas in atlases)
-    return widths.pop() if is_uniform else None
+def cell_width(sources: Sequence[GlyphSource]) -> int | None:
+    """Return the width of every glyph of a chain, or None if they differ."""
+    widths = {source.cell_width for source in sources}
+    return widths.pop() if len(widths) == 1 else None
 
 
 def load_atlases(
-    atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]",
-) -> tuple[GlyphAtlas, ...]:
+    atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphSource]",
+) -> tuple[GlyphSource, ...]:
     """Load what is not loaded yet and check that all heights agree.
 
     Raises:
         ValueError: for no atlas, or atlases of different heights.
     """
-    if isinstance(atlases, str | bytes | os.PathLike | GlyphAtlas | ShapedFont):
+    if isinstance(atlases, str | bytes | os.PathLike | GlyphSource):
         atlases = [atlases]
-    given: Sequence[Any] = atlases  # a font has the same duties as an atlas, and no common class
-    members = [atlas if _is_font(atlas) else _load_atlas(atlas) for atlas in given]
-    known = [member for member in members if isinstance(member, GlyphAtlas | ShapedFont)]
+    # Atlases first: fonts take the height and the baseline of what is loaded.
+    members = [_load_atlas(member) for member in atlases]
+    known = [member for member in members if isinstance(member, GlyphSource)]
     height = known[0].height if known else 16
     # Fonts stand on the baseline of the first member that has one on record (the bundled atlases have none).
     baseline = next((each.provenance["baseline"] for each in known if "baseline" in each.provenance), None)
-    loaded: tuple[Any, ...] = tuple(
-        member
-        if isinstance(member, GlyphAtlas | ShapedFont)
-        else ShapedFont(member, height, baseline=baseline)
+    loaded = tuple(
+        member if isinstance(member, GlyphSource) else ShapedFont(member, height, baseline=baseline)
         for member in members
     )
     if not loaded:
@@ -52,15 +47,13 @@ def load_atlases(
     return loaded
 
 
-def _is_font(member: Any) -> bool:
-    """Tell whether a member of a chain is a font file, or what is in one."""
-    return isinstance(member, bytes | ShapedFont) or (
-        isinstance(member, str | os.PathLike) and Path(member).suffix.lower() in _FONT_SUFFIXES
-    )
+def _load_atlas(
+    member: "str | bytes | os.PathLike[str] | GlyphSource",
+) -> "str | bytes | os.PathLike[str] | GlyphSource":
+    """Load a member of a chain, unless it is a font file, or what is in one."""
+    if isinstance(member, bytes | GlyphSource) or Path(member).suffix.lower() in _FONT_SUFFIXES:
+        return member
+    return GlyphAtlas.load(member)
 
 
-def _load_atlas(atlas: "str | os.PathLike[str] | GlyphAtlas") -> GlyphAtlas:
-    return atlas if isinstance(atlas, GlyphAtlas) else GlyphAtlas.load(atlas)
-
-
-__all__ = []
+__all__ = ["cell_width", "load_atlases"]

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..limits import MAX_BITMAP_PIXELS, MAX_GLYPH_PIXELS, check_limit
+
 try:
     import uharfbuzz
 except ImportError:  # colour needs the engine that shapes
@@ -70,6 +72,7 @@ def paint_glyphs(face: Any, font: Any, glyphs: list[tuple[int, float, float]]) -
         return None
     left, bottom = (int(np.floor(min(box[i] for box in found))) - _MARGIN for i in (0, 1))
     right, top = (int(np.ceil(max(box[i] for box in found))) + _MARGIN for i in (2, 3))
+    check_limit((top - bottom) * (right - left), MAX_GLYPH_PIXELS, "pixels of a glyph in colour")
     canvas = np.zeros((top - bottom, right - left, 4))
     for (glyph, x, y), box in zip(glyphs, boxes, strict=True):
         data = font.get_glyph_color_png(glyph).data if face.has_color_png else b""
@@ -107,7 +110,10 @@ def _bitmap(
     data: bytes, box: tuple[float, float, float, float], corner: tuple[int, int], shape: tuple[int, int]
 ) -> np.ndarray:
     """A PNG scaled into its box on the canvas: premultiplied float `[rows, columns, 4]` in [0, 1]."""
-    image = np.asarray(Image.open(BytesIO(data)).convert("RGBA"), np.float64) / 255
+    with Image.open(BytesIO(data)) as file:
+        # Pillow knows the size from the header, before it inflates anything.
+        check_limit(file.width * file.height, MAX_BITMAP_PIXELS, "pixels of a bitmap in the font")
+        image = np.asarray(file.convert("RGBA"), np.float64) / 255
     image = np.concatenate([image[..., :3] * image[..., 3:], image[..., 3:]], axis=2)
     rows = _area_weights(corner[1] - box[3], corner[1] - box[1], image.shape[0], shape[0])
     columns = _area_weights(box[0] - corner[0], box[2] - corner[0], image.shape[1], shape[1])

@@ -7,14 +7,10 @@ libraries) and cut at a coverage threshold; gray glyphs keep the coverage as wel
 and keep their own, whole advance.
 Published pixel models were trained on strips that Pango and cairo drew antialiased, with kerning and shaping, from the
 same fonts: near these glyphs, not equal to them.
-
-Which characters a font has is read from its `cmap` table (OpenType specification, formats 4, 6, 12 and 13), since
-Pillow does not tell.
 """
 
 import hashlib
 import os
-import struct
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,11 +22,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 from PIL import __version__ as pillow_version
 
+from ..limits import MAX_EMS, MAX_FILE_BYTES, MAX_GLYPH_PIXELS, check_limit, read_limited
 from ..text.characters import describe, drawable_mask
 from ..text.properties import category
+from .placing import paste, place_ink
+from .sfnt import check_font, read_character_map
 
-# (platform, encoding) of the Unicode character maps, the fullest first.
-_UNICODE_MAPS = ((3, 10), (0, 6), (0, 4), (3, 1), (0, 3), (0, 2), (0, 1), (0, 0))
 _NOT_DRAWN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _MAX_WIDTH = 255
 _MARGIN = 2
@@ -82,115 +79,6 @@ class _Glyph:
     origin: tuple[int, int] = (0, 0)
 
 
-def _find_tables(data: bytes, index: int) -> dict[bytes, int]:
-    """Where the tables of a font begin.
-
-    Raises:
-        ValueError: for data that are no font, or a collection without that font.
-        struct.error: for data that end too soon.
-    """
-    is_collection = data[:4] == b"ttcf"
-    count = struct.unpack_from(">I", data, 8)[0] if is_collection else 1
-    if not 0 <= index < count:
-        raise ValueError(f"it holds {count} font(s), counted from 0, and there is no font {index}")
-    start = struct.unpack_from(">I", data, 12 + 4 * index)[0] if is_collection else 0
-    if data[start : start + 4] not in (b"\0\1\0\0", b"OTTO", b"true"):
-        raise ValueError("it begins like no TrueType or OpenType font")
-    tables = {}
-    for number in range(struct.unpack_from(">H", data, start + 4)[0]):
-        tag, _, offset, _ = struct.unpack_from(">4sIII", data, start + 12 + 16 * number)
-        tables[tag] = offset
-    return tables
-
-
-def read_line_height(data: bytes, index: int = 0) -> float | None:
-    """The room above and below the baseline that a font asks for, in ems (tables hhea and head).
-
-    Args:
-        data: contents of a font file.
-        index: which font of a collection.
-
-    Returns:
-        Ascender less descender; None for a font that does not say.
-    """
-    try:
-        tables = _find_tables(data, index)
-        ascender, descender = struct.unpack_from(">hh", data, tables[b"hhea"] + 4)
-        units = struct.unpack_from(">H", data, tables[b"head"] + 18)[0]
-        return (ascender - descender) / units if units and ascender > descender else None
-    except (ValueError, struct.error, KeyError):
-        return None
-
-
-def read_character_map(data: bytes, index: int = 0) -> list[int]:
-    """The code points that a font has a glyph for.
-
-    Args:
-        data: contents of a .ttf, .otf or .ttc file.
-        index: which font of a collection.
-
-    Returns:
-        Code points, ascending.
-
-    Raises:
-        ValueError: for data that are no such font, or a font without a Unicode character map.
-    """
-    try:
-        tables = _find_tables(data, index)
-        if b"cmap" not in tables:
-            raise ValueError("it has no cmap table")
-        cmap = tables[b"cmap"]
-        maps = {}
-        for number in range(struct.unpack_from(">H", data, cmap + 2)[0]):
-            platform, encoding, offset = struct.unpack_from(">HHI", data, cmap + 4 + 8 * number)
-            maps[platform, encoding] = cmap + offset
-        chosen = [maps[key] for key in _UNICODE_MAPS if key in maps]
-        if not chosen:
-            raise ValueError(f"its character maps {sorted(maps)} are not Unicode ones (a symbol font?)")
-        return _read_map(data[chosen[0] :])
-    except (ValueError, struct.error, IndexError) as error:
-        raise ValueError(f"not a readable .ttf or .otf font: {error}") from error
-
-
-def _read_map(table: bytes) -> list[int]:
-    """The code points of one character map that lead to a glyph other than the placeholder, glyph 0."""
-    kind = struct.unpack_from(">H", table)[0]
-    if kind == 4:
-        return _read_segments(table)
-    if kind == 6:
-        first, count = struct.unpack_from(">HH", table, 6)
-        return (first + np.flatnonzero(np.frombuffer(table, ">u2", count, 10))).tolist()
-    if kind not in (12, 13):
-        raise ValueError(f"its character map has format {kind}; 4, 6, 12 and 13 can be read")
-    codes: set[int] = set()
-    groups = np.frombuffer(table, ">u4", 3 * struct.unpack_from(">I", table, 12)[0], 16).reshape(-1, 3)
-    for first, last, glyph in groups.tolist():
-        if not first <= last <= 0x10FFFF:
-            raise ValueError(f"its character map holds the range {first:#x} to {last:#x}")
-        has_placeholder = glyph == 0
-        if not (kind == 13 and has_placeholder):
-            codes.update(range(first + has_placeholder, last + 1))
-    return sorted(codes)
-
-
-def _read_segments(table: bytes) -> list[int]:
-    count = struct.unpack_from(">H", table, 6)[0] // 2
-    # Four parallel arrays, with an unused word after the first.
-    places = (14, 16 + 2 * count, 16 + 4 * count, 16 + 6 * count)
-    arrays = [np.frombuffer(table, ">u2", count, place).tolist() for place in places]
-    codes: set[int] = set()
-    for index, (last, first, delta, skip) in enumerate(zip(*arrays, strict=True)):
-        span = np.arange(first, last + 1)
-        if skip == 0:
-            glyphs = span + delta
-        else:
-            # The distance is counted in bytes from the word that holds it.
-            listed = np.frombuffer(table, ">u2", len(span), places[3] + 2 * index + skip).astype(np.int64)
-            glyphs = np.where(listed == 0, 0, listed + delta)
-        codes.update(span[glyphs % 0x10000 != 0].tolist())
-    return sorted(codes)
-
-
 def draw_font(
     font: "str | os.PathLike[str] | bytes",
     size: float,
@@ -210,6 +98,7 @@ def draw_font(
     """
     _check_arguments(size, height, baseline, threshold, overflow)
     data = font if isinstance(font, bytes) else _read_file(font)
+    check_font(data)
     codes = _choose_codes(read_character_map(data), characters)
     try:
         face = ImageFont.truetype(BytesIO(data), size, layout_engine=ImageFont.Layout.BASIC)
@@ -269,7 +158,7 @@ def _check_arguments(size: float, height: int, baseline: int | None, threshold: 
 def _read_file(path: "str | os.PathLike[str]") -> bytes:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no font file {str(path)!r}; give the path of a .ttf or .otf file.")
-    return Path(path).read_bytes()
+    return read_limited(path, MAX_FILE_BYTES)
 
 
 def _choose_codes(available: list[int], characters: Iterable[str] | None) -> list[int]:
@@ -294,6 +183,9 @@ def _choose_codes(available: list[int], characters: Iterable[str] | None) -> lis
 def _draw(face: ImageFont.FreeTypeFont, code: int, threshold: float) -> _Glyph:
     char = chr(code)
     left, top, right, bottom = (int(value) for value in face.getbbox(char, anchor="ls"))
+    reach = max(-left, right, -top, bottom)
+    check_limit(reach, max(MAX_EMS * face.size, 64), f"pixels that {describe(char)} reaches from the pen")
+    check_limit((right - left) * (bottom - top), MAX_GLYPH_PIXELS, f"pixels of {describe(char)}")
     canvas = Image.new("L", (right - left + 2 * _MARGIN, bottom - top + 2 * _MARGIN))
     ImageDraw.Draw(canvas).text((_MARGIN - left, _MARGIN - top), char, fill=255, font=face, anchor="ls")
     coverage = np.asarray(canvas)
@@ -373,15 +265,7 @@ def _treat_overflow(
 
 def _place(glyph: _Glyph, height: int, baseline: int) -> np.ndarray:
     """The cell of a glyph, uint8 `[height, width]` with 1 = ink; ink beyond the advance on either side widens it."""
-    shift = max(-glyph.left, 0) if glyph.ink.size else 0
-    stop = glyph.left + glyph.ink.shape[1] if glyph.ink.size else 0
-    width = shift + max(glyph.advance, stop, 1)
-    cell = np.zeros((height, width), np.uint8)
-    top = baseline + glyph.top
-    first, last = max(top, 0), min(top + len(glyph.ink), height)
-    if glyph.ink.size and first < last:
-        left = glyph.left + shift
-        cell[first:last, left : left + glyph.ink.shape[1]] = glyph.ink[first - top : last - top]
+    cell, _ = place_ink(glyph.ink, baseline + glyph.top, glyph.left, max(glyph.advance, 1), height)
     if cell.all():
         # As in the bundled atlases: no text can look like an EOS patch.
         cell[0, 0] = 0
@@ -393,14 +277,7 @@ def _place_levels(glyph: _Glyph, cell: np.ndarray, baseline: int) -> bytes:
     levels = np.zeros(cell.shape, np.uint8)
     if glyph.coverage is not None:
         shift = max(-glyph.left, 0)
-        top, left = baseline + glyph.origin[0], glyph.origin[1] + shift
-        rows, columns = glyph.coverage.shape
-        first, last = max(top, 0), min(top + rows, cell.shape[0])
-        start, stop = max(left, 0), min(left + columns, cell.shape[1])
-        if first < last and start < stop:
-            levels[first:last, start:stop] = glyph.coverage[
-                first - top : last - top, start - left : stop - left
-            ]
+        paste(levels, glyph.coverage, (baseline + glyph.origin[0], glyph.origin[1] + shift))
     return levels.T.tobytes()
 
 
@@ -413,4 +290,4 @@ def _atlas_name(family: str | None, style: str | None, size: float) -> str:
     return f"{stem}-{round(size, 2):g}"
 
 
-__all__ = ["FontDrawing", "draw_font", "read_character_map", "read_line_height"]
+__all__ = ["FontDrawing", "draw_font"]

@@ -12,6 +12,7 @@ lost.
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from ..atomic import replacing
+from ..limits import MAX_EMS, MAX_HEIGHT, check_limit, read_limited
 from ..text.invisible import OPTIONAL_IN_FONTS
+from ..text.properties import category
 from .color import has_colors, paint_glyphs
-from .outlines import read_character_map, read_line_height
+from .placing import paste, place_ink
+from .sfnt import ShapingNotInstalledError, check_font, face_of, read_character_map, read_line_height
+from .source import GlyphSource
 
 try:
     import uharfbuzz
@@ -35,21 +41,9 @@ _SIZE_SHARE = 0.75
 _LINE_SHARE = 1.4
 _THRESHOLD = 112
 _SMALLEST = SMALLEST_SIZE = 4.0
+# As of `str.isprintable`.
+_NOT_PRINTABLE = frozenset(["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"])
 _OPTIONAL = re.compile(f"[{OPTIONAL_IN_FONTS}]")
-
-
-class ShapingNotInstalledError(ImportError):
-    """A font of the chain needs HarfBuzz, and `uharfbuzz` is not installed."""
-
-    def __init__(self, font: str) -> None:
-        self.font = font
-        super().__init__(
-            f"drawing with the font {font} needs HarfBuzz, which is not installed: pip install 'uharfbuzz>=0.54'. "
-            "Scripts that a glyph atlas of the chain covers are drawn without it."
-        )
-
-    def __reduce__(self) -> tuple:
-        return type(self), (self.font,)
 
 
 def shaping_engine() -> str:
@@ -82,7 +76,7 @@ class _Drawing:
     rgba: np.ndarray | None
 
 
-class ShapedFont:
+class ShapedFont(GlyphSource):
     """One outline font at one size. Immutable, picklable; its clusters are shaped by HarfBuzz.
 
     Args:
@@ -100,6 +94,8 @@ class ShapedFont:
         FileNotFoundError: for a path that leads to no file.
     """
 
+    shapes_clusters = True
+
     def __init__(
         self,
         font: "str | os.PathLike[str] | bytes",
@@ -110,8 +106,8 @@ class ShapedFont:
         index: int = 0,
         name: str | None = None,
     ) -> None:
-        if height < 8 or height % 8:
-            raise ValueError(f"height must be a positive multiple of 8, got {height}")
+        if not 8 <= height <= MAX_HEIGHT or height % 8:
+            raise ValueError(f"height must be a multiple of 8 from 8 to {MAX_HEIGHT}, got {height}")
         baseline = round(height * _SIZE_SHARE) if baseline is None else int(baseline)
         if size is not None and not _SMALLEST <= size <= 512:
             raise ValueError(f"size must lie between {_SMALLEST:g} and 512 pixels per em, got {size:g}")
@@ -122,7 +118,7 @@ class ShapedFont:
         if isinstance(font, bytes):
             self.data = font
         elif Path(font).is_file():
-            self.data = Path(font).read_bytes()
+            self.data = read_limited(font)
         else:
             raise FileNotFoundError(
                 f"there is no font file {str(font)!r}; give the path of a .ttf or .otf file"
@@ -130,45 +126,53 @@ class ShapedFont:
         self.height, self.baseline, self.threshold = int(height), baseline, int(threshold)
         self.font_index = int(index)
         self.font_sha256 = hashlib.sha256(self.data).hexdigest()
-        self._codes = frozenset(read_character_map(self.data, self.font_index))
-        self.size = self._usual_size() if size is None else float(size)
         stem = f"font-{self.font_sha256[:12]}" if isinstance(font, bytes) else Path(font).stem
         stem += f"-{index}" if index else ""
         self.name = name or "".join(char if char.isalnum() or char in "-_." else "-" for char in stem)
         self.license, self.source = "", f"font file, sha256 {self.font_sha256}"
-        if not self._codes:
-            raise ValueError(f"font {self.name!r} covers no character")
+        check_font(self.data, self.font_index)
+        self.size = self._usual_size() if size is None else float(size)
         self._handles: dict[float, Any] = {}
+        self._is_measured: set[int] = set()
+        settings = f"{self.size!r} {self.baseline} {self.threshold} {self.font_index} {self.height}"
+        self.sha256 = hashlib.sha256(f"{self.font_sha256} {settings}".encode()).hexdigest()
+        self.provenance = {
+            "font_sha256": self.font_sha256,
+            "size": self.size,
+            "baseline": self.baseline,
+        }
+        # Nothing to list without HarfBuzz, which is asked for where the font is to draw something.
+        codes = sorted(self._codes) if uharfbuzz is not None else []
+        self.code_points = np.array(codes, np.uint32)
 
     def _usual_size(self) -> float:
         """Pixels per em at which the usual letters of the font fit, in quarters."""
         usual = self.height * _SIZE_SHARE
-        line = read_line_height(self.data, self.font_index)
+        line = read_line_height(self.data, self.font_index, self.name)
         if line is None or line * usual <= self.height * _LINE_SHARE:
             return usual
         return max(_SMALLEST, int(4 * self.height * _LINE_SHARE / line) / 4)
+
+    @cached_property
+    def _codes(self) -> frozenset[int]:
+        # Asked for at first use: a chain whose other members draw a text needs no HarfBuzz for it.
+        return frozenset(read_character_map(self.data, self.font_index, self.name))
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether glyphs have gray levels: always."""
+        return True
+
+    @property
+    def cell_width(self) -> int | None:
+        """None: clusters are as wide as they are."""
+        return None
 
     @property
     def settings(self) -> dict[str, Any]:
         """The arguments that make this font of its data, ready for JSON."""
         names = ("name", "height", "size", "baseline", "threshold")
         return {**{key: getattr(self, key) for key in names}, "index": self.font_index}
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the font and its settings, but not of the engine."""
-        text = f"{self.font_sha256} {self.size!r} {self.baseline} {self.threshold} {self.font_index} {self.height}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What is drawn and how, as an atlas has it."""
-        return {"font_sha256": self.font_sha256, "size": self.size, "baseline": self.baseline}
-
-    @property
-    def code_points(self) -> np.ndarray:
-        """uint32, ascending: what the font covers."""
-        return np.array(sorted(self._codes), np.uint32)
 
     def index(self, char: str) -> int:
         """Return the number that [`glyph`] takes for a character, or -1 if the font lacks it."""
@@ -177,9 +181,20 @@ class ShapedFont:
         return ord(char) if is_drawn else -1
 
     @cached_property
-    def has_colors(self) -> bool:
+    def has_colors(self) -> bool:  # type: ignore[override]
         """Whether it has glyphs in colour; False without HarfBuzz."""
-        return uharfbuzz is not None and has_colors(uharfbuzz.Face(self.data, self.font_index))
+        return uharfbuzz is not None and has_colors(face_of(self.data, self.font_index, self.name))
+
+    def glyphs(self, code_points: np.ndarray) -> Iterator[tuple[int, bytes]]:
+        """Draw the printable ones of its characters; see [`GlyphSource.glyphs`]."""
+        for code in code_points.tolist():
+            if category(chr(code)) not in _NOT_PRINTABLE or code == 0x20:
+                yield code, self.glyph(code)
+
+    def save(self, path: "str | os.PathLike[str]") -> None:
+        """Write the font file."""
+        with replacing(path) as file:
+            file.write(self.data)
 
     def glyph(self, index: int) -> bytes:
         """Return the packed columns of a character drawn alone."""
@@ -228,10 +243,10 @@ class ShapedFont:
             coverage = (coverage * (255 / strongest)).astype(np.uint8)
         # Row of the cell where the first row of the coverage lies.
         place = top + drawing.top - drawing.origin[0], drawing.origin[1] + shift
-        levels = _paste(np.zeros(cell.shape, np.uint8), coverage, place)
+        levels = paste(np.zeros(cell.shape, np.uint8), coverage, place)
         if drawing.rgba is None:
             return levels, None
-        return levels, _paste(np.zeros((*cell.shape, 4), np.uint8), drawing.rgba, place)
+        return levels, paste(np.zeros((*cell.shape, 4), np.uint8), drawing.rgba, place)
 
     def _draw(self, cluster: str, is_right_to_left: bool) -> _Drawing | None:
         """Draw a cluster at the largest size at which its ink fits into the strip."""
@@ -246,14 +261,9 @@ class ShapedFont:
 
     def _cell(self, drawing: _Drawing) -> tuple[np.ndarray, int, int]:
         """Ink in its cell, uint8 `[H, W]`; the row of the ink's first row, and columns all is moved right."""
-        ink, left = drawing.ink, drawing.left
-        shift = max(-left, 0) if ink.size else 0
-        stop = left + ink.shape[1] if ink.size else 0
-        cell = np.zeros((self.height, max(shift + max(drawing.advance, stop), 1)), np.uint8)
-        ink = ink[: self.height]
+        ink = drawing.ink[: self.height]
         first = min(max(self.baseline - drawing.top, 0), self.height - len(ink))
-        if ink.size:
-            cell[first : first + len(ink), left + shift : left + shift + ink.shape[1]] = ink
+        cell, shift = place_ink(ink, first, drawing.left, drawing.advance, self.height)
         return cell, first, shift
 
     def _rasterise(self, cluster: str, is_right_to_left: bool, size: float) -> _Drawing | None:
@@ -264,6 +274,7 @@ class ShapedFont:
             return None
         glyphs: list[tuple[int, float, float]] = []
         pen = 0
+        self._check_reach(font, {info.codepoint for info in infos}, size)
         for info, position in zip(infos, positions, strict=True):
             glyphs.append((info.codepoint, (pen + position.x_offset) / 64, position.y_offset / 64))
             pen += position.x_advance
@@ -282,6 +293,19 @@ class ShapedFont:
         rows = np.frombuffer(image.buffer, np.uint8).reshape(extents.height, extents.stride)
         coverage = rows[::-1, : extents.width]
         return self._cut(coverage, extents.y_origin + extents.height, extents.x_origin, advance)
+
+    def _check_reach(self, font: Any, glyphs: set[int], size: float) -> None:
+        """Check that no glyph reaches so far that drawing it would take all memory."""
+        for glyph in glyphs - self._is_measured:
+            extents = font.get_glyph_extents(glyph)
+            if extents is not None:
+                sides = extents.x_bearing, extents.y_bearing
+                ends = sides[0] + extents.width, sides[1] + extents.height
+                reach = max(map(abs, (*sides, *ends))) / 64
+                check_limit(
+                    reach, MAX_EMS * size, f"pixels that glyph {glyph} of {self.name!r} reaches from the pen"
+                )
+            self._is_measured.add(glyph)
 
     def _cut(
         self, coverage: np.ndarray, top: int, left: int, advance: int, rgba: np.ndarray | None = None
@@ -304,7 +328,7 @@ class ShapedFont:
         if size not in self._handles:
             if len(self._handles) > 16:
                 self._handles.clear()
-            font = uharfbuzz.Font(uharfbuzz.Face(self.data, self.font_index))
+            font = uharfbuzz.Font(face_of(self.data, self.font_index, self.name))
             font.scale = (round(size * 64), round(size * 64))
             self._handles[size] = (font, uharfbuzz.RasterDraw())
         return self._handles[size]
@@ -312,25 +336,10 @@ class ShapedFont:
     def __len__(self) -> int:
         return len(self._codes)
 
-    def __contains__(self, char: object) -> bool:
-        return isinstance(char, str) and len(char) == 1 and ord(char) in self._codes
-
     def __repr__(self) -> str:
         return (
             f"ShapedFont({self.name!r}, height={self.height}, size={self.size:g}, baseline={self.baseline})"
         )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ShapedFont) and (self.name, self.sha256) == (other.name, other.sha256)
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.sha256))
-
-    def __copy__(self) -> "ShapedFont":
-        return self
-
-    def __deepcopy__(self, memo: dict) -> "ShapedFont":
-        return self
 
     def __reduce__(self) -> tuple:
         arguments = (
@@ -384,15 +393,4 @@ def _shape(handle: Any, text: str, is_right_to_left: bool) -> tuple[Any, Any]:
     return buffer.glyph_infos, buffer.glyph_positions
 
 
-def _paste(canvas: np.ndarray, image: np.ndarray, place: tuple[int, int]) -> np.ndarray:
-    """Lay an image on a canvas with its corner at (row, column), either of which may be negative."""
-    first, start = max(place[0], 0), max(place[1], 0)
-    stops = [min(place[axis] + image.shape[axis], canvas.shape[axis]) for axis in (0, 1)]
-    if first < stops[0] and start < stops[1]:
-        canvas[first : stops[0], start : stops[1]] = image[
-            first - place[0] : stops[0] - place[0], start - place[1] : stops[1] - place[1]
-        ]
-    return canvas
-
-
-__all__ = ["SMALLEST_SIZE", "ShapedFont", "ShapingNotInstalledError", "shape_outline", "shaping_engine"]
+__all__ = ["SMALLEST_SIZE", "ShapedFont", "shape_outline", "shaping_engine"]

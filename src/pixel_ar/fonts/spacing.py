@@ -7,8 +7,7 @@ one at its right (final and medial forms of Arabic) no blank is put between them
 """
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from functools import cache, singledispatch
 
 import numpy as np
 
@@ -16,13 +15,14 @@ from ..text.joining import letters_of_forms
 from ..text.properties import presentation_forms
 from .atlas import GlyphAtlas
 from .shaped_font import ShapedFont
+from .source import GlyphSource
 
 _MAX_WIDTH = 255
 
 
 @cache
-def _joined_forms() -> frozenset[str]:
-    """Presentation forms that join the letter before them."""
+def joined_forms() -> frozenset[str]:
+    """Return the presentation forms that join the letter before them."""
     return frozenset(
         form for form in letters_of_forms() if presentation_forms()[form][0] in ("final", "medial")
     )
@@ -36,7 +36,6 @@ class SpacedAtlas(GlyphAtlas):
         spacing: Blank columns.
 
     Attributes:
-        tight: The atlas as it was.
         spacing: As given.
 
     Raises:
@@ -50,8 +49,8 @@ class SpacedAtlas(GlyphAtlas):
                 f"letter_spacing={spacing} makes glyphs of {tight.name!r} {widest} columns wide, more than "
                 f"{_MAX_WIDTH}; use less."
             )
-        self.tight, self.spacing = tight, spacing
-        codes = [ord(form) for form in _joined_forms()]
+        self._tight, self.spacing = tight, spacing
+        codes = [ord(form) for form in joined_forms()]
         added = np.where(np.isin(tight.code_points, codes), 0, spacing)
         size = tight.height // 8
         # Where each old column stands once the blanks before it are in.
@@ -76,8 +75,13 @@ class SpacedAtlas(GlyphAtlas):
             levels,
         )
 
+    @property
+    def tight(self) -> GlyphSource:
+        """As it was."""
+        return self._tight
+
     def __reduce__(self) -> tuple:
-        return type(self), (self.tight, self.spacing)
+        return type(self), (self._tight, self.spacing)
 
 
 class SpacedFont(ShapedFont):
@@ -88,13 +92,12 @@ class SpacedFont(ShapedFont):
         spacing: Blank columns.
 
     Attributes:
-        tight: The font as it was.
         spacing: As given.
     """
 
     def __init__(self, tight: ShapedFont, spacing: int) -> None:
         super().__init__(tight.data, **tight.settings)
-        self.tight, self.spacing = tight, spacing
+        self._tight, self.spacing = tight, spacing
 
     def draw(self, cluster: str, is_right_to_left: bool) -> bytes | None:
         """As [`ShapedFont.draw`], with the blanks."""
@@ -112,18 +115,38 @@ class SpacedFont(ShapedFont):
         levels, rgba = drawn
         return np.pad(levels, blank), None if rgba is None else np.pad(rgba, (*blank, (0, 0)))
 
+    @property
+    def tight(self) -> GlyphSource:
+        """As it was."""
+        return self._tight
+
     def __reduce__(self) -> tuple:
-        return type(self), (self.tight, self.spacing)
+        return type(self), (self._tight, self.spacing)
 
 
-def space_members(members: Sequence[Any], spacing: int) -> tuple[Any, ...]:
+@singledispatch
+def add_spacing(source: GlyphSource, spacing: int) -> GlyphSource:
+    """Return a source with `spacing` blank columns after each cluster.
+
+    Raises:
+        TypeError: for a kind of source that this is not known for.
+    """
+    raise TypeError(f"letter_spacing is not known for a {type(source).__name__}")
+
+
+@add_spacing.register
+def _(source: GlyphAtlas, spacing: int) -> GlyphSource:
+    return SpacedAtlas(source, spacing)
+
+
+@add_spacing.register
+def _(source: ShapedFont, spacing: int) -> GlyphSource:
+    return SpacedFont(source, spacing)
+
+
+def space_members(members: Sequence[GlyphSource], spacing: int) -> tuple[GlyphSource, ...]:
     """Return the members of a chain with `spacing` blank columns after each cluster; themselves for 0."""
-    if spacing == 0:
-        return tuple(members)
-    return tuple(
-        SpacedFont(member, spacing) if isinstance(member, ShapedFont) else SpacedAtlas(member, spacing)
-        for member in members
-    )
+    return tuple(add_spacing(member, spacing) for member in members) if spacing else tuple(members)
 
 
-__all__ = ["SpacedAtlas", "SpacedFont", "space_members"]
+__all__ = ["SpacedAtlas", "SpacedFont", "add_spacing", "joined_forms", "space_members"]

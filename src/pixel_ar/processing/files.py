@@ -107,12 +107,12 @@ def font_file(name: str) -> str:
 
 def drawing_settings(renderer: StripRenderer) -> dict[str, Any]:
     """What processor_config.json records of the chain: hashes, settings of fonts, engine and fingerprint."""
-    members: Sequence[Any] = renderer.atlases
+    members = renderer.atlases
     settings: dict[str, Any] = {"atlas_sha256": {member.name: member.sha256 for member in members}}
     fonts = {member.name: member.provenance.get("font_sha256") for member in members}
     if any(fonts.values()):
         settings["font_sha256"] = {name: sha256 for name, sha256 in fonts.items() if sha256}
-    shaped = {member.name: member.settings for member in members if isinstance(member, ShapedFont)}
+    shaped = {member.name: member.settings for member in members if member.settings}
     if shaped:
         settings["shaped_fonts"] = shaped
     if renderer.policy.shapes:
@@ -135,10 +135,8 @@ def save_members(
         notices: text of the notices that the chain was loaded with, by file name.
     """
     for member in renderer.atlases:
-        if isinstance(member, ShapedFont):
-            Path(folder, font_file(member.name)).write_bytes(member.data)
-        else:
-            member.save(os.path.join(folder, atlas_file(member.name)))
+        file = (font_file if member.settings else atlas_file)(member.name)
+        member.save(os.path.join(folder, file))
     for name, text in {**bundled_notices(member.name for member in renderer.atlases), **notices}.items():
         Path(folder, name).write_text(text, encoding="utf-8")
     if prior is not None:

@@ -25,7 +25,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin, Unpack
 
 from ..atomic import staged_folder
-from ..fonts.atlas import GlyphAtlas
+from ..fonts.source import GlyphSource
 from ..installed import refuse_registration
 from ..reading.prior import CharacterPrior
 from ..reading.reader import ReadResult, StripReader
@@ -137,7 +137,7 @@ class PixelProcessor(PageMixin, ProcessorMixin):
 
     def __init__(
         self,
-        atlases: Sequence[str | os.PathLike | GlyphAtlas] = ("fixed-5x8",),
+        atlases: Sequence[str | bytes | os.PathLike | GlyphSource] = ("fixed-5x8",),
         patch_size: Sequence[int] | None = None,
         *,
         geometry: StripGeometry | None = None,

@@ -16,7 +16,6 @@ from functools import cache
 
 import numpy as np
 
-from ..fonts.atlas import GlyphAtlas
 from ..rendering.shaper import SURROUNDING
 from ..text.characters import unsupported_script
 from ..text.joining import letters_of_forms
@@ -74,7 +73,7 @@ class CellParts:
     """
 
     def __init__(self, sources: Sequence, alphabet: str = "", prior: Prior | None = None) -> None:
-        self.atlases = [source for source in sources if isinstance(source, GlyphAtlas)]
+        self.atlases = [source for source in sources if not source.shapes_clusters]
         self.alphabet, self.prior = frozenset(alphabet), prior
         self.size = sources[0].height // 8
         self._raw: dict[tuple[str, bool], list[tuple[str, str, bytes]]] = {}

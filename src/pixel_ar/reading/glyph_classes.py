@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..fonts.atlas import GlyphAtlas
+from ..fonts.source import GlyphSource
 from ..text.characters import drawable_mask
 from ..text.normalization import is_nfc
 from .cell_index import CellIndex
@@ -43,20 +43,17 @@ class GlyphClasses:
         members: Code point of every drawable character -> class.
     """
 
-    def __init__(self, atlases: Sequence[GlyphAtlas], alphabet: str = "") -> None:
+    def __init__(self, atlases: Sequence[GlyphSource], alphabet: str = "") -> None:
         self.height = atlases[0].height
         self.alphabet = alphabet
         glyphs: dict[int, bytes] = {}
         for atlas in reversed(atlases):
-            drawable = np.flatnonzero(drawable_mask(atlas.code_points)).tolist()
-            if not isinstance(atlas, GlyphAtlas):  # a font, which draws on demand
-                shown = [code for code in atlas.code_points[drawable].tolist() if chr(code).isprintable()]
-                glyphs.update((code, atlas.glyph(code)) for code in shown)
-                continue
-            raw, size = atlas.columns.tobytes(), self.height // 8
-            bounds = (atlas.offsets * size).tolist()
-            for index in drawable:
-                glyphs[int(atlas.code_points[index])] = raw[bounds[index] : bounds[index + 1]]
+            glyphs.update(atlas.glyphs(atlas.code_points[drawable_mask(atlas.code_points)]))
+        if not glyphs:
+            names = ", ".join(atlas.name for atlas in atlases)
+            raise ValueError(
+                f"no character of {names} shows when it is drawn alone: there is nothing to read by."
+            )
         self.space = glyphs.get(0x20, b"")
         order = _preference_order(np.array(list(glyphs), np.uint32), alphabet)
         table: dict[bytes, int] = {}
@@ -181,6 +178,6 @@ def _priors(codes: np.ndarray, alphabet: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def glyph_classes(atlases: tuple[GlyphAtlas, ...], alphabet: str = "") -> GlyphClasses:
+def glyph_classes(atlases: tuple[GlyphSource, ...], alphabet: str = "") -> GlyphClasses:
     """Return the classes of a chain of atlases, kept for the next reader of the same atlases."""
     return GlyphClasses(atlases, alphabet)

@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ..fonts.atlas import GlyphAtlas
 from ..fonts.chain import cell_width, load_atlases
 from ..fonts.hexbox import find_hex_boxes
-from ..fonts.shaped_font import ShapedFont
+from ..fonts.source import GlyphSource
 from ..rendering.renderer import StripRenderer
 from ..rendering.strip import PackedStrip
 from .exact import ExactRun, Reading, parse_exactly
@@ -86,7 +85,7 @@ class StripReader:
 
     def __init__(
         self,
-        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]" = ("fixed-5x8",),
+        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphSource]" = ("fixed-5x8",),
         alphabet: str = "",
         slack_cost: float | None = None,
         noise: float | None = None,
@@ -436,7 +435,7 @@ def _box_reading(start: int, stop: int, char: str) -> Reading:
     return Reading(place[0], place[1], np.array([ord(char)], np.uint32), np.ones(1, np.float32), place[2])
 
 
-def _rebuild_reader(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any]) -> StripReader:
+def _rebuild_reader(atlases: tuple[GlyphSource, ...], settings: dict[str, Any]) -> StripReader:
     return StripReader(atlases, **settings)
 
 

@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
-from typing import Any
 
 import numpy as np
 
-from ..fonts.shaped_font import ShapedFont
+from ..fonts.source import GlyphSource
 from ..rendering.shaper import NeedsFontError, TextShaper, needs_shaping
 from ..text.joining import joining_types, letters_of_forms
 from ..text.normalization import is_nfc
@@ -96,7 +95,7 @@ class UnitClasses(GlyphsOnly):
                 kind = category(char)
                 if code in seen or not needs_shaping(char) or kind in ("Cf", "Cn"):
                     continue
-                if kind[0] == "M" and isinstance(source, ShapedFont):  # with a dotted circle
+                if kind[0] == "M" and source.shapes_clusters:  # with a dotted circle
                     continue
                 seen.add(code)
                 text = forms.get(char, char)
@@ -118,7 +117,7 @@ class UnitClasses(GlyphsOnly):
             ),
         )
 
-    def _beside(self, char: str, source: Any) -> bytes | None:
+    def _beside(self, char: str, source: GlyphSource) -> bytes | None:
         """Draw a spacing vowel as it stands beside a letter, without the blank columns it has alone."""
         if property_table("indic")[ord(char)] != LEFT_VOWEL:
             return self.shaper._compose(char, False, (source,))

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from ..fonts.atlas import GlyphAtlas
 from ..fonts.chain import cell_width, load_atlases
 from ..fonts.hexbox import draw_hex_box
-from ..fonts.shaped_font import ShapedFont, shaping_engine
+from ..fonts.shaped_font import shaping_engine
+from ..fonts.source import GlyphSource
 from ..text.bidi import embedding_levels
 from ..text.characters import (
     CharacterPolicy,
@@ -43,7 +43,7 @@ from .strip import PackedStrip
 class _CellTable(dict[str, bytes]):
     """Packed columns of each character, looked up in the atlases at first use; the loop over a text stays in C."""
 
-    def __init__(self, atlases: tuple[GlyphAtlas, ...], policy: CharacterPolicy) -> None:
+    def __init__(self, atlases: tuple[GlyphSource, ...], policy: CharacterPolicy) -> None:
         super().__init__()
         self.atlases, self.policy = atlases, policy
         self.box_unit = cell_width(atlases) or 1
@@ -143,7 +143,7 @@ class StripRenderer:
 
     def __init__(
         self,
-        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]" = ("fixed-5x8",),
+        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphSource]" = ("fixed-5x8",),
         missing: str = "error",
         newline: str = "space",
         tab: str | int = "space",
@@ -161,7 +161,7 @@ class StripRenderer:
         self._ascii: np.ndarray | None = None
 
     @property
-    def atlases(self) -> tuple[GlyphAtlas, ...]:
+    def atlases(self) -> tuple[GlyphSource, ...]:
         """The glyph atlases, in the order in which they are asked."""
         return self._atlases
 
@@ -424,7 +424,7 @@ def _check_text(text: Any) -> None:
         raise TypeError(f"text must be a str, got {type(text).__name__}")
 
 
-def _rebuild_renderer(atlases: tuple[GlyphAtlas, ...], settings: dict[str, Any]) -> StripRenderer:
+def _rebuild_renderer(atlases: tuple[GlyphSource, ...], settings: dict[str, Any]) -> StripRenderer:
     return StripRenderer(atlases, **settings)
 
 

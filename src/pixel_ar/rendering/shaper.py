@@ -8,7 +8,7 @@ its units, a unit looks the same wherever it stands, and a reader can look it up
 
 A glyph atlas draws a unit by laying the marks over their base, in the way GNU Unifont is made for; left-hand vowels go
 before their consonant, Arabic letters take their presentation forms. What cells cannot conjoin (conjuncts, subjoined
-letters, letters that join without a presentation form) needs a [`ShapedFont`] in the chain.
+letters, letters that join without a presentation form) needs a font in the chain.
 """
 
 import re
@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from ..fonts.shaped_font import ShapedFont
-from ..fonts.spacing import _joined_forms
+from ..fonts.source import GlyphSource
+from ..fonts.spacing import joined_forms
 from ..text.bidi import bidi_classes, embedding_levels, visual_order
 from ..text.characters import CharacterPolicy, UnsupportedScriptError, describe, unsupported_script
 from ..text.graphemes import drawn_bounds
@@ -186,10 +186,10 @@ class TextShaper:
     """
 
     def __init__(
-        self, sources: Sequence[Any], policy: CharacterPolicy, draw_missing: Callable[[str], bytes]
+        self, sources: Sequence[GlyphSource], policy: CharacterPolicy, draw_missing: Callable[[str], bytes]
     ) -> None:
         self.sources, self.policy, self.draw_missing = tuple(sources), policy, draw_missing
-        self.fonts = tuple(source for source in self.sources if isinstance(source, ShapedFont))
+        self.fonts = tuple(source for source in self.sources if source.shapes_clusters)
         self.has_fonts = bool(self.fonts)
         self.size = self.sources[0].height // 8
         self.drawn = BoundedCache(self._draw_unit)
@@ -292,7 +292,7 @@ class TextShaper:
     def _draws_joined(self, letters: str) -> bool:
         """Tell whether a font, and no atlas before it, draws these letters."""
         for source in self.sources:
-            if isinstance(source, ShapedFont):
+            if source.shapes_clusters:
                 return source.covers(letters)
             # An atlas with presentation forms joins them itself, one cell a letter.
             if all(
@@ -317,9 +317,9 @@ class TextShaper:
         if self.has_fonts and (unsupported_script(visible[0]) or "Hebrew") not in _CELL_SCRIPTS:
             sources = self.fonts + self.sources
         if "\ufe0f" in text:  # asks for an emoji in colour (UTS #51, section 1.4.3)
-            sources = tuple(sorted(sources, key=lambda source: not getattr(source, "has_colors", False)))
+            sources = tuple(sorted(sources, key=lambda source: not source.has_colors))
         for source in sources:
-            if isinstance(source, ShapedFont):
+            if source.shapes_clusters:
                 cell = source.draw(text, is_right) if source.covers(text) else None
                 if cell is not None:
                     return cell, source.name, False
@@ -346,7 +346,7 @@ class TextShaper:
             return b"".join(map(self.draw_missing, visible)), "", True
         return cell, self.sources[0].name, is_split
 
-    def _compose(self, text: str, is_right: bool, sources: Sequence[Any]) -> bytes | None:
+    def _compose(self, text: str, is_right: bool, sources: Sequence[GlyphSource]) -> bytes | None:
         """Draw characters as cells, with marks laid over them; None if a glyph is missing."""
         cells: list[bytes] = []
         base = -1  # position of the cell that marks are laid over
@@ -408,7 +408,7 @@ def _shapes_differ(before: str, after: str, joiner: str) -> bool:
     return bool(after) and is_mark(after) and 0x900 <= ord(before) < 0x1900
 
 
-def _find(char: str, sources: Sequence[Any]) -> bytes | None:
+def _find(char: str, sources: Sequence[GlyphSource]) -> bytes | None:
     for source in sources:
         index = source.index(char)
         if index >= 0:
@@ -460,11 +460,11 @@ def _overlay(base: bytes, mark: bytes, size: int) -> bytes:
 class SpacedShaper(TextShaper):
     """Shapes text with a spaced chain: marks are laid over letters before the blanks are added."""
 
-    def _compose(self, text: str, is_right: bool, sources: Sequence[Any]) -> bytes | None:
-        cell = super()._compose(text, is_right, [getattr(source, "tight", source) for source in sources])
-        if not cell or text[:1] in _joined_forms():
+    def _compose(self, text: str, is_right: bool, sources: Sequence[GlyphSource]) -> bytes | None:
+        cell = super()._compose(text, is_right, [source.tight for source in sources])
+        if not cell or text[:1] in joined_forms():
             return cell
-        spacing = max((getattr(source, "spacing", 0) for source in sources), default=0)
+        spacing = max((source.spacing for source in sources), default=0)
         return cell + bytes(spacing * self.size)
 
 

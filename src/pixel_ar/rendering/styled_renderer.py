@@ -17,12 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ..fonts.atlas import GlyphAtlas
 from ..fonts.chain import load_atlases
-from ..fonts.shaped_font import ShapedFont
+from ..fonts.source import GlyphSource
 from ..fonts.spacing import space_members
 from ..text.graphemes import grapheme_bounds
-from ..text.properties import mirror_map
 from .renderer import StripRenderer
 from .shaper import SpacedShaper
 from .strip import ImageStrip, PackedStrip
@@ -54,7 +52,7 @@ class StyledRenderer(StripRenderer):
 
     def __init__(
         self,
-        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphAtlas | ShapedFont]",
+        atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphSource]",
         style: RenderStyle,
         patch_width: int | None = None,
         **policy: Any,
@@ -68,19 +66,17 @@ class StyledRenderer(StripRenderer):
         if self._shaper is not None and style.letter_spacing:
             self._shaper = SpacedShaper(self._atlases, self._policy, self._table.__getitem__)
         self._style, self._patch_width = style, patch_width
-        self._has_levels = any(
-            isinstance(member, ShapedFont) or member.levels is not None for member in self._members
-        )
+        self._has_levels = any(member.has_levels for member in self._members)
         self._levels: dict[tuple[str, bytes, str | None], tuple[np.ndarray, np.ndarray | None]] = {}
         self._colored: dict[str, tuple[bytes, np.ndarray]] = {}
 
     @property
-    def atlases(self) -> tuple[GlyphAtlas, ...]:
+    def atlases(self) -> tuple[GlyphSource, ...]:
         """The glyph atlases and fonts as given, in the order in which they are asked."""
         return self._members
 
     @property
-    def spaced_atlases(self) -> tuple[GlyphAtlas, ...]:
+    def spaced_atlases(self) -> tuple[GlyphSource, ...]:
         """The same with their spacing, as a reader needs them."""
         return self._atlases
 
@@ -193,25 +189,14 @@ class StyledRenderer(StripRenderer):
                 return drawn[0] if len(drawn) == 1 else None
             return np.concatenate([part[0] for part in drawn if part is not None], axis=1), None
         source = next((member for member in self._atlases if member.name == piece.source), None)
-        if isinstance(source, ShapedFont):
-            for is_right in (False, True):
-                if source.draw(cluster, is_right) == piece.cell:
-                    return source.draw_levels(cluster, is_right)
-        elif source is not None and len(cluster) == 1:
-            for char in (cluster, mirror_map().get(cluster, cluster)):
-                index = source.index(char)
-                if index >= 0 and source.glyph(index) == piece.cell:
-                    return source.coverage(index), None
+        for is_right in (False, True):
+            if source is not None and source.draw(cluster, is_right) == piece.cell:
+                return source.draw_levels(cluster, is_right)
         return None
 
     def _char_levels(self, char: str) -> tuple[np.ndarray, np.ndarray | None] | None:
-        for member in self._atlases:
-            index = member.index(char)
-            if index >= 0:
-                if isinstance(member, ShapedFont):
-                    return member.draw_levels(char, False)
-                return member.coverage(index), None
-        return None
+        member = self._first(char)
+        return None if member is None else member.draw_levels(char, False)
 
     def colored_clusters(self) -> dict[str, tuple[bytes, np.ndarray]]:
         """What is known in colour: cluster -> (packed columns, uint8 `[H, w, 4]`).
@@ -219,12 +204,10 @@ class StyledRenderer(StripRenderer):
         These are the single characters of the chain's colour fonts, drawn at the first call, and every sequence drawn
         since.
         """
-        if self._style.mode != "RGB" or not any(
-            isinstance(member, ShapedFont) and member.has_colors for member in self._atlases
-        ):
+        if self._style.mode != "RGB" or not any(member.has_colors for member in self._atlases):
             return {}
         for font in self._atlases:
-            if isinstance(font, ShapedFont) and font.has_colors:
+            if font.has_colors:
                 for code in font.code_points.tolist():
                     char = chr(code)
                     # Only if no member before it draws the character.
@@ -233,7 +216,7 @@ class StyledRenderer(StripRenderer):
                         self._piece_levels(char, _SourcedPiece(0, 1, cell))
         return self._colored
 
-    def _first(self, char: str) -> Any:
+    def _first(self, char: str) -> GlyphSource | None:
         return next((member for member in self._atlases if member.index(char) >= 0), None)
 
     def __repr__(self) -> str:
@@ -245,13 +228,16 @@ class StyledRenderer(StripRenderer):
 
 
 def _rebuild(
-    members: tuple[Any, ...], style: RenderStyle, patch_width: int | None, policy: dict[str, Any]
+    members: tuple[GlyphSource, ...], style: RenderStyle, patch_width: int | None, policy: dict[str, Any]
 ) -> StyledRenderer:
     return StyledRenderer(members, style, patch_width, **policy)
 
 
 def build_renderer(
-    atlases: Sequence[Any], style: RenderStyle, patch_width: int | None, **policy: Any
+    atlases: "Sequence[str | bytes | os.PathLike[str] | GlyphSource]",
+    style: RenderStyle,
+    patch_width: int | None,
+    **policy: Any,
 ) -> StripRenderer:
     """Return the renderer for a style: the plain one where that draws it, with nothing slower or different."""
     if style.is_plain:

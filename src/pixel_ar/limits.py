@@ -1,0 +1,66 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""How much a foreign file may ask for. What is declared is checked against these before anything is made of it.
+
+The numbers leave room for every font and atlas that is in use (the widest covers 65,535 glyphs) and keep what a small
+file can make of itself below a gigabyte of memory and some seconds of time.
+"""
+
+import os
+
+# Bytes of a font or atlas file, and of all arrays of an atlas or table of characters once inflated.
+MAX_FILE_BYTES = 256 << 20
+MAX_INFLATED_BYTES = 512 << 20
+# Rows of a strip and columns of a text drawn as one.
+MAX_HEIGHT = 4096
+# Characters that a font may cover, and references to other glyphs in one glyph.
+MAX_CHARACTERS = 300_000
+MAX_COMPONENTS = 4096
+# How far outlines may reach from the pen, in ems.
+MAX_EMS = 64.0
+# Pixels of a bitmap in a font, of an image file, and of one drawn glyph.
+MAX_BITMAP_PIXELS = 1 << 22
+MAX_IMAGE_PIXELS = 1 << 28
+MAX_GLYPH_PIXELS = 1 << 24
+
+
+def check_limit(value: float, limit: float, what: str) -> None:
+    """Check what a file declares.
+
+    Args:
+        value: What it asks for.
+        limit: The most.
+        what: What is counted, for the message: `"columns of the image"`.
+
+    Raises:
+        ValueError: beyond the limit.
+    """
+    if value > limit:
+        raise ValueError(f"{what}: {value:,.0f}, more than the limit of {limit:,.0f} (see pixel_ar.limits)")
+
+
+def read_limited(path: "str | os.PathLike[str]", limit: int = MAX_FILE_BYTES) -> bytes:
+    """Read a file that is no longer than a limit.
+
+    Raises:
+        ValueError: for a longer file.
+        OSError: if it cannot be read.
+    """
+    check_limit(os.path.getsize(path), limit, f"bytes of {os.fspath(path)}")
+    with open(path, "rb") as file:
+        return file.read(limit)
+
+
+__all__ = [
+    "MAX_BITMAP_PIXELS",
+    "MAX_CHARACTERS",
+    "MAX_COMPONENTS",
+    "MAX_EMS",
+    "MAX_FILE_BYTES",
+    "MAX_GLYPH_PIXELS",
+    "MAX_HEIGHT",
+    "MAX_IMAGE_PIXELS",
+    "MAX_INFLATED_BYTES",
+    "check_limit",
+    "read_limited",
+]
