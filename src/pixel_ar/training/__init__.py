@@ -9,6 +9,7 @@ from .answer_collator import QuestionAnsweringCollator
 from .answers import QuestionWindows, find_answers
 from .batches import TruncationCounter
 from .callbacks import BitsPerCharacterCallback, SampleStripsCallback
+from .checkpoints import MarkCheckpoints, checkpoint_fault, find_checkpoint
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .finite_loss import FiniteLossMixin, FiniteLossTrainer, NonFiniteLossError
@@ -29,6 +30,7 @@ __all__ = [
     "FiniteLossMixin",
     "FiniteLossTrainer",
     "LanguageModelingCollator",
+    "MarkCheckpoints",
     "MixedModalityCollator",
     "ModalityGroups",
     "NonFiniteLossError",
@@ -43,7 +45,9 @@ __all__ = [
     "TimeBudget",
     "TokenClassificationCollator",
     "TruncationCounter",
+    "checkpoint_fault",
     "find_answers",
+    "find_checkpoint",
     "join_words",
     "label_patches",
     "patches_to_span",
