@@ -17,8 +17,8 @@ weight decay 0.1, an adversarial gradient of ten times the reconstruction's, 30 
 size to what the machine holds (published: 128, with `--gradient_accumulation_steps`). It is a short walk: readability
 rises within some hundred steps, and likelihood falls. Keep the first stage.
 
-Every option of TrainingArguments works; `--resume_from_checkpoint runs/stage-2/checkpoint-100` goes on with both
-halves.
+Every option of TrainingArguments works; `--resume_from_checkpoint True` goes on with both halves from the
+newest whole checkpoint.
 """
 
 import sys
@@ -26,8 +26,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pretrain import DataArguments, build_packed_dataset, load_texts, name_the_cpu
-from transformers import HfArgumentParser, TrainingArguments, set_seed
+from options import (
+    MISSING,
+    checkpoint_to_resume,
+    laid_out,
+    load_texts,
+    parse_options,
+    plain_errors,
+    resolve_model,
+)
+from pretrain import DataArguments, build_packed_dataset
+from transformers import TrainingArguments, set_seed
 
 import pixel_ar
 from pixel_ar.training import (
@@ -35,6 +44,7 @@ from pixel_ar.training import (
     AdversarialTrainer,
     BitsPerCharacterCallback,
     LanguageModelingCollator,
+    MarkCheckpoints,
     PatchDiscriminator,
     SampleStripsCallback,
 )
@@ -62,6 +72,7 @@ class ModelArguments:
         default=None,
         metadata={"help": "Folder of one to go on with; default: a copy of the model's decoder."},
     )
+    missing: str = field(default="hexbox", metadata={"help": MISSING})
     attention: str = field(
         default="sdpa", metadata={"help": "Attention kernel; eager is fastest on most CPUs."}
     )
@@ -69,9 +80,8 @@ class ModelArguments:
 
 def parse_arguments() -> tuple[ModelArguments, DataArguments, AdversarialArguments, TrainingArguments]:
     """The command line, laid over the published settings."""
-    parser = HfArgumentParser((ModelArguments, DataArguments, AdversarialArguments, TrainingArguments))
-    words = [word for name, value in PUBLISHED.items() for word in (f"--{name}", str(value))]
-    return parser.parse_args_into_dataclasses(name_the_cpu(words + sys.argv[1:]))
+    kinds = (ModelArguments, DataArguments, AdversarialArguments, TrainingArguments)
+    return parse_options(kinds, laid_out(PUBLISHED) + sys.argv[1:])
 
 
 def main() -> None:
@@ -83,20 +93,22 @@ def main() -> None:
     # Features are raw text that only the collator understands; Trainer would drop the columns.
     training.remove_unused_columns = False
     training.prediction_loss_only = True
-    model = pixel_ar.PixelARForCausalLM.from_pretrained(
-        arguments.model, attn_implementation=arguments.attention
-    )
-    processor = pixel_ar.PixelProcessor.from_pretrained(arguments.model)
     discriminator = None
-    if arguments.discriminator:
-        discriminator = PatchDiscriminator.from_pretrained(
-            arguments.discriminator, attn_implementation=arguments.attention
-        )
+    with plain_errors():
+        source = resolve_model(arguments.model)
+        model = pixel_ar.PixelARForCausalLM.from_pretrained(source, attn_implementation=arguments.attention)
+        processor = pixel_ar.PixelProcessor.from_pretrained(source, missing=arguments.missing)
+        if arguments.discriminator:
+            discriminator = PatchDiscriminator.from_pretrained(
+                arguments.discriminator, attn_implementation=arguments.attention
+            )
+        documents = build_packed_dataset(data, processor, training.data_seed or training.seed)
 
-    callbacks: list[Any] = []
+    callbacks: list[Any] = [MarkCheckpoints()]
     validation = None
     if data.validation_data:
-        validation = load_texts(data.validation_data, data.dataset_config, "validation", streaming=False)
+        with plain_errors():
+            validation = load_texts(data.validation_data, data.dataset_config, "validation", streaming=False)
         validation = validation.select(range(min(len(validation), data.max_validation_texts)))
         texts = [row[data.text_column] for row in validation]
         if model.config.patch_head == "bernoulli":
@@ -108,26 +120,30 @@ def main() -> None:
             SampleStripsCallback(processor, data.sample_prompts.split("|"), folder, temperature=None)
         )
 
-    trainer = AdversarialTrainer(
-        model=model,
-        args=training,
-        adversarial=adversarial,
-        discriminator=discriminator,
-        train_dataset=build_packed_dataset(data, processor, training.data_seed or training.seed),
-        eval_dataset=validation,
-        data_collator=LanguageModelingCollator(processor, data.block_patches, data.text_column),
-        processing_class=processor,
-        callbacks=callbacks,
-    )
-    if validation is not None and not training.resume_from_checkpoint:
+    with plain_errors():
+        trainer = AdversarialTrainer(
+            model=model,
+            args=training,
+            adversarial=adversarial,
+            discriminator=discriminator,
+            train_dataset=documents,
+            eval_dataset=validation,
+            data_collator=LanguageModelingCollator(processor, data.block_patches, data.text_column),
+            processing_class=processor,
+            callbacks=callbacks,
+        )
+    checkpoint = checkpoint_to_resume(training)
+    if validation is not None and checkpoint is None:
         trainer.save_metrics("before", trainer.evaluate(metric_key_prefix="before"), combined=False)
-    trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint)
     if validation is not None:
         trainer.save_metrics("eval", trainer.evaluate(), combined=False)
     trainer.save_model()
     trainer.save_state()
     if trainer.is_world_process_zero():
         trainer.discriminator.save_pretrained(Path(training.output_dir) / "discriminator")
+        if boxes := processor.replaced.report():
+            print(boxes)
 
 
 if __name__ == "__main__":

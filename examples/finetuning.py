@@ -12,10 +12,19 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from pretrain import NO_STEP_LIMIT, RECIPES, load_texts, name_the_cpu, recipe_path
+from options import (
+    MISSING,
+    NO_STEP_LIMIT,
+    checkpoint_to_resume,
+    laid_out,
+    load_texts,
+    parse_options,
+    read_recipe,
+    resolve_model,
+    take_option,
+)
 from transformers import (
     EarlyStoppingCallback,
-    HfArgumentParser,
     PreTrainedModel,
     Trainer,
     TrainingArguments,
@@ -23,10 +32,8 @@ from transformers import (
 )
 
 import pixel_ar
-from pixel_ar.training import LORA_TARGETS, TimeBudget
+from pixel_ar.training import LORA_TARGETS, MarkCheckpoints, TimeBudget
 from pixel_ar.training.noise import VISUAL_KINDS, NoiseTransform
-
-EXAMPLES = Path(__file__).parent
 
 # Minutes on two cores; a recipe and the command line go over them.
 DEFAULTS = {
@@ -51,6 +58,7 @@ class FinetuningArguments:
     model: str = field(
         default="pixel-ar-tiny", metadata={"help": "Folder, Hub id, or name of a bundled checkpoint."}
     )
+    missing: str = field(default="hexbox", metadata={"help": MISSING})
     max_patches: int = field(
         default=256, metadata={"help": "Longer rows are cut (questions: windowed), and counted."}
     )
@@ -96,17 +104,13 @@ def parse(
     """
     words = list(sys.argv[1:] if words is None else words)
     given = {**DEFAULTS, **defaults}
-    if "--recipe" in words:
-        place = words.index("--recipe")
-        task = words[words.index("--task") + 1] if "--task" in words else None
-        given |= read_recipe(words[place + 1], task)
-        words = words[:place] + words[place + 2 :]
+    recipe, words = take_option(words, "recipe")
+    if recipe is not None:
+        given |= task_recipe(recipe, take_option(words, "task")[0])
     named = {word.lstrip("-").split("=")[0] for word in words if word.startswith("--")}
     if "max_steps" not in named and "num_train_epochs" in named:
         given.pop("max_steps", None)
-    laid = [part for key, value in given.items() for part in (f"--{key}", str(value))]
-    parser = HfArgumentParser((*kinds, FinetuningArguments, TrainingArguments))
-    parsed = parser.parse_args_into_dataclasses(name_the_cpu(laid + words))
+    parsed = parse_options((*kinds, FinetuningArguments, TrainingArguments), laid_out(given) + words)
     options, training = parsed[-2:]
     training.remove_unused_columns = False  # the columns are texts, which only the collator understands
     if options.train_minutes:
@@ -115,32 +119,29 @@ def parse(
     return parsed
 
 
-def read_recipe(name: str, task: str | None) -> dict[str, Any]:
+def task_recipe(name: str, task: str | None) -> dict[str, Any]:
     """The options of a published recipe for a task.
 
     Raises:
         SystemExit: for an unknown recipe or task, listing the known ones.
     """
-    path = recipe_path(name)
-    if not path.is_file():
-        raise SystemExit(
-            f"no recipe {name!r}; there are {', '.join(sorted(p.stem for p in RECIPES.glob('glue-*')))}"
+    recipe = read_recipe(name)
+    tasks = recipe.get("tasks", {})
+    if task not in tasks:
+        known = (
+            f"one of {', '.join(tasks)}; got {task}"
+            if tasks
+            else "but it is one of pretraining: see pretrain.py"
         )
-    recipe = json.loads(path.read_text(encoding="utf-8"))
-    if task not in recipe["tasks"]:
-        raise SystemExit(f"recipe {name!r} needs --task, one of {', '.join(recipe['tasks'])}; got {task}")
-    return {**recipe["arguments"], **recipe["tasks"][task]}
-
-
-def resolve_model(name: str) -> str:
-    """A folder or Hub id, where the name may be that of a bundled checkpoint."""
-    return pixel_ar.bundled_checkpoint(name) if name in pixel_ar.bundled_checkpoints() else name
+        raise SystemExit(f"recipe {name!r} needs --task, {known}")
+    return {**recipe["arguments"], **tasks[task]}
 
 
 def load_processor(options: FinetuningArguments) -> pixel_ar.PixelProcessor:
-    """The checkpoint's processor. What it has no glyph for is drawn as a code point: data is not ours to choose."""
+    """The checkpoint's processor; by default it draws what it has no glyph for: data is not ours to choose."""
+    unsupported = "error" if options.missing == "error" else "missing"
     return pixel_ar.PixelProcessor.from_pretrained(
-        resolve_model(options.model), missing="hexbox", unsupported="missing"
+        resolve_model(options.model), missing=options.missing, unsupported=unsupported
     )
 
 
@@ -227,7 +228,8 @@ def train(trainer: Trainer, options: FinetuningArguments) -> dict[str, Any]:
     if options.train_minutes:
         warmup_steps = int(trainer.args.warmup_steps)
         TimeBudget(options.train_minutes, warmup_steps, options.train_clock).install(trainer)
-    output = trainer.train(resume_from_checkpoint=trainer.args.resume_from_checkpoint)
+    trainer.add_callback(MarkCheckpoints())
+    output = trainer.train(resume_from_checkpoint=checkpoint_to_resume(trainer.args))
     trainer.save_model()
     trainer.save_state()
     budget = {"budget": f"{options.train_minutes:g} minutes of the {options.train_clock} clock"}
@@ -298,6 +300,14 @@ def write_results(
     print(table)
 
 
+def report_boxes(processor: pixel_ar.PixelProcessor) -> dict[str, str]:
+    """What a run has drawn as boxes, as a fact for the card, and said at once."""
+    if (boxes := processor.replaced.report()) is None:
+        return {}
+    print(boxes)
+    return {"characters without a glyph": boxes}
+
+
 __all__ = [
     "FinetuningArguments",
     "load_data",
@@ -305,7 +315,7 @@ __all__ = [
     "load_processor",
     "noise",
     "parse",
-    "resolve_model",
+    "report_boxes",
     "strengths",
     "train",
     "trainable_share",

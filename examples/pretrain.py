@@ -36,35 +36,45 @@ Leave that allocator out with --mix: with batches of ever new shapes it kept 22 
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from datasets import Dataset, IterableDataset, load_dataset
+from datasets import Dataset, IterableDataset
+from options import (
+    MISSING,
+    NO_STEP_LIMIT,
+    checkpoint_to_resume,
+    laid_out,
+    load_texts,
+    parse_options,
+    plain_errors,
+    read_recipe,
+    resolve_model,
+    take_option,
+)
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoTokenizer,
-    HfArgumentParser,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
-    Trainer,
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer_utils import TrainOutput
 
 import pixel_ar
 from pixel_ar.training import (
     BitsPerCharacterCallback,
+    FiniteLossTrainer,
     LanguageModelingCollator,
+    MarkCheckpoints,
     MixedModalityCollator,
     PackedTextDataset,
     SampleStripsCallback,
     TimeBudget,
 )
-
-NO_STEP_LIMIT = 10_000_000
-RECIPES = Path(__file__).parent / "recipes"
 
 
 @dataclass
@@ -72,7 +82,8 @@ class ModelArguments:
     """Which model is trained."""
 
     model: str | None = field(
-        default=None, metadata={"help": "Folder or Hub id to go on from; default: a new one."}
+        default=None,
+        metadata={"help": "Folder, Hub id or bundled checkpoint to go on from; default: a new one."},
     )
     config_preset: str | None = field(
         default=None, metadata={"help": "PixelARConfig preset of a new model, such as pixar-113m."}
@@ -84,6 +95,8 @@ class ModelArguments:
     font: str | None = field(
         default=None, metadata={"help": "Font file, for the presets pixar and pixelgpt."}
     )
+    # Training text is not ours to choose: what the atlas lacks is drawn all the same, and nothing is dropped.
+    missing: str = field(default="hexbox", metadata={"help": MISSING})
     tokenizer: str | None = field(
         default=None, metadata={"help": "Folder or Hub id of the tokenizer of a new model with tokens."}
     )
@@ -129,7 +142,10 @@ class DataArguments:
     max_validation_texts: int = field(default=400, metadata={"help": "Texts scored per evaluation."})
     sample_prompts: str = field(
         default="",
-        metadata={"help": "Prompts, separated by |, continued at every evaluation; written as PNG."},
+        metadata={
+            "help": "Prompts, separated by |, continued at every evaluation and written as PNG; default: the first "
+            "words of two validation texts."
+        },
     )
 
 
@@ -148,41 +164,19 @@ class BudgetArguments:
     )
 
 
-def load_texts(name: str, config: str | None, split: str, streaming: bool) -> Dataset | IterableDataset:
-    """Loads a local file by its ending, or a Hub data set by its id."""
-    kinds = {
-        ".jsonl": "json",
-        ".json": "json",
-        ".csv": "csv",
-        ".tsv": "csv",
-        ".txt": "text",
-        ".parquet": "parquet",
-    }
-    suffixes = [suffix for suffix in Path(name).suffixes if suffix in kinds]
-    if Path(name).exists() and suffixes:
-        options: dict[str, Any] = {"delimiter": "\t"} if suffixes[-1] == ".tsv" else {}
-        return load_dataset(
-            kinds[suffixes[-1]], data_files=name, split="train", streaming=streaming, **options
-        )
-    if Path(name).exists():
-        raise ValueError(
-            f"{name}: unknown kind of file; use one of {', '.join(sorted(kinds))}, gzipped or not."
-        )
-    return load_dataset(name, config, split=split, streaming=streaming)
-
-
 def build_model_and_processor(
     arguments: ModelArguments, data: DataArguments
 ) -> tuple[pixel_ar.PixelARForCausalLM, pixel_ar.PixelProcessor]:
     """A new pair from a preset and overrides, or a saved one."""
     if arguments.model is not None:
-        model = pixel_ar.PixelARForCausalLM.from_pretrained(
-            arguments.model, attn_implementation=arguments.attention
-        )
-        return model, pixel_ar.PixelProcessor.from_pretrained(arguments.model)
-    overrides = json.loads(arguments.config_overrides)
-    # Training text is not ours to choose: what the atlas lacks is drawn as its code point, and nothing is dropped.
-    settings: dict[str, Any] = {"missing": "hexbox"}
+        folder = resolve_model(arguments.model)
+        model = pixel_ar.PixelARForCausalLM.from_pretrained(folder, attn_implementation=arguments.attention)
+        return model, pixel_ar.PixelProcessor.from_pretrained(folder, missing=arguments.missing)
+    try:
+        overrides = dict(json.loads(arguments.config_overrides))
+    except (ValueError, TypeError) as error:
+        raise SystemExit(f"--config_overrides must be a JSON object: {error}") from None
+    settings: dict[str, Any] = {"missing": arguments.missing}
     if "patch_size" in overrides:
         settings["patch_size"] = tuple(overrides["patch_size"])
     if arguments.font is not None:
@@ -286,29 +280,13 @@ def build_packed_dataset(
     )
 
 
-def recipe_path(name: str) -> Path:
-    """The file of a recipe: a path, or a name in examples/recipes."""
-    return Path(name) if Path(name).is_file() else RECIPES / f"{name}.json"
-
-
-def name_the_cpu(words: list[str]) -> list[str]:
-    """The command line, which says `--use_cpu` where there is nothing else: Trainer refuses bf16 there otherwise."""
-    if torch.accelerator.is_available() or any(word.split("=")[0] == "--use_cpu" for word in words):
-        return words
-    return [*words, "--use_cpu", "True"]
-
-
 def parse_arguments() -> tuple[ModelArguments, DataArguments, BudgetArguments, TrainingArguments]:
     """Command line, or a recipe file with the command line's options laid over it."""
-    parser = HfArgumentParser((ModelArguments, DataArguments, BudgetArguments, TrainingArguments))
-    words = sys.argv[1:]
-    if "--recipe" in words:
-        place = words.index("--recipe")
-        name = words[place + 1]
-        recipe = json.loads(recipe_path(name).read_text(encoding="utf-8"))["arguments"]
-        given = [part for key, value in recipe.items() for part in (f"--{key}", str(value))]
-        words = given + words[:place] + words[place + 2 :]
-    return parser.parse_args_into_dataclasses(name_the_cpu(words))
+    name, words = take_option(sys.argv[1:], "recipe")
+    given = {} if name is None else read_recipe(name)["arguments"]
+    # A loss every few seconds on two cores; Trainer's own default is every 500 steps.
+    words = laid_out({"logging_steps": 20, **given}) + words
+    return parse_options((ModelArguments, DataArguments, BudgetArguments, TrainingArguments), words)
 
 
 def main() -> None:
@@ -320,15 +298,17 @@ def main() -> None:
     # Features are raw text that only the collator understands; Trainer would drop the columns.
     training.remove_unused_columns = False
     training.prediction_loss_only = True
-    model, processor = build_model_and_processor(model_arguments, data)
-    processor.check_model(model.config)
+    with plain_errors():
+        model, processor = build_model_and_processor(model_arguments, data)
+        processor.check_model(model.config)
     if training.max_steps < 0 and not budget.train_minutes:
         raise SystemExit("packed blocks come without end: set --max_steps or --train_minutes")
     if training.max_steps < 0:
         training.max_steps = NO_STEP_LIMIT
     seed = training.data_seed or training.seed
     if data.mix is None:
-        train_dataset = build_packed_dataset(data, processor, seed)
+        with plain_errors():
+            train_dataset = build_packed_dataset(data, processor, seed)
         collator: Any = LanguageModelingCollator(processor, data.block_patches, data.text_column)
     else:
         train_dataset = build_mixed_dataset(data, seed)
@@ -340,10 +320,12 @@ def main() -> None:
             seed=seed,
         )
 
-    callbacks: list[Any] = []
+    callbacks: list[Any] = [MarkCheckpoints()]
     validation = None
+    prompts = data.sample_prompts.split("|") if data.sample_prompts else []
     if data.validation_data:
-        validation = load_texts(data.validation_data, data.dataset_config, "validation", streaming=False)
+        with plain_errors():
+            validation = load_texts(data.validation_data, data.dataset_config, "validation", streaming=False)
         validation = validation.select(range(min(len(validation), data.max_validation_texts)))
         if data.mix is not None:
             validation = split_documents(validation, data)
@@ -351,11 +333,11 @@ def main() -> None:
         # Squared errors are no likelihoods, and a model that never saw a strip has none worth reporting.
         if model.config.patch_head != "regression" and "pixel" in (data.mix or "pixel"):
             callbacks.append(BitsPerCharacterCallback(processor, texts, training.per_device_eval_batch_size))
-    if data.sample_prompts:
-        prompts = data.sample_prompts.split("|")
+        prompts = prompts or [" ".join(text.split()[:4]) for text in texts[:2]]
+    if (prompts and model.config.patch_head != "regression" and data.mix is None) or data.sample_prompts:
         callbacks.append(SampleStripsCallback(processor, prompts, Path(training.output_dir) / "samples"))
 
-    trainer = Trainer(
+    trainer = FiniteLossTrainer(
         model=model,
         args=training,
         train_dataset=train_dataset,
@@ -365,13 +347,34 @@ def main() -> None:
         callbacks=callbacks,
     )
     if budget.train_minutes:
-        TimeBudget(budget.train_minutes, int(training.warmup_steps), budget.train_clock).install(trainer)
-    trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
-    if validation is not None:
-        metrics = trainer.evaluate()
+        with plain_errors():
+            clock = TimeBudget(budget.train_minutes, int(training.warmup_steps), budget.train_clock)
+        clock.install(trainer)
+    output = trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
+    metrics = {} if validation is None else trainer.evaluate()
+    if metrics:
         trainer.save_metrics("eval", metrics)
     trainer.save_model()
     trainer.save_state()
+    if trainer.is_world_process_zero():
+        print(summary(training.output_dir, output, metrics, processor))
+
+
+def summary(
+    folder: str, output: TrainOutput, metrics: Mapping[str, float], processor: pixel_ar.PixelProcessor
+) -> str:
+    """What a person wants to know at the end of a run."""
+    steps, seconds = output.global_step, output.metrics["train_runtime"]
+    lines = [
+        f"{steps} steps in {seconds / 60:.1f} minutes, loss {output.training_loss:.3f} nats per position (mean)"
+    ]
+    if "eval_bits_per_character" in metrics:
+        lines.append(f"{metrics['eval_bits_per_character']:.3f} bits/character on held-out texts")
+    if samples := sorted(Path(folder, "samples").glob("*.png")):
+        lines.append(f"written by the model: {samples[-1]}")
+    if boxes := processor.replaced.report():
+        lines.append(boxes)
+    return "\n".join([*lines, f"model and processor: {folder}"])
 
 
 if __name__ == "__main__":

@@ -14,31 +14,33 @@ GLUE, with the published settings of PIXAR (arXiv 2401.03321) or PixelGPT (arXiv
 
     python examples/run_classification.py --recipe glue-pixar --task mnli --model FOLDER --output_dir runs/mnli
 
-Any other data: a Hub data set or local csv, tsv, json or jsonl files, with one or two text columns. Labels may be
-integers, names, or numbers with a fraction (regression):
+Any other data: a Hub data set or local csv, tsv, json, jsonl or parquet files, with one or two text columns. Labels may
+be integers, names, or numbers with a fraction (regression):
 
     python examples/run_classification.py --train_data train.csv --validation_data test.csv --text_column review \
         --label_column stars --output_dir runs/stars
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from datasets import ClassLabel, Dataset
 from finetuning import (
-    EXAMPLES,
     FinetuningArguments,
     load_data,
     load_model,
     load_processor,
     noise,
     parse,
+    report_boxes,
     strengths,
     train,
     with_lengths,
     write_results,
 )
+from options import EXAMPLES, plain_errors
 from scores import SCORES
 from transformers import Trainer, TrainingArguments
 
@@ -145,6 +147,8 @@ def load_task(data: DataArguments, options: FinetuningArguments) -> Data:
         raise SystemExit(f"unknown task {data.task!r}; there are era, {', '.join(GLUE)}")
     columns = tuple(filter(None, (data.text_column, data.text_pair_column)))
     metrics = tuple(data.metrics.split(",")) if data.metrics else ()
+    if unknown := [name for name in metrics if name not in SCORES]:
+        raise SystemExit(f"no metric {unknown[0]!r}; there are {', '.join(SCORES)}")
     if data.task is not None:
         task = GLUE[data.task]
         source = data.train_data or "nyu-mll/glue"
@@ -181,31 +185,38 @@ def number_labels(
             raise SystemExit(
                 f"{name} has no column {', '.join(sorted(missing))}; there are {', '.join(rows.column_names)}"
             )
+    for rows in (train_rows, *splits.values()):
+        if empty := [i for i, value in enumerate(rows[data.label_column]) if value is None]:
+            raise SystemExit(f"{name}: row {empty[0]} (and {len(empty) - 1} more) has no {data.label_column}")
     feature = train_rows.features[data.label_column]
     values = [] if isinstance(feature, ClassLabel) else sorted(set(train_rows[data.label_column]), key=str)
     if values and all(isinstance(value, float) for value in values):
-        numbers = [as_label(rows, data.label_column) for rows in (train_rows, *splits.values())]
-        parts = dict(zip(splits, numbers[1:], strict=True))
-        return Data(name, numbers[0], parts, columns, (), metrics or ("pearsonr", "spearmanr"))
+        parts = {key: with_labels(rows, rows[data.label_column][:]) for key, rows in splits.items()}
+        learned = with_labels(train_rows, train_rows[data.label_column][:])
+        return Data(name, learned, parts, columns, (), metrics or ("pearsonr", "spearmanr"))
     labels = tuple(feature.names) if isinstance(feature, ClassLabel) else tuple(map(str, values))
-    numbers = (
-        {value: value for value in range(len(labels))}
-        if isinstance(feature, ClassLabel)
-        else {value: index for index, value in enumerate(values)}
-    )
-
-    def number(row: dict[str, Any]) -> dict[str, int]:
-        if row[data.label_column] not in numbers:
-            raise SystemExit(f"the label {row[data.label_column]!r} is not among the training rows' {labels}")
-        return {"label": numbers[row[data.label_column]]}
-
-    parts = {key: rows.map(number) for key, rows in splits.items()}
-    return Data(name, train_rows.map(number), parts, columns, labels, metrics or ("accuracy",))
+    numbers: dict[Any, int] = {value: index for index, value in enumerate(values or range(len(labels)))}
+    parts = {key: numbered(rows, data.label_column, numbers, labels) for key, rows in splits.items()}
+    learned = numbered(train_rows, data.label_column, numbers, labels)
+    return Data(name, learned, parts, columns, labels, metrics or ("accuracy",))
 
 
-def as_label(rows: Dataset, column: str) -> Dataset:
-    """Rows whose label is in the column `label`."""
-    return rows if column == "label" else rows.add_column("label", rows[column][:])
+def numbered(rows: Dataset, column: str, numbers: dict[Any, int], labels: Sequence[str]) -> Dataset:
+    """Rows with the number of their class in the column `label`.
+
+    Raises:
+        SystemExit: for a class that has no number.
+    """
+    values = rows[column][:]
+    if unknown := [value for value in values if value not in numbers]:
+        raise SystemExit(f"the label {unknown[0]!r} is not among the training rows' {tuple(labels)}")
+    return with_labels(rows, [numbers[value] for value in values])
+
+
+def with_labels(rows: Dataset, labels: Sequence[float]) -> Dataset:
+    """Rows with these labels in the column `label`, whatever was there: a column keeps its type when it is mapped."""
+    rows = rows.remove_columns("label") if "label" in rows.column_names else rows
+    return rows.add_column("label", [*labels])
 
 
 def metric_function(data: Data) -> Any:
@@ -228,8 +239,9 @@ def main(words: list[str] | None = None) -> Trainer:
 
 def run(data_arguments: DataArguments, options: FinetuningArguments, training: TrainingArguments) -> Trainer:
     """As [`main`], with parsed options."""
-    data = load_task(data_arguments, options)
-    processor = load_processor(options)
+    with plain_errors():
+        data = load_task(data_arguments, options)
+        processor = load_processor(options)
     config: dict[str, Any] = {"num_labels": len(data.labels) or 1}
     if data.labels:
         config["id2label"] = dict(enumerate(data.labels))
@@ -237,7 +249,8 @@ def run(data_arguments: DataArguments, options: FinetuningArguments, training: T
     config["problem_type"] = "single_label_classification" if data.labels else "regression"
     if data_arguments.pooling:
         config["classifier_pooling"] = data_arguments.pooling
-    model = load_model(PixelARForSequenceClassification, options, "SEQ_CLS", **config)
+    with plain_errors():
+        model = load_model(PixelARForSequenceClassification, options, "SEQ_CLS", **config)
     collator = SequenceClassificationCollator(
         processor,
         data.columns[0],
@@ -272,6 +285,7 @@ def run(data_arguments: DataArguments, options: FinetuningArguments, training: T
     if data.labels:
         counts = np.bincount(next(iter(data.validation.values()))["label"], minlength=len(data.labels))
         facts["share of the largest class"] = round(float(counts.max() / counts.sum()), 4)
+    facts |= report_boxes(processor)
     first = next(iter(next(iter(results.values()))))
     write_results(training.output_dir, options, data.name, "text-classification", facts, results, first)
     return trainer

@@ -7,8 +7,8 @@ On questions that the script makes up:
 
     python examples/run_qa.py --output_dir runs/answers
 
-On files in the format of SQuAD (the official nested json, or jsonl with `id`, `question`, `context`, `answers`), or a
-data set of `datasets` such as rajpurkar/squad_v2:
+On files in the format of SQuAD (the official nested json, or rows with `id`, `question`, `context`, `answers` as json,
+jsonl or parquet; a csv has `answer_text` and `answer_start`), or a data set of `datasets` such as rajpurkar/squad_v2:
 
     python examples/run_qa.py --train_data train.json --validation_data dev.json --no_answers --output_dir runs/squad
 
@@ -29,11 +29,13 @@ from finetuning import (
     load_processor,
     noise,
     parse,
+    report_boxes,
     strengths,
     train,
     with_lengths,
     write_results,
 )
+from options import plain_errors
 
 from pixel_ar import PixelARForQuestionAnswering
 from pixel_ar.metrics import squad
@@ -55,6 +57,7 @@ NAMES = (
     "Clay",
     "Webster",
 )
+NO_ANSWERS: dict[str, list[Any]] = {"text": [], "answer_start": []}
 
 
 @dataclass
@@ -63,6 +66,12 @@ class DataArguments:
 
     train_data: str = field(default="", metadata={"help": "SQuAD json, jsonl or Hub id; default: made up."})
     validation_data: str | None = field(default=None, metadata={"help": "Likewise."})
+    question_column: str = field(default="question", metadata={"help": "Column of the question."})
+    context_column: str = field(default="context", metadata={"help": "Column of the text."})
+    answers_column: str = field(
+        default="answers",
+        metadata={"help": "Column of the answers; a csv has answer_text and answer_start instead."},
+    )
     stride: int = field(default=32, metadata={"help": "Patches that neighbouring windows have in common."})
     max_answer_patches: int = field(default=15, metadata={"help": "Longest answer that is given."})
     no_answers: bool = field(default=False, metadata={"help": "Some questions have no answer (SQuAD 2.0)."})
@@ -72,10 +81,17 @@ class DataArguments:
     )
 
 
-def read_squad(path: str | Path) -> Dataset:
-    """The questions of a file in the official format."""
+def read_squad(path: str | Path) -> Dataset | None:
+    """The questions of a file in the official format; `None` for a file of rows.
+
+    Raises:
+        ValueError: for a file that is neither.
+    """
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or "data" not in content:
+        return None
     rows = []
-    for article in json.loads(Path(path).read_text(encoding="utf-8"))["data"]:
+    for article in content["data"]:
         for paragraph in article["paragraphs"]:
             for question in paragraph["qas"]:
                 answers = question.get("answers", [])
@@ -91,6 +107,37 @@ def read_squad(path: str | Path) -> Dataset:
                     }
                 )
     return Dataset.from_list(rows)
+
+
+def with_answers(rows: Dataset, data: DataArguments) -> Dataset:
+    """Rows with `id`, `question`, `context` and `answers`, from columns of other names or those of a table.
+
+    A table has no lists: the answer is a text and the place of its first character (-1, or no text: no answer).
+
+    Raises:
+        SystemExit: for a missing column.
+    """
+    names = {"question": data.question_column, "context": data.context_column}
+    if missing := [name for name in names.values() if name not in rows.column_names]:
+        raise SystemExit(f"no column {missing[0]!r}; there are {', '.join(rows.column_names)}")
+    rows = rows.rename_columns({theirs: ours for ours, theirs in names.items() if ours != theirs})
+    if "id" not in rows.column_names:
+        rows = rows.add_column("id", [str(number) for number in range(len(rows))])
+    if data.answers_column in rows.column_names:
+        return (
+            rows if data.answers_column == "answers" else rows.rename_column(data.answers_column, "answers")
+        )
+    if {"answer_text", "answer_start"} <= set(rows.column_names):
+        answers = [
+            {"text": [text], "answer_start": [int(start)]}
+            if text and start is not None and start >= 0
+            else NO_ANSWERS
+            for text, start in zip(rows["answer_text"], rows["answer_start"], strict=True)
+        ]
+        return rows.remove_columns(["answer_text", "answer_start"]).add_column("answers", answers)
+    raise SystemExit(
+        f"no column {data.answers_column!r}, nor answer_text and answer_start; there are {', '.join(rows.column_names)}"
+    )
 
 
 def make_up(count: int, seed: int) -> Dataset:
@@ -114,22 +161,22 @@ def load_questions(data: DataArguments, split: str, most: int | None) -> Dataset
     source = data.train_data if split == "train" or data.validation_data is None else data.validation_data
     if not source:
         return make_up(most or (2000 if split == "train" else 100), seed=len(split))
-    if source.endswith(".json") and Path(source).is_file():
-        rows = read_squad(source)
+    if source.endswith(".json") and Path(source).is_file() and (rows := read_squad(source)) is not None:
         return rows if most is None else rows.select(range(min(most, len(rows))))
-    return load_data(source, None, split, most)
+    return with_answers(load_data(source, None, split, most), data)
 
 
 def main(words: list[str] | None = None) -> None:
     """Fine-tunes, answers the questions of the evaluation, and saves the model with its card."""
     defaults = {"max_steps": 200, "per_device_train_batch_size": 8}
     data, options, training = parse((DataArguments,), defaults, words)
-    processor = load_processor(options)
-    questions = load_questions(data, "validation", options.max_eval_rows)
-    windows = QuestionWindows(processor, options.max_patches, data.stride)
-    train_rows = load_questions(data, "train", options.max_train_rows)
-    train_rows = train_rows.map(windows, batched=True, remove_columns=train_rows.column_names)
-    model = load_model(PixelARForQuestionAnswering, options, "QUESTION_ANS")
+    with plain_errors():
+        processor = load_processor(options)
+        questions = load_questions(data, "validation", options.max_eval_rows)
+        windows = QuestionWindows(processor, options.max_patches, data.stride)
+        train_rows = load_questions(data, "train", options.max_train_rows)
+        train_rows = train_rows.map(windows, batched=True, remove_columns=train_rows.column_names)
+        model = load_model(PixelARForQuestionAnswering, options, "QUESTION_ANS")
     collator = QuestionAnsweringCollator(processor, pad_to_multiple_of=options.pad_to_multiple_of)
     train_rows = with_lengths(train_rows, collator, training, options.max_patches)
 
@@ -159,6 +206,7 @@ def main(words: list[str] | None = None) -> None:
         found = find_answers(cut, start, end, processor, data.max_answer_patches, null_threshold=threshold)
         references = [{"id": row["id"], "answers": row["answers"]} for row in questions]
         results[f"noise {strength:g}" if strength else "clean"] = squad(found, references)
+    facts |= report_boxes(processor)
     task = data.train_data or "made-up questions"
     write_results(training.output_dir, options, task, "question-answering", facts, results, "f1")
 

@@ -13,10 +13,12 @@ On CoNLL files (a word and its tag per line, white space between, an empty line 
         --output_dir runs/ner
 
 On a data set of `datasets` with lists of words and tags: `--train_data ID --words_column tokens --label_column
-ner_tags`. Tags that begin with B- and I- are scored as entities (F1), others by accuracy.
+ner_tags`. A csv has both as texts with white space between words and between tags. Tags that begin with B- and I- are
+scored as entities (F1), others by accuracy.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,16 +30,19 @@ from finetuning import (
     load_processor,
     noise,
     parse,
+    report_boxes,
     strengths,
     train,
     with_lengths,
     write_results,
 )
+from options import plain_errors
 from sklearn.metrics import accuracy_score
 
 from pixel_ar import PixelARForTokenClassification
 from pixel_ar.metrics import entity_f1
 from pixel_ar.training import FiniteLossTrainer, TokenClassificationCollator
+from pixel_ar.training.columns import usual_column
 
 CONLL = (".conll", ".txt", ".bio", ".iob", ".iob2")
 
@@ -163,22 +168,39 @@ def load_words(data: DataArguments, split: str, most: int | None) -> Dataset:
             else rows
         )
         return rows if most is None else rows.select(range(min(most, len(rows))))
-    return load_data(source, data.dataset_config, split, most)
+    rows = load_data(source, data.dataset_config, split, most)
+    return rows.map(split_texts, fn_kwargs={"columns": columns_of(rows, data)}) if len(rows) else rows
+
+
+def columns_of(rows: Dataset, data: DataArguments) -> list[str]:
+    """The columns of words and of tags, under the names asked for or usual ones.
+
+    Raises:
+        SystemExit: if one is not there.
+    """
+    found = [
+        usual_column(dict.fromkeys(rows.column_names), name)
+        for name in (data.words_column, data.label_column)
+    ]
+    if missing := [name for name in found if name not in rows.column_names]:
+        raise SystemExit(f"no column {missing[0]!r}; there are {', '.join(rows.column_names)}")
+    return found
+
+
+def split_texts(row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """Words and tags of a table, which has no lists: texts with white space between them."""
+    return {name: row[name].split() for name in columns if isinstance(row[name], str)}
 
 
 def tag_names(rows: Dataset, column: str) -> list[str]:
-    """The names of the tags, in the order of their numbers.
-
-    Raises:
-        SystemExit: if there is no such column.
-    """
-    if column not in rows.column_names:
-        raise SystemExit(f"no column {column!r}; there are {', '.join(rows.column_names)}")
+    """The names of the tags, in the order of their numbers."""
     inner = getattr(rows.features[column], "feature", None)
     if isinstance(inner, ClassLabel):
         return list(inner.names)
-    found = sorted({tag for tags in rows[column] for tag in tags}, key=str)
-    return [str(tag) for tag in found]
+    found = {tag for tags in rows[column] for tag in tags}
+    if all(isinstance(tag, int) for tag in found):
+        return [str(number) for number in range(max(found, default=0) + 1)]
+    return sorted(map(str, found))
 
 
 def score(names: list[str], predictions: Any, labels: Any) -> dict[str, float]:
@@ -197,29 +219,32 @@ def score(names: list[str], predictions: Any, labels: Any) -> dict[str, float]:
 def main(words: list[str] | None = None) -> None:
     """Fine-tunes, evaluates with and without noise, and saves the model with its card."""
     data, options, training = parse((DataArguments,), {"max_steps": 200}, words)
-    processor = load_processor(options)
-    train_rows = load_words(data, "train", options.max_train_rows)
-    test_rows = load_words(data, "validation", options.max_eval_rows)
-    names = tag_names(train_rows, data.label_column)
+    with plain_errors():
+        processor = load_processor(options)
+        train_rows = load_words(data, "train", options.max_train_rows)
+        test_rows = load_words(data, "validation", options.max_eval_rows)
+    words_column, label_column = columns_of(train_rows, data)
+    names = tag_names(train_rows, label_column)
     label2id = {name: index for index, name in enumerate(names)}
-    model = load_model(
-        PixelARForTokenClassification,
-        options,
-        "TOKEN_CLS",
-        id2label=dict(enumerate(names)),
-        label2id=label2id,
-    )
+    with plain_errors():
+        model = load_model(
+            PixelARForTokenClassification,
+            options,
+            "TOKEN_CLS",
+            id2label=dict(enumerate(names)),
+            label2id=label2id,
+        )
     collator = TokenClassificationCollator(
         processor,
-        data.words_column,
-        data.label_column,
+        words_column,
+        label_column,
         label2id,
         max_patches=options.max_patches,
         pad_to_multiple_of=options.pad_to_multiple_of,
     )
     train_rows = with_lengths(train_rows, collator, training, options.max_patches)
     test_rows = with_lengths(test_rows, collator, training, options.max_patches)
-    columns = (data.words_column,)
+    columns = (words_column,)
     trainer = FiniteLossTrainer(
         model=model,
         args=training,
@@ -238,6 +263,7 @@ def main(words: list[str] | None = None) -> None:
         keys = [key for key in ("f1", "precision", "recall", "accuracy") if f"eval_{key}" in metrics]
         results[name] = {key: metrics[f"eval_{key}"] for key in keys}
         facts[f"words without a label ({name})"] = str(collator.words)
+    facts |= report_boxes(processor)
     first = next(iter(results["clean"]))
     task = data.train_data or "made-up names"
     write_results(training.output_dir, options, task, "token-classification", facts, results, first)

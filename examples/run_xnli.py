@@ -12,7 +12,8 @@ XNLI itself, translate-train-all (trained on all fifteen languages at once) and 
     python examples/run_xnli.py --data facebook/xnli --model FOLDER --output_dir runs/xnli-all
     python examples/run_xnli.py --data facebook/xnli --train_languages en --model FOLDER --output_dir runs/xnli-en
 
-A folder with `train.jsonl` and `validation.jsonl` of `language`, `premise`, `hypothesis` and `label` (0 to 2) works.
+A folder with `train` and `validation` as csv, json, jsonl or parquet works, with columns `language`, `premise`,
+`hypothesis` and `label` (0 to 2, or the names).
 PixelGPT's settings (arXiv 2404.10710): `--recipe glue-pixelgpt --task xnli`. Take a checkpoint whose atlas covers the
 languages (unifont-16); characters without a glyph are drawn as their code points.
 """
@@ -29,11 +30,13 @@ from finetuning import (
     load_processor,
     noise,
     parse,
+    report_boxes,
     strengths,
     train,
     with_lengths,
     write_results,
 )
+from options import KINDS, plain_errors
 from sklearn.metrics import accuracy_score
 
 from pixel_ar import PixelARForSequenceClassification
@@ -101,11 +104,34 @@ def load_language(data: str, language: str, split: str, most: int | None) -> Dat
     if not data:
         return make_up(language, most or (600 if split == "train" else 60), seed=len(split))
     if Path(data).is_dir():
-        rows = load_data(str(Path(data) / f"{split}.jsonl"), None, split, None)
+        files = [path for path in sorted(Path(data).glob(f"{split}.*")) if set(path.suffixes) & set(KINDS)]
+        if len(files) != 1:
+            raise SystemExit(
+                f"{data} must hold one {split} file ({', '.join(KINDS)}), and holds {len(files)}"
+            )
+        rows = load_data(str(files[0]), None, split, None)
+        if missing := {"language", *COLUMNS, "label"} - set(rows.column_names):
+            raise SystemExit(
+                f"{files[0]} has no column {', '.join(sorted(missing))}; there are {', '.join(rows.column_names)}"
+            )
         rows = rows.filter(lambda row: row["language"] == language)
-        return rows if most is None else rows.select(range(min(most, len(rows))))
+        rows = rows if most is None else rows.select(range(min(most, len(rows))))
+        labels = [number_of(label) for label in rows["label"]]
+        return rows.remove_columns("label").add_column("label", labels)
     rows = load_data(data, language, split, most)
     return rows.add_column("language", [language] * len(rows))
+
+
+def number_of(label: Any) -> int:
+    """The class of a label that may be a number or a name.
+
+    Raises:
+        SystemExit: for any other.
+    """
+    known = {**{name: number for number, name in enumerate(LABELS)}, **{i: i for i in range(len(LABELS))}}
+    if label not in known:
+        raise SystemExit(f"the label {label!r} is none of 0, 1, 2, {', '.join(LABELS)}")
+    return known[label]
 
 
 def chosen(names: str, data: str) -> list[str]:
@@ -124,15 +150,17 @@ def chosen(names: str, data: str) -> list[str]:
 def main(words: list[str] | None = None) -> None:
     """Fine-tunes on the training languages together and evaluates on each language."""
     data, options, training = parse((DataArguments,), {"max_steps": 200}, words)
-    processor = load_processor(options)
-    train_rows = concatenate_datasets(
-        [
-            load_language(data.data, language, "train", options.max_train_rows)
-            for language in chosen(data.train_languages, data.data)
-        ]
-    ).shuffle(seed=training.seed)
+    with plain_errors():
+        processor = load_processor(options)
+        train_rows = concatenate_datasets(
+            [
+                load_language(data.data, language, "train", options.max_train_rows)
+                for language in chosen(data.train_languages, data.data)
+            ]
+        ).shuffle(seed=training.seed)
     config = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
-    model = load_model(PixelARForSequenceClassification, options, "SEQ_CLS", **config)
+    with plain_errors():
+        model = load_model(PixelARForSequenceClassification, options, "SEQ_CLS", **config)
     collator = SequenceClassificationCollator(
         processor, *COLUMNS, max_patches=options.max_patches, pad_to_multiple_of=options.pad_to_multiple_of
     )
@@ -165,6 +193,7 @@ def main(words: list[str] | None = None) -> None:
             results[language + suffix] = {"accuracy": trainer.evaluate(noisy)["eval_accuracy"]}
         found = [results[language + suffix]["accuracy"] for language in tests]
         results["average" + suffix] = {"accuracy": sum(found) / len(found)}
+    facts |= report_boxes(processor)
     write_results(
         training.output_dir,
         options,

@@ -261,6 +261,6 @@ class TestRecipes:
         training = finetuning.parse((run.DataArguments,), {}, given)[-1]
         assert training.learning_rate == 1e-4 and training.adam_beta2 == 0.95
         with pytest.raises(SystemExit, match="needs --task, one of mnli"):
-            finetuning.read_recipe("glue-pixar", "era")
+            finetuning.task_recipe("glue-pixar", "era")
         with pytest.raises(SystemExit, match="glue-pixar, glue-pixelgpt"):
-            finetuning.read_recipe("nothing", "rte")
+            finetuning.task_recipe("nothing", "rte")

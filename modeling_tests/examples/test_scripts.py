@@ -58,6 +58,27 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+def test_pretrain_says_what_came_of_it(
+    pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the clock: loss and progress on the way, at the end bits per character, a sample, what was drawn as boxes."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    corpus = str(pretrained.parent / "corpus.txt")
+    run(
+        *("pretrain.py", "--model", str(pretrained), "--train_data", corpus, "--validation_data", corpus),
+        *("--output_dir", str(tmp_path / "run"), "--block_patches", "16", "--train_minutes", "0.02"),
+        *("--logging_steps", "1", "--max_validation_texts", "2", "--report_to", "none"),
+        monkeypatch=monkeypatch,
+    )
+    printed = capsys.readouterr()
+    assert "step 1: loss " in printed.out + printed.err and "/1 s" in printed.err
+    assert "10000000" not in printed.err
+    assert "bits/character on held-out texts" in printed.out and "steps in 0." in printed.out
+    assert "texts have no glyph and were drawn as boxes: U+0007" in printed.out
+    samples = list((tmp_path / "run" / "samples").glob("*.png"))
+    assert len(samples) == 1 and str(samples[0]) in printed.out
+
+
 def test_pretrain_saves_what_loads(pretrained: Path) -> None:
     model = PixelARForCausalLM.from_pretrained(pretrained)
     assert model.config.hidden_size == 32
@@ -109,7 +130,7 @@ def test_pretrain_for_a_time_of_all_cores(tmp_path: Path, monkeypatch: pytest.Mo
     given = [str(part) for name, value in arguments.items() for part in (f"--{name}", value)]
     run("pretrain.py", *given, "--train_clock", "processor", monkeypatch=monkeypatch)
     assert (tmp_path / "run" / "model.safetensors").is_file()
-    with pytest.raises(ValueError, match="processor, got 'sun'"):
+    with pytest.raises(SystemExit, match="processor, got 'sun'"):
         run("pretrain.py", *given, "--train_clock", "sun", monkeypatch=monkeypatch)
 
 

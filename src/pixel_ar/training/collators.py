@@ -77,10 +77,14 @@ class LanguageModelingCollator:
     def _collate_blocks(self, features: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         if self.block_patches is None:
             raise ValueError("packed blocks need block_patches; pass the value PackedTextDataset was given.")
+        texts = [text for feature in features for text in feature["segments"]]
         if self.processor.mode != "1":
-            return self._collate_levels(features)
-        self.processor.renderer.remember([text for feature in features for text in feature["segments"]])
+            batch = self._collate_levels(features)
+            self.processor.count_replaced(texts)
+            return batch
+        self.processor.renderer.remember(texts)
         blocks = [self._block_bytes(feature["segments"], feature["is_complete"]) for feature in features]
+        self.processor.count_replaced(texts)
         height, width = self.processor.patch_size
         patch_bytes = width * height // 8
         filled = b"".join(block.ljust(self.block_patches * patch_bytes, b"\0") for block in blocks)

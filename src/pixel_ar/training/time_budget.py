@@ -11,7 +11,15 @@ import time
 from typing import Any
 
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from tqdm.auto import tqdm
+from transformers import (
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_callback import ExportableState
 
 CLOCKS = {"wall": time.monotonic, "processor": time.process_time}
@@ -45,8 +53,12 @@ class TimeBudget(TrainerCallback, ExportableState):
         self._origin: float | None = None
 
     def install(self, trainer: Trainer) -> None:
-        """Gives a trainer this budget: its stop and its schedule."""
+        """Gives a trainer this budget: its stop, its schedule, and a progress bar of the time."""
         trainer.add_callback(self)
+        if not trainer.args.disable_tqdm:
+            # Trainer's own bar counts steps, of which nobody knows the number.
+            trainer.remove_callback(ProgressCallback)
+            trainer.add_callback(TimeProgress(self))
         optimizer = trainer.create_optimizer()
         trainer.lr_scheduler = LambdaLR(optimizer, self.factor)
 
@@ -85,4 +97,58 @@ class TimeBudget(TrainerCallback, ExportableState):
         }
 
 
-__all__ = ["TimeBudget"]
+class TimeProgress(TrainerCallback):
+    """A progress bar of the time used, with the step and the last loss.
+
+    Args:
+        budget: whose time it shows.
+    """
+
+    def __init__(self, budget: TimeBudget) -> None:
+        self.budget = budget
+        self._bar: Any = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Opens the bar."""
+        if state.is_world_process_zero:
+            layout = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}"
+            self._bar = tqdm(total=60 * self.budget.minutes, bar_format=layout, dynamic_ncols=True)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Moves it."""
+        if self._bar is not None:
+            self._bar.n = min(self.budget.seconds_used, self._bar.total)
+            self._bar.set_postfix_str(f"step {state.global_step}", refresh=False)
+            self._bar.refresh()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Writes the figures above it."""
+        if self._bar is not None and logs:
+            figures = {name: value for name, value in logs.items() if name not in ("total_flos", "epoch")}
+            shown = ", ".join(
+                f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in figures.items()
+            )
+            self._bar.write(f"step {state.global_step}: {shown}")
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Closes it."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+__all__ = ["TimeBudget", "TimeProgress"]

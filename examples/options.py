@@ -1,0 +1,201 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""What the training scripts share before training: options, recipes, data files, models by name, resuming."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from datasets import Dataset, IterableDataset, load_dataset
+from datasets.exceptions import DatasetNotFoundError
+from transformers import HfArgumentParser, TrainingArguments
+
+import pixel_ar
+from pixel_ar.training import checkpoint_fault, find_checkpoint
+
+NO_STEP_LIMIT = 10_000_000
+EXAMPLES = Path(__file__).parent
+RECIPES = EXAMPLES / "recipes"
+
+# Kinds of data files, as `datasets` calls them.
+KINDS = {
+    ".jsonl": "json",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "text",
+    ".parquet": "parquet",
+}
+MISSING = (
+    "What becomes of characters without a glyph: hexbox (their code point in a box, counted), warn, or error."
+)
+
+
+class ScriptParser(HfArgumentParser):
+    """Tells what is wrong with a command line in one line: `TrainingArguments` alone makes a usage of four pages."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the script with status 2."""
+        self.exit(2, f"{Path(self.prog).name}: {message} (--help lists all options)\n")
+
+
+def parse_options(kinds: Sequence[type], words: Sequence[str]) -> tuple[Any, ...]:
+    """Objects of dataclasses from a command line.
+
+    Raises:
+        SystemExit: with status 2 and one line on stderr, for an unknown option (with the nearest known one) or a value
+            that its option does not take.
+    """
+    parser = ScriptParser(tuple(kinds))
+    try:
+        *parsed, unknown = parser.parse_args_into_dataclasses(
+            name_the_cpu(words), return_remaining_strings=True
+        )
+    except (ValueError, TypeError) as error:
+        parser.error(" ".join(str(error).split()))
+    if unknown:
+        known = [f"--{option.name}" for kind in kinds for option in fields(kind)]
+        near = difflib.get_close_matches(unknown[0].split("=")[0], known, 1)
+        parser.error(f"unknown option {unknown[0]}" + (f"; do you mean {near[0]}?" if near else ""))
+    return tuple(parsed)
+
+
+def name_the_cpu(words: Sequence[str]) -> list[str]:
+    """The command line, which says `--use_cpu` where there is nothing else: Trainer refuses bf16 there otherwise."""
+    if torch.accelerator.is_available() or any(word.split("=")[0] == "--use_cpu" for word in words):
+        return [*words]
+    return [*words, "--use_cpu", "True"]
+
+
+def take_option(words: Sequence[str], name: str) -> tuple[str | None, list[str]]:
+    """The value of an option on a command line (`--name value` or `--name=value`), and the words without it.
+
+    Raises:
+        SystemExit: for an option without a value.
+    """
+    rest, value = [], None
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word.split("=")[0] != f"--{name}":
+            rest.append(word)
+        elif "=" in word:
+            value = word.split("=", 1)[1]
+        elif words:
+            value = words.pop(0)
+        else:
+            raise SystemExit(f"{word} needs a value")
+    return value, rest
+
+
+def laid_out(options: Mapping[str, Any]) -> list[str]:
+    """Options as words of a command line."""
+    return [part for key, value in options.items() for part in (f"--{key}", str(value))]
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe: a path, or a name in examples/recipes.
+
+    Raises:
+        SystemExit: for an unknown name, with the known ones.
+    """
+    path = Path(name) if Path(name).is_file() else RECIPES / f"{name}.json"
+    if not path.is_file():
+        raise SystemExit(
+            f"no recipe {name!r}; there are {', '.join(sorted(p.stem for p in RECIPES.glob('*')))}"
+        )
+    return path
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """A recipe: `description`, `arguments` and perhaps `tasks`.
+
+    Raises:
+        SystemExit: for an unknown name, or a file that is no recipe.
+    """
+    path = recipe_path(name)
+    try:
+        recipe = json.loads(path.read_text(encoding="utf-8"))
+        return {**recipe, "arguments": dict(recipe["arguments"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SystemExit(f"{path} is no recipe ({type(error).__name__}: {error})") from None
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """What is wrong with data or a model as one line; training itself keeps its tracebacks."""
+    try:
+        yield
+    except DatasetNotFoundError as error:
+        raise SystemExit(f"{error} (and there is no such file)") from None
+    except (ValueError, OSError) as error:
+        raise SystemExit(" ".join(str(error).split())) from None
+    except KeyError as error:
+        raise SystemExit(" ".join(str(error.args[0]).split())) from None
+
+
+def resolve_model(name: str) -> str:
+    """A folder or Hub id, where the name may be that of a bundled checkpoint."""
+    return pixel_ar.bundled_checkpoint(name) if name in pixel_ar.bundled_checkpoints() else name
+
+
+def load_texts(name: str, config: str | None, split: str, streaming: bool) -> Dataset | IterableDataset:
+    """Loads a local file by its ending, or a Hub data set by its id.
+
+    Raises:
+        ValueError: for a file of another kind.
+    """
+    suffixes = [suffix for suffix in Path(name).suffixes if suffix in KINDS]
+    if Path(name).is_file() and suffixes:
+        options: dict[str, Any] = {"delimiter": "\t"} if suffixes[-1] == ".tsv" else {}
+        return load_dataset(
+            KINDS[suffixes[-1]], data_files=name, split="train", streaming=streaming, **options
+        )
+    if Path(name).is_file():
+        raise ValueError(
+            f"{name}: unknown kind of file; use one of {', '.join(sorted(KINDS))}, gzipped or not."
+        )
+    return load_dataset(name, config, split=split, streaming=streaming)
+
+
+def checkpoint_to_resume(training: TrainingArguments) -> str | None:
+    """What `--resume_from_checkpoint` means: a folder, or True for the newest whole checkpoint of the output folder.
+
+    Raises:
+        SystemExit: for a folder that was not written to its end.
+    """
+    given = training.resume_from_checkpoint
+    if given is None or str(given).lower() in ("false", "none", ""):
+        return None
+    if str(given).lower() == "true":
+        return find_checkpoint(training.output_dir)
+    if fault := checkpoint_fault(str(given)):
+        raise SystemExit(
+            f"{given} cannot be resumed from: {fault}; with --resume_from_checkpoint True the newest whole checkpoint "
+            f"of {training.output_dir} is taken"
+        )
+    return str(given)
+
+
+__all__ = [
+    "EXAMPLES",
+    "KINDS",
+    "MISSING",
+    "NO_STEP_LIMIT",
+    "RECIPES",
+    "checkpoint_to_resume",
+    "laid_out",
+    "load_texts",
+    "name_the_cpu",
+    "parse_options",
+    "plain_errors",
+    "read_recipe",
+    "recipe_path",
+    "resolve_model",
+    "take_option",
+]
