@@ -2,9 +2,11 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Checkpoints that cannot be converted: one clear error each, and nothing is written."""
 
+import contextlib
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -349,3 +351,121 @@ def test_a_write_that_fails_leaves_nothing(
     with pytest.raises(OSError, match="disk full"):
         convert_checkpoint(source, tmp_path / "target", "pixar", with_processor=False)
     assert tree(tmp_path) == before
+
+
+# ---- files made to do harm ----
+
+
+class Inflated:
+    """Asks whoever reads its pickle for so many bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bytearray, (self.size,)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+@pytest.mark.parametrize("size", [2**31, 1000])
+def test_pickles_that_inflate_are_not_loaded(
+    old_format: bool, size: int, pixar: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_original(tmp_path / "source", pixar.weights, original_config(pixar))
+    harm = {**pixar.weights, "harm": Inflated(size)}
+    torch.save(harm, source / "pytorch_model.bin", _use_new_zipfile_serialization=not old_format)
+    monkeypatch.setattr(torch, "load", None)  # must not be reached
+    refuse(source, tmp_path / "target", "pixar", "pytorch_model.bin holds more than tensors", "bytearray")
+
+
+def test_the_old_format_still_loads(pixar: Fixture, tmp_path: Path) -> None:
+    source = write_original(tmp_path / "source", pixar.weights, original_config(pixar))
+    torch.save(pixar.weights, source / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    assert convert_checkpoint(source, tmp_path / "target", "pixar", with_processor=False).num_parameters > 0
+
+
+def test_expanded_tensors(pixar: Fixture, tmp_path: Path) -> None:
+    """One value that says it is a matrix of five gigabytes, and a hundred that are each the whole file."""
+    source = write_original(tmp_path / "source", pixar.weights, original_config(pixar))
+    file = source / "pytorch_model.bin"
+    torch.save({**pixar.weights, "norm.weight": torch.zeros(1).expand(40_000, 32_000)}, file)
+    refuse(source, tmp_path / "target", "pixar", "norm.weight is expanded: [40000, 32000]")
+    large = torch.zeros(1 << 22)
+    torch.save({f"copy{n}": large.view(-1) for n in range(40)}, file)
+    refuse(source, tmp_path / "target", "pixar", "its tensors share storages and are 671,088,640 bytes")
+    torch.save({"one": torch.zeros(1).expand(2**40)}, file)
+    refuse(source, tmp_path / "target", "pixar", "it declares 1,099,511,627,776 of something")
+
+
+def test_compressed_parts(pixar: Fixture, tmp_path: Path) -> None:
+    source = write_original(tmp_path / "source", pixar.weights, original_config(pixar))
+    file = source / "pytorch_model.bin"
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    refuse(source, tmp_path / "target", "pixar", "pytorch_model.bin is damaged", "compressed")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1,000,000,000, more than"),
+        ({"num_hidden_layers": 10**6}, "asks for 1,000,000 layers, but there are"),
+        ({"hidden_size": 2**40}, "hidden_size is 1,099,511,627,776, more than"),
+        ({"num_attention_heads": 10**6}, ""),
+        ({"rms_norm_eps": float("inf")}, ""),
+        ({"rope_theta": 10**400}, ""),
+        ({"max_position_embeddings": -1}, ""),
+        ({"id2label": [1]}, ""),
+        ({"num_labels": 10**9}, ""),
+        ({"architectures": {"a": 1}}, ""),
+        ({"patch_size": 0}, ""),
+        ({"patch_size": 10**20}, "patch_size is 100,000,000,000,000,000,000, more than"),
+    ],
+)
+def test_configurations_that_ask_for_too_much(
+    fields: dict[str, Any], message: str, pixar: Fixture, tmp_path: Path
+) -> None:
+    """Each is converted or refused with a `ValueError`, and refused before anything of that size is made."""
+    source = write_original(tmp_path / "source", pixar.weights, original_config(pixar) | fields)
+    if message:
+        refuse(source, tmp_path / "target", "pixar", message)
+        return
+    with contextlib.suppress(ValueError):
+        convert_checkpoint(source, tmp_path / "target", "pixar", with_processor=False)
+
+
+@pytest.mark.parametrize(
+    "content", ["[1]", "null", "Infinity", "[" * 100_000, '{"model_type": ' * 50_000, "\udc80"]
+)
+@pytest.mark.parametrize("name", ["config.json", "pytorch_model.bin.index.json"])
+def test_damaged_json(name: str, content: str, pixar: Fixture, tmp_path: Path) -> None:
+    source = write_original(tmp_path / "source", pixar.weights, original_config(pixar), "sharded bin")
+    (source / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    refuse(source, tmp_path / "target", "pixar", name)
+
+
+def test_a_strangers_tokenizer_runs_no_code(
+    pixelgpt: Fixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An `auto_map` wherever one can stand; the question whether to run it is not even asked."""
+    monkeypatch.setattr("builtins.input", lambda *words: pytest.fail("asked"))
+    auto_map = dict.fromkeys(
+        ("AutoConfig", "AutoModel", "AutoModelForCausalLM", "AutoProcessor"), "evil.Evil"
+    )
+    auto_map["AutoTokenizer"] = ["evil.Evil", "evil.Evil"]
+    config = original_config(pixelgpt) | {"auto_map": auto_map, "tokenizer_class": "Evil"}
+    source = write_original(tmp_path / "source", pixelgpt.weights, config)
+    settings = {"auto_map": auto_map, "tokenizer_class": "Evil", "model_type": "pixel_ar"}
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+        (source / name).write_text(json.dumps(settings), encoding="utf-8")
+    for name in ("processor_config.json", "preprocessor_config.json", "generation_config.json"):
+        (source / name).write_text(json.dumps(settings), encoding="utf-8")
+    marker = tmp_path / "ran"
+    (source / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nclass Evil: pass\n", encoding="utf-8")
+    report = convert_checkpoint(source, tmp_path / "target", "pixelgpt", with_processor=False)
+    assert not marker.exists() and any("could not be loaded here" in note for note in report.notes)
+    written = [json.loads(path.read_text()) for path in (tmp_path / "target").glob("config.json")]
+    assert written and all("auto_map" not in content for content in written)

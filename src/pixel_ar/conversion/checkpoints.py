@@ -182,9 +182,11 @@ def _map_config(family: Family, checkpoint: SourceCheckpoint) -> Mapped:
         return family.map_config(checkpoint.config, checkpoint.tensors)
     except ValueError as error:
         raise ValueError(f"{checkpoint.folder}: {error}") from None
-    except (TypeError, AttributeError) as error:
-        # A list where an object should stand, and the like.
-        raise ValueError(f"{checkpoint.folder / 'config.json'} is malformed: {error}") from None
+    except Exception as error:
+        # A list where an object should stand, infinity for a number, no layer: what is raised depends on the field.
+        raise ValueError(
+            f"{checkpoint.folder / 'config.json'} is malformed: {type(error).__name__}: {error}"
+        ) from None
 
 
 def _tokenizer_files(family: Family, folder: Path) -> tuple[Path, ...]:
@@ -200,8 +202,19 @@ def _build_model(
     family: Family, mapped: Mapped, checkpoint: SourceCheckpoint
 ) -> tuple[PreTrainedModel, set[str]]:
     """Our model with the checkpoint's weights, and the names that were left over on purpose."""
-    with torch.device("meta"):
-        model = _model_class(mapped.architecture)(mapped.config)
+    layers = mapped.config.num_hidden_layers
+    if layers > len(checkpoint.tensors):
+        raise ValueError(
+            f"{checkpoint.folder / 'config.json'} asks for {layers:,} layers, but there are "
+            f"{len(checkpoint.tensors)} tensors."
+        )
+    try:
+        with torch.device("meta"):
+            model = _model_class(mapped.architecture)(mapped.config)
+    except Exception as error:
+        raise ValueError(
+            f"{checkpoint.folder / 'config.json'} describes a model that cannot be built: {error}"
+        ) from None
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     rules = tensor_rules(family, mapped.config, shapes)
     tensors = dict(checkpoint.tensors)

@@ -152,11 +152,14 @@ def load_tokenizer(files: tuple[Path, ...], config: PixelARConfig) -> tuple[Any,
             shutil.copyfile(path, Path(folder, path.name))
         try:
             if "tokenizer_config.json" in names or "tokenizer.json" not in names:
-                tokenizer = AutoTokenizer.from_pretrained(folder)
+                tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             else:
                 tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(Path(folder, "tokenizer.json")))
-        except Exception as error:
-            # Any library below may fail: on a damaged file, or because sentencepiece is not installed.
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            # Any library below may fail: on a damaged file, or because sentencepiece is not installed. What panics in
+            # compiled code is not even an Exception.
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             return None, (f"the tokenizer files were copied, but could not be loaded here ({reason})",)
     for name in ("bos", "eos", "pad"):

@@ -17,9 +17,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from .pickles import check_pickle, check_sizes
+
 # In the order in which transformers prefers them.
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+MOST_JSON_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         except Exception as error:
             raise ValueError(f"{path} is damaged: {error}") from None
     try:
+        check_pickle(path)
         # Mapped, so that a checkpoint and its converted copy do not both have to fit into memory.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
@@ -116,6 +120,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         ) from None
     except OSError:
         raise
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged, or made to do harm: {error}") from None
     except Exception as error:
         # What torch.load raises for cut or foreign files depends on where it stumbles.
         raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from None
@@ -126,6 +132,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(
             f"{path} is no plain state dict: {', '.join(others[:5])} is no tensor; save the state dict alone."
         )
+    try:
+        check_sizes(content, path.stat().st_size)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged, or made to do harm: {error}") from None
     return {str(name): tensor for name, tensor in content.items()}
 
 
@@ -135,9 +145,11 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: for anything else, naming the file.
     """
+    if path.stat().st_size > MOST_JSON_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size:,} bytes, too many for a file of settings.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a JSON {type(content).__name__}, not an object.")
