@@ -30,6 +30,12 @@ from pixel_ar.training import (
 )
 
 FSDP = EXAMPLES / "configs" / "fsdp.json"
+# Transformers 5.22 knows the older name only.
+RECOMPUTATION = next(
+    name
+    for name in ("activation_checkpointing", "gradient_checkpointing")
+    if hasattr(TrainingArguments, name)
+)
 COLOURS = ("red", "green", "old")
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tools.distributed import leave
+from tools.finetuning import RECOMPUTATION
 from tools.tiny import BACKBONE
 from torch.utils.data import IterableDataset
 from transformers import TrainingArguments
@@ -25,12 +26,6 @@ from pixel_ar.training.discriminator import select_positions
 
 PATCH = (8, 4)
 NUM_PATCHES = 10
-# Transformers 5.18 knows the older name only.
-RECOMPUTATION = next(
-    name
-    for name in ("activation_checkpointing", "gradient_checkpointing")
-    if hasattr(TrainingArguments, name)
-)
 LOGGED = {
     "reconstruction_loss",
     "adversarial_loss",

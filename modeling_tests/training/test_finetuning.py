@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from datasets import Dataset
 from safetensors.torch import load_file
-from tools.finetuning import FSDP, TASKS, build, descend, deviation, rows
+from tools.finetuning import FSDP, RECOMPUTATION, TASKS, build, descend, deviation, rows
 from tools.paths import ROOT
 from transformers import AutoProcessor, EarlyStoppingCallback, Trainer, TrainingArguments
 
@@ -206,7 +206,7 @@ def test_the_batch_size_is_found(
 @pytest.mark.parametrize("task", TASKS)
 def test_activation_checkpointing_changes_nothing(task: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     plain = build(task, tiny_checkpoint, tmp_path, max_steps=3)
-    saving = build(task, tiny_checkpoint, tmp_path, max_steps=3, activation_checkpointing=True)
+    saving = build(task, tiny_checkpoint, tmp_path, max_steps=3, **{RECOMPUTATION: True})
     plain.train()
     saving.train()
     difference = deviation(weights(plain), weights(saving))

@@ -10,6 +10,7 @@ import torch
 from datasets import Dataset
 from PIL import Image
 from safetensors.torch import load_file
+from tools.finetuning import RECOMPUTATION
 from transformers import AutoModelForCausalLM, AutoProcessor, Trainer, TrainingArguments
 
 from pixel_ar import PixelARForCausalLM, PixelProcessor
@@ -116,7 +117,7 @@ def test_bf16_and_gradient_checkpointing_train(
     tiny_checkpoint: Path, processor: PixelProcessor, tmp_path: Path
 ) -> None:
     trainer = build_trainer(
-        tiny_checkpoint, processor, tmp_path, bf16=True, activation_checkpointing=True, max_steps=3
+        tiny_checkpoint, processor, tmp_path, bf16=True, max_steps=3, **{RECOMPUTATION: True}
     )
     trainer.train()
     assert all(torch.isfinite(parameter).all() for parameter in trainer.model.parameters())
