@@ -7,6 +7,9 @@ LOCK_VENV := .venv-lock
 NEWEST_VENV ?= .venv-newest
 OLDEST_VENV ?= .venv-oldest
 BIN := $(VENV)/bin
+# Cases of `make fuzz`, and the seed of all that is drawn for them.
+N ?= 3000
+SEED ?= 0
 PROMPT ?= The people of the United States
 SOURCES := $(shell find src -type f -not -name '*.pyc' -not -path '*.egg-info*')
 INSTALLER := $(wildcard requirements/*.py) requirements/torch.txt pyproject.toml setup.cfg
@@ -17,7 +20,7 @@ export TORCH_INDEX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-newest test-oldest check lock build clean
+.PHONY: help venv demo test test-newest test-oldest fuzz check lock build clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +46,9 @@ test-newest:  ## Run the suite on the newest releases there are (own .venv-newes
 
 test-oldest:  ## Run the suite on the lower bounds of pyproject.toml (own .venv-oldest, some gigabytes)
 	HF_HUB_OFFLINE=1 $(PYTHON) requirements/try_versions.py oldest $(OLDEST_VENV) $(PYTEST)
+
+fuzz: $(VENV)/.stamp  ## Damaged files, attacks and odd inputs: make fuzz N=3000 SEED=1 [FUZZ='--parts fonts']
+	PYTHONPATH=modeling_tests $(BIN)/python -m fuzz --n $(N) --seed $(SEED) $(FUZZ)
 
 check: $(VENV)/.stamp  ## Format, lint and types, without changing a file
 	$(BIN)/ruff format --check .

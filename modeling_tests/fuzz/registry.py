@@ -1,0 +1,28 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""The parts of the campaign, in their order."""
+
+from fuzz.case import Part
+from fuzz.parts import (
+    collators,
+    command_line,
+    converters,
+    folders,
+    fonts,
+    inputs,
+    metamorphic,
+    models,
+    reader,
+    renderer,
+    saves,
+)
+
+PARTS: dict[str, Part] = {
+    module.PART.name: module.PART
+    for module in (
+        *(renderer, reader, metamorphic, inputs, folders, fonts, converters, models, collators),
+        *(command_line, saves),
+    )
+}
+
+__all__ = ["PARTS"]
