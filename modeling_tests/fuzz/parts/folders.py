@@ -168,6 +168,7 @@ ATTACKS: tuple[tuple[str, Callable[[Path], str]], ...] = (
         for name in ("columns", "metadata", "widths", "levels")
     ),
     ("plain", functools.partial(_zeros, name="extra", shape=2 << 30)),
+    ("plain", functools.partial(_zeros, name="columns", shape=510 << 20)),
     *(("plain", functools.partial(_lie, shape=shape)) for shape in ("(10**12,)", "(2**62, 4)", "(4 << 30,)")),
     ("plain", functools.partial(_lie, shape="(4294967296,)")),
     ("plain", _big_metadata),
@@ -209,7 +210,9 @@ def make(rng: Random, number: int, folder: Path) -> Case:
         base, attack = ATTACKS[number]
         copied = copy_folder(bases()[base], folder / "checkpoint")
         title = attack(copied)
-        return Case(title, _loader(copied, base == "model"), ERRORS, ("checkpoint",), memory=256 * MEBIBYTE)
+        loader = _loader(copied, base == "model")
+        # What an atlas may declare is inflated, and held twice at most.
+        return Case(title, loader, ERRORS, ("checkpoint",), memory=1280 * MEBIBYTE)
     base = rng.choice(("plain", "full", "full", "font", "model"))
     copied = copy_folder(bases()[base], folder / "checkpoint")
     if rng.random() < 0.05:
