@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tools.deprecations import pytest_runtest_call, pytest_runtest_setup
 from tools.tiny import TINY
 
 from pixel_ar.reading.reader import StripReader
@@ -23,6 +24,8 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
 LOOPBACK = ("127.", "::1", "localhost")
+
+__all__ = ["pytest_runtest_call", "pytest_runtest_setup"]  # hooks: calls of what is deprecated fail a test
 
 
 @pytest.fixture(autouse=True)
