@@ -32,7 +32,7 @@ $(VENV)/.stamp: requirements/dev.txt $(INSTALLER)
 	@touch $@
 
 demo: $(DEMO_VENV)/.stamp  ## Install the package as a user would, then continue a prompt with the embedded model
-	HF_HUB_OFFLINE=1 $(DEMO_VENV)/bin/pixel-ar generate "$(PROMPT)" --seed 1 --output demo.png
+	HF_HUB_OFFLINE=1 $(DEMO_VENV)/bin/pixel-ar generate "$(PROMPT)" --seed 1 --output demo.png --force
 
 $(DEMO_VENV)/.stamp: requirements/runtime.txt $(INSTALLER) MANIFEST.in $(SOURCES)
 	$(PYTHON) requirements/install.py $(DEMO_VENV) runtime

@@ -138,14 +138,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
 
 @pytest.mark.slow
 def test_wheel_contents(wheel: zipfile.ZipFile) -> None:
-    """Atlases, checkpoints and py.typed are in the wheel, and nothing else than the package is."""
+    """Atlases, checkpoints and py.typed are in the wheel, and nothing else than the package and its launcher."""
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = {
         f"pixel_ar/{path.relative_to(PACKAGE).as_posix()}"
         for path in PACKAGE.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert packed == expected
+    # The launcher lies beside the package, so that it can read the arguments without importing it.
+    assert packed == {*expected, "pixel_ar_command.py"}
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Strips as pictures for people: enlarged, wrapped into lines, the prompt tinted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -48,6 +49,53 @@ def strip_page(
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
+def strips_of_page(
+    pixels: np.ndarray, layout: Mapping[str, Any], height: int, num_channels: int
+) -> list[np.ndarray]:
+    """The strips of a picture that [`strip_page`] made, without tint, zoom and line breaks.
+
+    Args:
+        pixels: uint8 `[rows, columns, 3]`.
+        layout: `scale`, `line_columns` and `num_columns` (a list, one per strip).
+        height: H.
+        num_channels: C.
+
+    Returns:
+        float32 `[C, H, W]` of each strip.
+
+    Raises:
+        ValueError: for a picture of another size than the layout says.
+    """
+    numbers = [layout.get("scale"), layout.get("line_columns"), *_listed(layout.get("num_columns"))]
+    if len(numbers) < 3 or not all(isinstance(number, int) and number > 0 for number in numbers):
+        raise ValueError("the picture does not say how its strips lie; cut out single lines.")
+    scale, line, *counts = (int(number) for number in numbers if number is not None)
+    small = pixels[scale // 2 :: scale, scale // 2 :: scale].astype(np.float32)
+    light = np.clip((small.mean(axis=2) - INK[0]) / (min(sum(PROMPT) / 3, 255) - INK[0]), 0, 1)
+    margin = height // 2
+    lines_of = [max(-(-count // line), 1) for count in counts]
+    rows = sum(lines_of) * (height + height // 2) + (len(counts) - 1) * (height // 2) + margin
+    if light.shape != (rows, line + 2 * margin):
+        raise ValueError(
+            f"the picture has {light.shape[0]} x {light.shape[1]} squares, but says that it has {rows} x "
+            f"{line + 2 * margin}; it was cut or scaled since."
+        )
+    strips, top = [], margin
+    for count, num_lines in zip(counts, lines_of, strict=True):
+        parts = []
+        for _ in range(num_lines):
+            parts.append(light[top : top + height, margin : margin + line])
+            top += height + height // 2
+        top += height // 2
+        strip = np.concatenate(parts, axis=1)[:, :count]
+        strips.append(np.repeat(strip[None], num_channels, axis=0))
+    return strips
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _tint(strip: np.ndarray, prompt_columns: int) -> np.ndarray:
     """`[C, H, W]` in [0, 1] to `[H, W, 3]` of 0..255."""
     light = strip.mean(axis=0)[:, :, None]
@@ -57,8 +105,8 @@ def _tint(strip: np.ndarray, prompt_columns: int) -> np.ndarray:
 
 
 def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
-    """`[C, H, W]` in [0, 1] to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times."""
-    levels = np.rint(strip * 255).astype(np.uint8)
+    """`[C, H, W]`, uint8 or in [0, 1], to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times."""
+    levels = strip if strip.dtype == np.uint8 else np.rint(strip * 255).astype(np.uint8)
     image = Image.fromarray(
         levels[0] if len(levels) == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, 2))
     )
@@ -85,4 +133,4 @@ def stack_strips(strips: Sequence[Image.Image], scale: int = 1, gap: int = 4) ->
     return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST)
 
 
-__all__ = ["stack_strips", "strip_page", "strip_to_pil"]
+__all__ = ["stack_strips", "strip_page", "strip_to_pil", "strips_of_page"]
