@@ -25,7 +25,7 @@ MODES = [
     {"mode": "L", "num_channels": 3, "text_color": 40, "background_color": 220},
     {"mode": "RGB", "num_channels": 3, **COLORS},
 ]
-UNITS = ["bigrams", "mono", "words"]
+UNITS = ["bigrams", "mono", "words", "word_pieces"]
 STRATEGIES = ["continuous", *UNITS]
 
 
@@ -81,6 +81,7 @@ def test_units_in_patches(strategy: str) -> None:
         "bigrams": [(i, i + 2) for i in range(0, len(text), 2)],
         # Five letters and a space take two patches of 20 columns.
         "words": [(0, 3), (3, 7), (7, 11), (11, 13), (13, 14)],
+        "word_pieces": [(0, 2), (2, 6), (6, 10), (10, 12), (12, 14)],
     }[strategy]
     assert spans == [*expected, (0, 0)]
 

@@ -61,6 +61,8 @@ def join_units(
     while position < end:
         if strategy == "words":
             columns, blank, taken = finder.word(position, end)
+        elif strategy == "word_pieces":
+            columns, blank, taken = finder.word_piece(position, widest)
         else:
             columns, blank, taken = finder.clusters(position, end, 2 if strategy == "bigrams" else 1, widest)
         parts += [data[position * size : (position + columns) * size].ljust(columns * size, b"\0"), blank]
@@ -128,6 +130,20 @@ class _UnitFinder:
             if found.unreadable > 0 and found.gap:
                 return found.gap, self.space, -(-(found.gap + blank) // self.width) * self.width
         return guess or (end - first, b"", end - first)
+
+    def word_piece(self, first: int, widest: int) -> tuple[int, bytes, int]:
+        """(columns of the piece of a word, the blank in place of a white patch, columns to the next piece)."""
+        chunk = self._columns(first, first + self.width)
+        if not any(chunk):
+            return 0, self.space, self.width
+        most = -(-(widest + len(self.space) // self.size) // self.width)
+        for patches in range(1, most + 1):
+            wide = self._columns(first, first + patches * self.width)
+            found = self.read(wide, True)
+            # A glyph wider than a patch goes on in the next one.
+            if found is not None and -(-found.num_columns // self.width) == patches:
+                return found.num_columns, b"", patches * self.width
+        return self._guess(chunk).num_columns, b"", self.width
 
     def _guess(self, chunk: bytes) -> UnitReading:
         return self.read(chunk, False) or UnitReading(0, 0, 1.0)

@@ -18,7 +18,7 @@ from PIL import ImageColor
 
 MODES = ("1", "L", "RGB")
 # Lotz et al. 2023 (arXiv 2311.00522), section 3; see rendering.units.
-STRATEGIES = ("continuous", "bigrams", "mono", "words")
+STRATEGIES = ("continuous", "bigrams", "mono", "words", "word_pieces")
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 # Text fainter than this against its background cannot be told from it once levels are rounded.
 _LEAST_CONTRAST = 32
@@ -35,7 +35,8 @@ class RenderStyle:
         text_color: name, `"#rrggbb"`, gray level, or (red, green, blue), each 0 to 255; kept as the last of these.
         background_color: likewise. The EOS patch is black in every style, so a background must be light.
         letter_spacing: blank columns after every grapheme cluster; letters that join (Arabic) stay joined.
-        strategy: `"continuous"`, `"bigrams"`, `"mono"` or `"words"`: what stands at the beginning of a patch.
+        strategy: `"continuous"`, `"bigrams"`, `"mono"`, `"words"` or `"word_pieces"`: what stands at the beginning of a
+            patch; see `rendering.units`.
 
     Raises:
         ValueError: for a setting out of range, or two that contradict each other.

@@ -10,6 +10,7 @@ clusters of a [`ShapedFont`], drawn by HarfBuzz), what is 1-bit in black and whi
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,9 +26,11 @@ from .renderer import StripRenderer
 from .shaper import SpacedShaper
 from .strip import ImageStrip, PackedStrip
 from .style import RenderStyle
-from .units import Piece, group_pieces, place_units
+from .units import Piece, group_pieces, group_word_pieces, place_cells, place_units
 
 _MAX_CELLS = 20_000
+# Characters that are clusters by themselves and, the space apart, not blank: Latin, punctuation, the symbol for a line.
+_CELLS_ALONE = re.compile("[\u0020-\u007e\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u203a\u21b5]+")
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,16 @@ class StyledRenderer(StripRenderer):
         """Draw a text in 1 bit, whatever the mode, with its spacing and units; see [`StripRenderer.render_bytes`]."""
         if self._style.strategy == "continuous":
             return super().render_bytes(text)
-        return self._render_packed(text)[0].columns
+        return (self._render_cells(text) or self._render_packed(text)[0]).columns
 
     def render(self, text: str) -> "PackedStrip | ImageStrip":  # type: ignore[override]
         """Draw a text: a [`PackedStrip`] in mode `"1"`, an [`ImageStrip`] in the others."""
         if self._style.mode == "1" or not self._has_levels:
             continuous = self._style.strategy == "continuous"
-            packed = super().render_batch([text])[0] if continuous else self._render_packed(text)[0]
+            if continuous:
+                packed = super().render_batch([text])[0]
+            else:
+                packed = self._render_cells(text) or self._render_packed(text)[0]
             if self._style.mode == "1":
                 return packed
             return ImageStrip(packed, self._hard_levels(packed.columns), self._style)
@@ -126,9 +132,29 @@ class StyledRenderer(StripRenderer):
         strategy = self._style.strategy
         if strategy == "continuous":
             return strip, pieces
-        units = group_pieces(pieces, strategy)
         geometry = self.height, int(self._patch_width or 1)
+        if strategy == "word_pieces":
+            units = group_word_pieces(pieces, strip.text, geometry)
+        else:
+            units = group_pieces(pieces, strategy)
         return place_units(units, strategy, strip.text, geometry, strip.is_right_to_left), pieces
+
+    def _render_cells(self, text: str) -> PackedStrip | None:
+        """Draw the pieces of words of a text in cells of one width, all at once; None for any other text."""
+        if self._style.strategy != "word_pieces" or not isinstance(text, str) or not text:
+            return None
+        if self._ascii is None:
+            self._prepare_cells()
+        uniform, width = self._uniform, int(self._patch_width or 1)
+        if uniform is None or uniform.width > width:
+            return None
+        text = self._normalise(text)
+        if not _CELLS_ALONE.fullmatch(text):
+            return None
+        index = uniform.index.take(np.frombuffer(text.encode("utf-16-le"), "<u2"))
+        if not index.all():
+            return None
+        return place_cells(text, uniform.cells.take(index), (self.height, width))
 
     def _pieces(self, text: str) -> list[_SourcedPiece]:
         """Cut a normalised text into what is drawn as one, in visual order."""

@@ -15,6 +15,7 @@ from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .finite_loss import FiniteLossMixin, FiniteLossTrainer, NonFiniteLossError
 from .lora import LORA_TARGETS
 from .modality_groups import ModalityGroups
+from .muon import MuonAdamW, muon_groups
 from .packing import PackedTextDataset
 from .sequence_collator import SequenceClassificationCollator
 from .spans import patches_to_span, row_patches, span_to_patches
@@ -33,6 +34,7 @@ __all__ = [
     "MarkCheckpoints",
     "MixedModalityCollator",
     "ModalityGroups",
+    "MuonAdamW",
     "NonFiniteLossError",
     "PackedTextDataset",
     "PatchDiscriminator",
@@ -50,6 +52,7 @@ __all__ = [
     "find_checkpoint",
     "join_words",
     "label_patches",
+    "muon_groups",
     "patches_to_span",
     "row_patches",
     "span_to_patches",

@@ -26,7 +26,7 @@ CLOCKS = {"wall": time.monotonic, "processor": time.process_time}
 
 
 class TimeBudget(TrainerCallback, ExportableState):
-    """Stops training after so many minutes and lets the learning rate fall along a cosine until then.
+    """Stops training after so many minutes and lets the learning rate fall until then.
 
     Evaluation and saving count: it is the time a person waits. The time used is saved with every checkpoint, so a
     resumed run spends what is left.
@@ -36,16 +36,24 @@ class TimeBudget(TrainerCallback, ExportableState):
         warmup_steps: steps of linear warm-up.
         clock: a name of `CLOCKS`: `"wall"`, or `"processor"` for the time this process spent on all its cores together,
             which keeps comparisons on a CPU fair while other work runs beside them.
+        decay_share: `None` for a cosine over the whole time. A number: the rate is held, and falls linearly over this
+            last share of the time; 0 holds it to the end, for a run that shall be gone on with (a second cosine would
+            throw away what the end of the first has brought).
 
     Raises:
-        ValueError: for a budget that is not positive, or an unknown clock.
+        ValueError: for a budget that is not positive, an unknown clock, or a share outside [0, 1].
     """
 
-    def __init__(self, minutes: float, warmup_steps: int = 100, clock: str = "wall") -> None:
+    def __init__(
+        self, minutes: float, warmup_steps: int = 100, clock: str = "wall", decay_share: float | None = None
+    ) -> None:
         if minutes <= 0:
             raise ValueError(f"the time budget must be positive, got {minutes} minutes.")
         if clock not in CLOCKS:
             raise ValueError(f"clock must be one of {', '.join(CLOCKS)}, got {clock!r}.")
+        if decay_share is not None and not 0 <= decay_share <= 1:
+            raise ValueError(f"decay_share must lie in [0, 1], got {decay_share}.")
+        self.decay_share = decay_share
         self.clock = clock
         self.minutes = minutes
         self.warmup_steps = warmup_steps
@@ -66,7 +74,10 @@ class TimeBudget(TrainerCallback, ExportableState):
         """Factor of the learning rate at a step, from the time used so far."""
         progress = min(1.0, self.seconds_used / (60 * self.minutes))
         warmup = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        return warmup * 0.5 * (1 + math.cos(math.pi * progress))
+        if self.decay_share is None:
+            return warmup * 0.5 * (1 + math.cos(math.pi * progress))
+        left = 1 - progress
+        return warmup * (left / self.decay_share if left < self.decay_share else 1.0)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -92,7 +103,12 @@ class TimeBudget(TrainerCallback, ExportableState):
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {
-            "args": {"minutes": self.minutes, "warmup_steps": self.warmup_steps, "clock": self.clock},
+            "args": {
+                "minutes": self.minutes,
+                "warmup_steps": self.warmup_steps,
+                "clock": self.clock,
+                "decay_share": self.decay_share,
+            },
             "attributes": {"seconds_used": self.seconds_used},
         }
 

@@ -45,6 +45,17 @@ class PixelARConfig(PreTrainedConfig):
         head_byte_embedding_size: Width of the embedding of one byte (eight rows of one column).
         head_byte_hidden_size: Hidden units per byte of the masked MLP inside a group; `None` for 128, or for
             `head_hidden_size` where that is smaller.
+        head_num_glyphs: Groups of columns (glyphs, where a group is as wide as one) that the head draws in one
+            decision, with an escape to bytes; 0 for bytes alone. Which ones, a `PatchDictionary` says.
+        dictionary_size: Patches that a model knows as a whole, with `patch_head="dictionary"`: it remembers each at the
+            input and chooses among them at the output; all other patches go through the escape, an `autoregressive`
+            head. Which ones, a `PatchDictionary` says.
+        dictionary_sha256: Hash of the dictionary, checked when a checkpoint is loaded; `None` before there is one.
+        dictionary_frequent_entries: With `dictionary_sampled_entries`: entries that every training step scores.
+        dictionary_sampled_entries: Of the other entries, how many each training step draws to stand for all of them;
+            `None` for all. Evaluation and generation always score all.
+        memory_dropout: Share of the patches that training takes for unknown at the input, so that a damaged patch can
+            be read by its pixels.
         norm_pix_loss: Whether the regression head's targets are normalised patch by patch, `(x - mean) / sqrt(var +
             1e-6)` with the unbiased variance (PixelGPT). Mean and contrast of a patch are lost then, so such a model
             cannot write pixels.
@@ -127,6 +138,12 @@ class PixelARConfig(PreTrainedConfig):
     head_group_columns: int | None = None
     head_byte_embedding_size: int = 32
     head_byte_hidden_size: int | None = None
+    head_num_glyphs: int = 0
+    dictionary_size: int | None = None
+    dictionary_sha256: str | None = None
+    dictionary_frequent_entries: int = 2048
+    dictionary_sampled_entries: int | None = None
+    memory_dropout: float = interval(min=0.0, max=1.0)(default=0.1)
     norm_pix_loss: bool = False
     regression_output_range: Literal["unit", "signed"] = "unit"
     patch_loss_reduction: Literal["patch", "sample"] | None = None
@@ -231,8 +248,31 @@ class PixelARConfig(PreTrainedConfig):
         if self.patch_head == "bernoulli" and self.norm_pix_loss:
             raise ValueError("norm_pix_loss=True belongs to patch_head='regression', not to 'bernoulli'.")
         self._validate_tokens()
-        if self.patch_head == "autoregressive":
+        if self.patch_head in ("autoregressive", "dictionary"):
             self._validate_autoregressive_head()
+        self._validate_dictionary()
+
+    def _validate_dictionary(self) -> None:
+        if self.patch_head == "dictionary" and not (self.dictionary_size and self.dictionary_size > 0):
+            raise ValueError(
+                f"patch_head='dictionary' needs a positive dictionary_size, got {self.dictionary_size}; take it from "
+                "PatchDictionary.config_fields()."
+            )
+        if self.patch_head != "dictionary" and self.dictionary_size is not None:
+            raise ValueError(
+                f"dictionary_size={self.dictionary_size} belongs to patch_head='dictionary', not to "
+                f"{self.patch_head!r}."
+            )
+        if self.head_num_glyphs < 0 or self.dictionary_frequent_entries < 0:
+            raise ValueError(
+                f"head_num_glyphs ({self.head_num_glyphs}) and dictionary_frequent_entries "
+                f"({self.dictionary_frequent_entries}) must not be negative."
+            )
+        if self.dictionary_sampled_entries is not None and self.dictionary_sampled_entries < 1:
+            raise ValueError(
+                f"dictionary_sampled_entries must be positive, or None for all entries, got "
+                f"{self.dictionary_sampled_entries}."
+            )
 
     def _validate_tokens(self) -> None:
         if self.vocab_size is None:
@@ -253,13 +293,14 @@ class PixelARConfig(PreTrainedConfig):
         height, width = self.patch_size
         if self.num_channels != 1:
             raise ValueError(
-                f"patch_head='autoregressive' writes 1-bit columns and needs num_channels=1, got {self.num_channels}; "
-                "use patch_head='regression' or 'bernoulli' for strips in colour, or a processor with mode='1'."
+                f"patch_head={self.patch_head!r} writes 1-bit columns and needs num_channels=1, got "
+                f"{self.num_channels}; use patch_head='regression' or 'bernoulli' for strips in colour, or a "
+                "processor with mode='1'."
             )
         if height % 8 != 0:
             raise ValueError(
-                f"patch_head='autoregressive' writes bytes of eight rows and needs a patch height that is a multiple "
-                f"of 8, got {height}."
+                f"patch_head={self.patch_head!r} writes bytes of eight rows and needs a patch height that is a "
+                f"multiple of 8, got {height}."
             )
         if self.head_group_columns and width % self.head_group_columns != 0:
             raise ValueError(

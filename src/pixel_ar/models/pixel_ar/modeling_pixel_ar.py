@@ -22,8 +22,10 @@ from ...installed import refuse_registration
 from ...modalities import PATCH, TOKEN
 from ...transformers_internals import causal_mask, init
 from .configuration_pixel_ar import PixelARConfig
+from .dictionary import PatchDictionary, PatchMemory, hash_entries
 from .generation.generation_pixel_ar import PixelGenerationMixin
 from .heads.autoregressive import CausalSlotLinear, SlotLinear
+from .heads.dictionary import DictionaryPatchHead, EntryScores
 from .heads.registry import build_patch_head
 from .labels import check_labels
 from .layers import DecoderLayer, RMSNorm, RotaryPositions
@@ -46,12 +48,15 @@ LABELS_TAKEN = (
     "compute_loss_func of your own on the logits model.accepts_loss_kwargs = False."
 )
 
+MEMORY_INIT = 0.02
+QUERY_INIT = 0.1
+
 
 class PixelARPatchEmbedding(nn.Module):
     """Pixels to embeddings: normalise, cut into patches, project.
 
     With `patch_embedding_hidden_size` a SiLU layer stands before the projection; with `patch_embedding_norm` a
-    LayerNorm follows it (PixelGPT, arXiv 2404.10710).
+    LayerNorm follows it (PixelGPT, arXiv 2404.10710). With a patch dictionary, what is remembered of a patch is added.
     """
 
     def __init__(self, config: PixelARConfig) -> None:
@@ -65,6 +70,7 @@ class PixelARPatchEmbedding(nn.Module):
         in_features = config.patch_length if hidden_size is None else hidden_size
         self.projection = nn.Linear(in_features, config.hidden_size, bias=config.patch_embedding_bias)
         self.norm = nn.LayerNorm(config.hidden_size) if config.patch_embedding_norm else None
+        self.memory = PatchMemory(config) if config.patch_head == "dictionary" else None
 
     def forward(
         self, pixel_values: torch.Tensor | None = None, patches: torch.Tensor | None = None
@@ -79,6 +85,11 @@ class PixelARPatchEmbedding(nn.Module):
             patches = patchify(to_unit_range(pixel_values), self.patch_size)
         if patches is None:
             raise ValueError("Pass pixel_values or patches.")
+        states = self.embed(patches)
+        return states if self.memory is None else states + self.memory(patches)
+
+    def embed(self, patches: torch.Tensor) -> torch.Tensor:
+        """What the pixels alone tell: patches `[..., P]` in [0, 1] to `[..., D]`."""
         states = ((patches - self.pixel_mean) / self.pixel_std).to(self.projection.weight.dtype)
         if self.hidden is not None:
             states = nn.functional.silu(self.hidden(states))
@@ -128,6 +139,13 @@ class PixelARPreTrainedModel(PreTrainedModel):
             inv_freq, module.attention_scaling = module.frequencies()
             init.copy_(module.inv_freq, inv_freq)
             init.copy_(module.original_inv_freq, inv_freq)
+        elif isinstance(module, PatchMemory):
+            init.normal_(module.embedding.weight, mean=0.0, std=MEMORY_INIT)
+        elif isinstance(module, EntryScores):
+            # Scores begin small, whatever the size of the entries' vectors.
+            init.copy_(module.query.weight, QUERY_INIT * torch.eye(self.config.hidden_size))
+            init.zeros_(module.escape)
+            init.zeros_(module.bias)
 
 
 class PixelARModel(PixelARPreTrainedModel):
@@ -308,12 +326,72 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         super().__init__(config)
         self.model = PixelARModel(config)
         self.patch_head = build_patch_head(config)
+        if isinstance(self.patch_head, DictionaryPatchHead):
+            self.patch_head.connect(self.model.embed_patches)
         self.token_head: nn.Linear | None = None
         if config.vocab_size is not None:
             # Of the object, not of the class: without tokens there is nothing to tie.
             self._tied_weights_keys = {"token_head.weight": "model.embed_tokens.weight"}
             self.token_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As in Transformers; a checkpoint whose patch dictionary is not the one its configuration names is refused.
+
+        Raises:
+            ValueError: for another dictionary.
+        """
+        loaded = super().from_pretrained(*args, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded)._check_dictionary()
+        return loaded
+
+    @torch.no_grad()
+    def set_patch_dictionary(self, dictionary: PatchDictionary) -> None:
+        """Gives a new model its dictionary; the scores of the entries begin with their frequencies.
+
+        Args:
+            dictionary: as large as `config.dictionary_size` and `config.head_num_glyphs` say; see
+                [`PatchDictionary.config_fields`].
+
+        Raises:
+            ValueError: for a model with another head, or a dictionary of another size.
+        """
+        head, memory = self.patch_head, self.model.embed_patches.memory
+        if not isinstance(head, DictionaryPatchHead) or memory is None:
+            raise ValueError(
+                f"patch_head={self.config.patch_head!r} has no dictionary; build the model with "
+                "PixelARConfig(**dictionary.config_fields(), ...)."
+            )
+        glyphs = head.escape.glyphs
+        found = (len(dictionary.entries), len(dictionary.glyphs), tuple(dictionary.patch_size))
+        wanted = (memory.num_entries, self.config.head_num_glyphs, tuple(self.config.patch_size))
+        if found != wanted:
+            raise ValueError(
+                f"the dictionary has (entries, glyphs, patch_size) = {found}, but the configuration {wanted}; build "
+                "the model with PixelARConfig(**dictionary.config_fields(), ...)."
+            )
+        memory.fill(dictionary.entries)
+        if glyphs is not None:
+            glyphs.cells.copy_(torch.from_numpy(dictionary.glyphs.copy()))
+        share = torch.from_numpy(dictionary.counts.astype("float64") + 1)
+        head.scores.bias.copy_((share / share.sum()).log())
+        self.config.dictionary_sha256 = dictionary.sha256
+
+    def _check_dictionary(self) -> None:
+        head, wanted = self.patch_head, self.config.dictionary_sha256
+        if not isinstance(head, DictionaryPatchHead) or head.memory.entries.device.type == "meta":
+            return
+        cells = None if head.escape.glyphs is None else head.escape.glyphs.cells
+        empty = head.memory.entries[:0]
+        found = hash_entries(
+            head.memory.entries.cpu().numpy(), (empty if cells is None else cells).cpu().numpy()
+        )
+        if wanted is not None and found != wanted:
+            raise ValueError(
+                f"the checkpoint's patch dictionary has the sha256 {found[:12]}..., but its configuration names "
+                f"{wanted[:12]}...; the weights and config.json belong to different models."
+            )
 
     @property
     def accepts_loss_kwargs(self) -> bool:

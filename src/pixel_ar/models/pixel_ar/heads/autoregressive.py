@@ -11,11 +11,15 @@ as independent instead, which is where its blur comes from.
 Every weight is read by its own module's `forward`: offloading, sharding, quantisation and adapters act when a module is
 called, and would not notice a `module.weight` read from outside.
 
+With `head_num_glyphs` a group is drawn by one decision among the most frequent groups (glyphs, where a group is as wide
+as one), and byte after byte only after an escape: what looks like letters is then not learned pixel by pixel.
+
 Shapes: N patches, D hidden size, P values per patch, G groups per patch, S bytes per group, E width of the column
-decoder, K byte embedding size, M hidden units per byte.
+decoder, K byte embedding size, M hidden units per byte, L glyphs.
 """
 
 import math
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -29,6 +33,10 @@ from .base import Generators, PatchHead, PatchSample, Warp
 
 BYTE_VALUES = 256
 ALL_INK = 255
+# Stands for the logarithm of 0 where infinity would send NaN through a gradient.
+NEVER = -1e9
+# Share of the bytes of glyphs in the training loss.
+BYTE_SHARE = 0.1
 
 
 class SlotLinear(nn.Module):
@@ -206,6 +214,34 @@ class GroupByteDecoder(nn.Module):
         return self.output(F.silu(gate) * up, slot)
 
 
+class GroupGlyphs(nn.Module):
+    """p(glyph | state of the group), with an escape for every other group of bytes."""
+
+    cells: torch.Tensor
+
+    def __init__(self, config: PixelARConfig, group_bytes: int) -> None:
+        super().__init__()
+        width = config.head_hidden_size or config.hidden_size  # None only before the configuration is built
+        self.projection = nn.Linear(width, config.head_num_glyphs + 1)
+        self.register_buffer("cells", torch.zeros(config.head_num_glyphs, group_bytes, dtype=torch.uint8))
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits of the glyphs and of the escape: `[..., E]` to `[..., L + 1]`."""
+        return self.projection(states)
+
+    def fits(self, group_bytes: torch.Tensor, num_bytes: torch.Tensor | None = None) -> torch.Tensor:
+        """Bool `[..., L]`: glyphs that are these bytes `[..., S]`, or begin with the first `num_bytes` `[...]`."""
+        is_same = self.cells == group_bytes[..., None, :].to(self.cells.device)
+        if num_bytes is not None:
+            positions = torch.arange(is_same.shape[-1], device=is_same.device)
+            is_same = is_same | (positions >= num_bytes[..., None, None].to(is_same.device))
+        return is_same.all(-1)
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"glyphs={len(self.cells)}"
+
+
 class AutoregressivePatchHead(PatchHead):
     """Exact joint distribution of a 1-bit patch, byte after byte (one byte = eight rows of one pixel column).
 
@@ -231,6 +267,7 @@ class AutoregressivePatchHead(PatchHead):
         self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers)])
         self.norm = RMSNorm(state_size, eps=config.rms_norm_eps)
         self.group_decoder = GroupByteDecoder(config, self.group_bytes)
+        self.glyphs = GroupGlyphs(config, self.group_bytes) if config.head_num_glyphs else None
 
     def _embed_bytes(self, group_bytes: torch.Tensor, first_slot: int = 0) -> torch.Tensor:
         """Embeds bytes by value and slot: `[..., n]` (slots `first_slot`...) to `[..., n, K]`."""
@@ -259,40 +296,94 @@ class AutoregressivePatchHead(PatchHead):
         Returns:
             `[N, G * S, 256]`.
         """
+        return self._teacher_forced(hidden_states, column_bytes)[1]
+
+    def _teacher_forced(
+        self, hidden_states: torch.Tensor, column_bytes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """States of the groups `[N, G, E]` and the logits of every byte, see [`byte_logits`]."""
         embedded = self._embed_bytes(column_bytes.unflatten(-1, (self.num_groups, self.group_bytes)))
         states = self._group_states(self._conditions(hidden_states), embedded[:, :-1])
         logits = self.group_decoder(states.flatten(0, 1), embedded.flatten(0, 1))
-        return logits.reshape(hidden_states.shape[0], self.num_groups * self.group_bytes, BYTE_VALUES)
+        return states, logits.reshape(hidden_states.shape[0], self.num_groups * self.group_bytes, BYTE_VALUES)
 
     def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """Logits of the first byte of the next patch, the one decision that depends on the hidden state alone.
+        """Logits of the first decision about the next patch, the one that depends on the hidden state alone.
 
         Args:
             hidden_states: `[..., D]`.
 
         Returns:
-            `[..., 256]`. Later bytes depend on earlier ones; see [`byte_logits`].
+            `[..., 256]` of the first byte, or `[..., L + 1]` of the first glyph. Later ones depend on earlier ones; see
+            [`byte_logits`].
         """
         flat = hidden_states.reshape(-1, hidden_states.shape[-1])
         first = self._conditions(flat)[:, :1]
-        states = self._group_states(first, first.new_empty(first.shape[0], 0, 1, 1))
-        logits = self.group_decoder.first_logits(states[:, 0])
-        return logits.reshape(*hidden_states.shape[:-1], BYTE_VALUES)
+        states = self._group_states(first, first.new_empty(first.shape[0], 0, 1, 1))[:, 0]
+        logits = self.group_decoder.first_logits(states) if self.glyphs is None else self.glyphs(states)
+        return logits.reshape(*hidden_states.shape[:-1], logits.shape[-1])
 
     def log_prob(
         self, hidden_states: torch.Tensor, patches: torch.Tensor, num_columns: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """See [`PatchHead.log_prob`]. The first `num_columns` alone are exact too: columns go left to right."""
+        """See [`PatchHead.log_prob`]. The first `num_columns` alone are exact too: columns go left to right.
+
+        A glyph can be drawn in two ways, as itself and byte by byte; both are counted.
+        """
         column_bytes = patches_to_bytes(patches, self.patch_size)
-        logits = self.byte_logits(hidden_states, column_bytes).float()
+        states, logits = self._teacher_forced(hidden_states, column_bytes)
+        nats, num_bytes = self._byte_nats(logits, column_bytes, num_columns)
+        if self.glyphs is None:
+            return -nats.sum(-1)
+        size = (self.num_groups, self.group_bytes)
+        log_bytes = -nats.unflatten(-1, size).sum(-1)  # [N, G]
+        log_glyphs = self.glyphs(states).float().log_softmax(-1).to(log_bytes.device)
+        spelled = log_glyphs[..., -1] + log_bytes
+        if num_bytes is None:
+            fits = self.glyphs.fits(column_bytes.unflatten(-1, size))
+        else:
+            written = (num_bytes[:, None] - torch.arange(self.num_groups) * self.group_bytes).clamp(min=0)
+            fits = self.glyphs.fits(column_bytes.unflatten(-1, size), written.to(column_bytes.device))
+        fits = fits.to(log_glyphs.device)
+        known = log_glyphs[..., :-1].masked_fill(~fits, NEVER).logsumexp(-1)
+        total = torch.where(fits.any(-1), torch.logaddexp(known, spelled), spelled)
+        if num_bytes is not None:
+            # A group that has not begun is sure to be something.
+            total = torch.where(written.to(total.device) > 0, total, torch.zeros_like(total))
+        return total.sum(-1)
+
+    def loss(self, hidden_states: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        """The negative log-probability; with glyphs, in training, the glyphs' own plus a little of the bytes'.
+
+        A glyph then costs what its own decision costs (an upper bound). The bytes of all groups count a tenth, or what
+        follows the escape would learn from the rarest groups alone.
+        """
+        if self.glyphs is None or not self.training:
+            return super().loss(hidden_states, patches)
+        column_bytes = patches_to_bytes(patches, self.patch_size)
+        states, logits = self._teacher_forced(hidden_states, column_bytes)
+        nats = self._byte_nats(logits, column_bytes, None)[0].unflatten(-1, (self.num_groups, -1)).sum(-1)
+        fits = self.glyphs.fits(column_bytes.unflatten(-1, (self.num_groups, -1))).to(nats.device)
+        is_glyph = fits.any(-1)
+        target = torch.where(is_glyph, fits.to(torch.int64).argmax(-1), fits.shape[-1])
+        scores = self.glyphs(states).float().flatten(0, 1)
+        chosen = F.cross_entropy(scores, target.to(scores.device).flatten(), reduction="none")
+        spelled = torch.where(is_glyph, BYTE_SHARE * nats, (1 + BYTE_SHARE) * nats)
+        return (chosen.view_as(nats) + spelled).sum(-1)
+
+    def _byte_nats(
+        self, logits: torch.Tensor, column_bytes: torch.Tensor, num_columns: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Cost of each byte `[N, G * S]`, zero after `num_columns`; how many bytes of each row count `[N]`."""
+        logits = logits.float()
         column_bytes = column_bytes.to(logits.device)  # a split model may have put them elsewhere
         nats = F.cross_entropy(logits.flatten(0, 1), column_bytes.flatten(), reduction="none")
         nats = nats.view_as(column_bytes)
-        if num_columns is not None:
-            positions = torch.arange(nats.shape[-1], device=nats.device)
-            counted = positions < num_columns[:, None].to(nats.device) * self.bytes_per_column
-            nats = torch.where(counted, nats, torch.zeros_like(nats))
-        return -nats.sum(-1)
+        if num_columns is None:
+            return nats, None
+        num_bytes = num_columns * self.bytes_per_column
+        counted = torch.arange(nats.shape[-1], device=nats.device) < num_bytes[:, None].to(nats.device)
+        return torch.where(counted, nats, torch.zeros_like(nats)), num_bytes.cpu()
 
     def sample(
         self,
@@ -312,51 +403,54 @@ class AutoregressivePatchHead(PatchHead):
         wants to end then writes what it deems next likeliest, not an EOS patch with a hole.
         """
         conditions = self._conditions(hidden_states)
-        others = None if no_eos is None else self._log_not_eos(hidden_states, no_eos)
+        number, size = conditions.shape[0], self.group_bytes
+        others = None if no_eos is None else self._not_eos(hidden_states, no_eos)
         prefix_bytes = self._prefix_bytes(prefix, prefix_columns)
-        noise = self._gumbel_noise(conditions, generator) if do_sample else None
+        noise = glyph_noise = None
+        if do_sample:
+            noise = gumbel_noise((number, self.num_groups * size, BYTE_VALUES), conditions.device, generator)
+            if self.glyphs is not None:
+                shape = (number, self.num_groups, len(self.glyphs.cells) + 1)
+                glyph_noise = gumbel_noise(shape, conditions.device, generator)
         column_bytes = torch.zeros(
-            conditions.shape[0],
-            self.num_groups * self.group_bytes,
-            dtype=torch.int64,
-            device=conditions.device,
+            number, self.num_groups * size, dtype=torch.int64, device=conditions.device
         )
-        logits: list[torch.Tensor] = []
-        scores: list[torch.Tensor] = []
+        draw = _BytesDraw(self, warp, noise, prefix_bytes, others)
         past: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(self.layers)
         embedded: torch.Tensor | None = None
         for group in range(self.num_groups):
             state, past = self._next_group_state(conditions[:, group : group + 1], embedded, past)
-            # One product per group instead of one per byte: each byte then reads its own part.
-            gates = self.group_decoder.gates(state[:, 0])
-            parts: list[torch.Tensor] = []
-            for slot in range(self.group_bytes):
-                index = len(logits)
-                logits.append(self.group_decoder.slot_logits(gates, parts, slot).float())
-                allowed, written = logits[-1], column_bytes[:, :index]
-                if others is not None:
-                    allowed = allowed + others[:, index] * (written == ALL_INK).all(-1, keepdim=True)
-                scores.append(allowed if warp is None else warp(written, allowed))
-                byte = (scores[-1] if noise is None else scores[-1] + noise[:, index]).argmax(-1)
-                if prefix_bytes is not None:
-                    byte = torch.where(prefix_bytes[:, index] >= 0, prefix_bytes[:, index], byte)
-                column_bytes[:, index] = byte
-                parts.append(self.byte_embedding(byte + slot * BYTE_VALUES))
-            embedded = torch.cat(parts, dim=-1)
+            if self.glyphs is None:
+                embedded = draw.spell(state[:, 0], column_bytes, group)
+            else:
+                embedded = draw.choose(
+                    state[:, 0], column_bytes, group, None if glyph_noise is None else glyph_noise[:, group]
+                )
         patches = bytes_to_patches(column_bytes, self.patch_size)
-        return PatchSample(patches, torch.stack(logits, 1), torch.stack(scores, 1))
+        return PatchSample(patches, torch.stack(draw.logits, 1), torch.stack(draw.scores, 1))
 
-    def _log_not_eos(self, hidden_states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """What a ban of the EOS patch adds to the scores of a byte after bytes of ink alone: `[N, G * S, 256]`.
-
-        One more byte of ink keeps only the probability that the rest of the patch is not all ink.
-        """
+    def _not_eos(self, hidden_states: torch.Tensor, rows: torch.Tensor) -> "_EosBan":
+        """What a ban of the EOS patch in the given rows adds to scores after ink alone; see [`_EosBan`]."""
         shape = (len(rows), self.num_groups * self.group_bytes)
         eos = torch.full(shape, ALL_INK, dtype=torch.int64, device=hidden_states.device)
-        ink = self.byte_logits(hidden_states, eos).float().log_softmax(-1)[..., ALL_INK]
-        rest_is_ink = (ink.flip(-1).cumsum(-1).flip(-1) - ink).clamp(max=0)
-        penalties = torch.log(-torch.expm1(rest_is_ink)).masked_fill(~rows[:, None], 0.0)
-        return F.pad(penalties[..., None], (ALL_INK, 0))
+        states, logits = self._teacher_forced(hidden_states, eos)
+        ink = logits.float().log_softmax(-1)[..., ALL_INK].unflatten(-1, (self.num_groups, -1))
+        later_bytes = (ink.flip(-1).cumsum(-1).flip(-1) - ink).clamp(max=0)
+        groups = ink.sum(-1)  # [N, G]
+        log_glyphs = None
+        if self.glyphs is not None:
+            log_glyphs = self.glyphs(states).float().log_softmax(-1)
+            fits = self.glyphs.fits(eos.unflatten(-1, (self.num_groups, -1))).to(log_glyphs.device)
+            known = log_glyphs[..., :-1].masked_fill(~fits, NEVER).logsumexp(-1)
+            groups = torch.logaddexp(known, log_glyphs[..., -1] + groups)
+        later_groups = (groups.flip(-1).cumsum(-1).flip(-1) - groups).clamp(max=0)
+        rest = later_bytes + later_groups[..., None]
+        keep = ~rows[:, None].to(rest.device)
+        return _EosBan(
+            log_not(rest).flatten(-2).masked_fill(keep, 0.0),
+            log_not(later_groups).masked_fill(keep, 0.0),
+            log_not((ink.sum(-1) + later_groups).clamp(max=0)).masked_fill(keep, 0.0),
+        )
 
     def _next_group_state(
         self,
@@ -373,29 +467,6 @@ class AutoregressivePatchHead(PatchHead):
             grown.append(layer_past)
         return self.norm(states), grown
 
-    def _gumbel_noise(self, conditions: torch.Tensor, generator: Generators | None) -> torch.Tensor:
-        """Noise `[N, G * S, 256]` whose sum with scores has its maximum at a sample of their softmax.
-
-        Drawing it for the whole patch at once leaves one `argmax` per byte, greedy or not.
-        """
-        shape = (self.num_groups * self.group_bytes, BYTE_VALUES)
-        if generator is None or isinstance(generator, torch.Generator):
-            device = conditions.device if generator is None else generator.device
-            waiting = torch.empty(conditions.shape[0], *shape, dtype=torch.float32, device=device)
-            waiting.exponential_(generator=generator)
-        else:
-            if len(generator) != conditions.shape[0]:
-                raise ValueError(
-                    f"{len(generator)} generators for {conditions.shape[0]} rows: pass one, or one for every row."
-                )
-            rows = [
-                torch.empty(shape, dtype=torch.float32, device=each.device).exponential_(generator=each)
-                for each in generator
-            ]
-            waiting = torch.stack([row.to(conditions.device) for row in rows])
-        # A waiting time of exactly 0 would turn a forbidden value's -inf into NaN.
-        return -waiting.to(conditions.device).clamp_min_(torch.finfo(torch.float32).tiny).log_()
-
     def _prefix_bytes(
         self, prefix: torch.Tensor | None, prefix_columns: torch.Tensor | None
     ) -> torch.Tensor | None:
@@ -408,4 +479,160 @@ class AutoregressivePatchHead(PatchHead):
         return torch.where(is_written, column_bytes, -1)
 
 
-__all__ = ["AutoregressivePatchHead", "CausalSlotLinear", "SlotLinear"]
+def log_not(log_prob: torch.Tensor) -> torch.Tensor:
+    """log(1 - p) for the logarithm of p."""
+    return torch.log(-torch.expm1(log_prob))
+
+
+@dataclass
+class _EosBan:
+    """What is added to scores while a patch is ink alone, so that it is drawn from all patches but the EOS patch.
+
+    One more part of ink keeps only the probability that the rest of the patch is not all ink.
+
+    Attributes:
+        bytes: `[N, G * S]`, to a byte of ink.
+        glyphs: `[N, G]`, to a glyph of ink.
+        escapes: `[N, G]`, to the escape from the glyphs.
+    """
+
+    bytes: torch.Tensor
+    glyphs: torch.Tensor
+    escapes: torch.Tensor
+
+
+class _BytesDraw:
+    """One call of `AutoregressivePatchHead.sample`: what it was asked for, and what it has decided so far."""
+
+    def __init__(
+        self,
+        head: AutoregressivePatchHead,
+        warp: Warp | None,
+        noise: torch.Tensor | None,
+        prefix_bytes: torch.Tensor | None,
+        ban: _EosBan | None,
+    ) -> None:
+        self.head, self.warp, self.noise = head, warp, noise
+        self.prefix_bytes, self.ban = prefix_bytes, ban
+        self.logits: list[torch.Tensor] = []
+        self.scores: list[torch.Tensor] = []
+
+    def spell(self, states: torch.Tensor, column_bytes: torch.Tensor, group: int) -> torch.Tensor:
+        """Draws a group byte by byte into `column_bytes` `[N, G * S]`; the embedded bytes `[N, S * K]`."""
+        logits, scores, parts = self._bytes(states, column_bytes, group)
+        self.logits += logits
+        self.scores += scores
+        return torch.cat(parts, dim=-1)
+
+    def _bytes(
+        self, states: torch.Tensor, column_bytes: torch.Tensor, group: int
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
+        head = self.head
+        # One product per group instead of one per byte: each byte then reads its own part.
+        gates = head.group_decoder.gates(states)
+        logits: list[torch.Tensor] = []
+        scores: list[torch.Tensor] = []
+        parts: list[torch.Tensor] = []
+        for slot in range(head.group_bytes):
+            index = group * head.group_bytes + slot
+            logits.append(head.group_decoder.slot_logits(gates, parts, slot).float())
+            allowed, written = logits[-1], column_bytes[:, :index]
+            if self.ban is not None:
+                penalty = F.pad(self.ban.bytes[:, index, None], (ALL_INK, 0))
+                is_ink = (written == ALL_INK).all(-1, keepdim=True)
+                allowed = torch.where(is_ink, allowed + penalty, allowed)
+            scores.append(self._warped(written, allowed))
+            byte = (scores[-1] if self.noise is None else scores[-1] + self.noise[:, index]).argmax(-1)
+            if self.prefix_bytes is not None:
+                byte = torch.where(self.prefix_bytes[:, index] >= 0, self.prefix_bytes[:, index], byte)
+            column_bytes[:, index] = byte
+            parts.append(head.byte_embedding(byte + slot * BYTE_VALUES))
+        return logits, scores, parts
+
+    def choose(
+        self, states: torch.Tensor, column_bytes: torch.Tensor, group: int, noise: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Draws a group as a glyph, or byte by byte after the escape; the embedded bytes `[N, S * K]`."""
+        glyphs, size = self.head.glyphs, self.head.group_bytes
+        assert glyphs is not None
+        first = group * size
+        logits = glyphs(states).float()
+        allowed, written = logits, column_bytes[:, :first]
+        if self.ban is not None:
+            is_ink = (glyphs.cells == ALL_INK).all(-1).to(logits.device)
+            ink = torch.where(is_ink, self.ban.glyphs[:, group, None], 0.0)
+            penalty = torch.cat([ink, self.ban.escapes[:, group, None]], dim=1)
+            allowed = torch.where((written == ALL_INK).all(-1, keepdim=True), logits + penalty, logits)
+        scores = self._warped(written, allowed)
+        if self.prefix_bytes is not None:
+            scores = self._continue(states, scores, first)
+        self.logits.append(logits)
+        self.scores.append(scores)
+        chosen = (scores if noise is None else scores + noise).argmax(-1)
+        cells = F.pad(glyphs.cells, (0, 0, 0, 1)).to(torch.int64).to(chosen.device)
+        is_spelled = chosen == len(glyphs.cells)
+        drawn = cells[chosen]
+        if bool(is_spelled.any()):
+            self._bytes(states, column_bytes, group)
+            drawn = torch.where(is_spelled[:, None], column_bytes[:, first : first + size], drawn)
+        column_bytes[:, first : first + size] = drawn
+        return self.head._embed_bytes(drawn).flatten(-2)
+
+    def _continue(self, states: torch.Tensor, scores: torch.Tensor, first: int) -> torch.Tensor:
+        """Scores of the glyphs and the escape given the first bytes of a group."""
+        assert self.prefix_bytes is not None and self.head.glyphs is not None
+        given = self.prefix_bytes[:, first : first + self.head.group_bytes]
+        num_bytes = (given >= 0).sum(-1)
+        if not bool((num_bytes > 0).any()):
+            return scores
+        fits = self.head.glyphs.fits(given.clamp(min=0), num_bytes).to(scores.device)
+        embedded = self.head._embed_bytes(given.clamp(min=0))
+        log_probs = self.head.group_decoder(states, embedded).float().log_softmax(-1)
+        nats = log_probs.gather(-1, given.clamp(min=0)[..., None].to(log_probs.device))[..., 0]
+        share = torch.where(given.to(nats.device) >= 0, nats, torch.zeros_like(nats)).sum(-1)
+        known = scores[:, :-1].masked_fill(~fits, float("-inf"))
+        return torch.cat([known, scores[:, -1:] + share[:, None]], dim=1)
+
+    def _warped(self, written: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        return logits if self.warp is None else self.warp(written, logits)
+
+
+def gumbel_noise(shape: tuple[int, ...], device: torch.device, generator: Generators | None) -> torch.Tensor:
+    """Noise `[N, ..., L]` whose sum with scores has its maximum at a sample of their softmax.
+
+    Drawing it for all decisions at once leaves one `argmax` for each, greedy or not.
+
+    Args:
+        shape: of the noise; the first number is that of the rows.
+        device: where it is needed.
+        generator: source of randomness; a sequence has one for each row.
+
+    Raises:
+        ValueError: for another number of generators than rows.
+    """
+    if generator is None or isinstance(generator, torch.Generator):
+        source = device if generator is None else generator.device
+        waiting = torch.empty(shape, dtype=torch.float32, device=source)
+        waiting.exponential_(generator=generator)
+    else:
+        if len(generator) != shape[0]:
+            raise ValueError(
+                f"{len(generator)} generators for {shape[0]} rows: pass one, or one for every row."
+            )
+        rows = [
+            torch.empty(shape[1:], dtype=torch.float32, device=each.device).exponential_(generator=each)
+            for each in generator
+        ]
+        waiting = torch.stack([row.to(device) for row in rows])
+    # A waiting time of exactly 0 would turn a forbidden value's -inf into NaN.
+    return -waiting.to(device).clamp_min_(torch.finfo(torch.float32).tiny).log_()
+
+
+__all__ = [
+    "AutoregressivePatchHead",
+    "CausalSlotLinear",
+    "GroupGlyphs",
+    "SlotLinear",
+    "gumbel_noise",
+    "log_not",
+]

@@ -5,10 +5,12 @@
 from ..configuration_pixel_ar import PixelARConfig
 from .autoregressive import AutoregressivePatchHead
 from .base import PatchHead
+from .dictionary import DictionaryPatchHead
 from .linear import BernoulliPatchHead, RegressionPatchHead
 
 PATCH_HEADS: dict[str, type[PatchHead]] = {
     "autoregressive": AutoregressivePatchHead,
+    "dictionary": DictionaryPatchHead,
     "bernoulli": BernoulliPatchHead,
     "regression": RegressionPatchHead,
 }
