@@ -21,6 +21,7 @@ from .fonts.fitting import fit_font
 from .fonts.shaped_font import ShapedFont
 from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
 from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
+from .models.pixel_ar.dictionary import PatchDictionary
 from .models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
 from .models.pixel_ar.generation.streamers import PatchIteratorStreamer
 from .models.pixel_ar.heads.base import PatchHead
@@ -65,6 +66,7 @@ __all__ = [
     "MissingGlyphError",
     "PackedStrip",
     "PageOverflowError",
+    "PatchDictionary",
     "PatchHead",
     "PatchIteratorStreamer",
     "PixelARCausalLMOutput",

@@ -16,7 +16,7 @@ from tools.tiny import BACKBONE, TINY
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
 from pixel_ar.models.pixel_ar.dictionary import PatchDictionary
 from pixel_ar.models.pixel_ar.heads.dictionary import DictionaryPatchHead
-from pixel_ar.models.pixel_ar.patching import bytes_to_patches
+from pixel_ar.models.pixel_ar.patching import bytes_to_patches, bytes_to_pixels
 
 ALL_BYTES = torch.arange(256)
 # Patch size, glyphs: without, as wide as the patch, half as wide.
@@ -195,11 +195,11 @@ def test_sampled_entries_stand_for_all_others() -> None:
 
 
 def test_every_weight_gets_a_gradient_with_and_without_an_escape() -> None:
-    model = build_model().train()
+    model = build_model((8, 2)).train()
     known = head_of(model).memory.entries[1:5].long()[None]
-    for column_bytes in (known, torch.tensor([[[101], [102], [103], [104]]])):
+    for column_bytes in (known, torch.arange(101, 109).view(1, 4, 2)):
         model.zero_grad()
-        strips = bytes_to_patches(column_bytes, (8, 1)).view(1, 4, 8).transpose(1, 2)[:, None].double()
+        strips = bytes_to_pixels(column_bytes, (8, 2)).double()
         model(strips, labels=torch.zeros(1, 4, dtype=torch.int64)).loss.backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
 
@@ -339,7 +339,7 @@ def test_bad_dictionaries_are_refused(change: dict[str, Any], message: str) -> N
     ],
 )
 def test_contradicting_configurations_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(StrictDataclassClassValidationError, match="dictionary|num_channels"):
+    with pytest.raises(StrictDataclassClassValidationError, match=r"dictionary|num_channels"):
         PixelARConfig(**BACKBONE, **fields)
 
 
