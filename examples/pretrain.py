@@ -12,6 +12,12 @@ The embedded checkpoint pixel-ar-tiny (its card has the figures):
 
     python examples/pretrain.py --recipe pixel-ar-tiny --output_dir runs/pixel-ar-tiny
 
+The embedded checkpoint of English words, pixel-ar-words, on any English (its card names the text); a recipe that holds
+its learning rate and lets it fall at the end. `--decay_share 0` leaves it held, to go on with `--model` another day:
+
+    python examples/pretrain.py --recipe pixel-ar-words --train_data english.jsonl.gz --train_minutes 600 \
+        --output_dir runs/pixel-ar-words
+
 The published systems (recipes name their optimiser and schedule; sizes are presets of PixelARConfig). PIXAR's stage 1
 needs the authors' font, or another atlas; what follows it is examples/adversarial.py:
 
@@ -71,9 +77,11 @@ from pixel_ar.training import (
     LanguageModelingCollator,
     MarkCheckpoints,
     MixedModalityCollator,
+    MuonAdamW,
     PackedTextDataset,
     SampleStripsCallback,
     TimeBudget,
+    muon_groups,
 )
 
 
@@ -92,6 +100,20 @@ class ModelArguments:
         default="{}", metadata={"help": "JSON of PixelARConfig fields of a new model."}
     )
     preset: str = field(default="fixed-8", metadata={"help": "PixelProcessor preset of a new model."})
+    processor_overrides: str = field(
+        default="{}",
+        metadata={"help": "JSON of PixelProcessor arguments of a new model, such as its strategy."},
+    )
+    dictionary_size: int | None = field(
+        default=None,
+        metadata={
+            "help": "Fit a dictionary of so many patches to the training data, for patch_head=dictionary."
+        },
+    )
+    dictionary_glyphs: int = field(default=256, metadata={"help": "Glyphs of that dictionary's escape."})
+    dictionary_documents: int = field(
+        default=20_000, metadata={"help": "Documents that the dictionary is fitted to."}
+    )
     font: str | None = field(
         default=None, metadata={"help": "Font file, for the presets pixar and pixelgpt."}
     )
@@ -162,6 +184,26 @@ class BudgetArguments:
     train_clock: str = field(
         default="wall", metadata={"help": "Of --train_minutes: wall, or processor for the time of all cores."}
     )
+    decay_share: float | None = field(
+        default=None,
+        metadata={
+            "help": "Hold the learning rate and let it fall over this last share of --train_minutes (0: never), in "
+            "place of a cosine; a held run can be gone on with."
+        },
+    )
+
+
+@dataclass
+class OptimizerArguments:
+    """Muon for the decoder's matrices, in place of the optimiser that TrainingArguments name."""
+
+    muon_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "Use MuonAdamW with this rate for matrices; --learning_rate is that of the rest."},
+    )
+    memory_learning_rate: float = field(
+        default=3e-3, metadata={"help": "With Muon: rate of what is remembered of patches and tokens."}
+    )
 
 
 def build_model_and_processor(
@@ -172,11 +214,11 @@ def build_model_and_processor(
         folder = resolve_model(arguments.model)
         model = pixel_ar.PixelARForCausalLM.from_pretrained(folder, attn_implementation=arguments.attention)
         return model, pixel_ar.PixelProcessor.from_pretrained(folder, missing=arguments.missing)
-    try:
-        overrides = dict(json.loads(arguments.config_overrides))
-    except (ValueError, TypeError) as error:
-        raise SystemExit(f"--config_overrides must be a JSON object: {error}") from None
-    settings: dict[str, Any] = {"missing": arguments.missing}
+    overrides = json_object("config_overrides", arguments.config_overrides)
+    settings = {
+        "missing": arguments.missing,
+        **json_object("processor_overrides", arguments.processor_overrides),
+    }
     if "patch_size" in overrides:
         settings["patch_size"] = tuple(overrides["patch_size"])
     if arguments.font is not None:
@@ -191,13 +233,48 @@ def build_model_and_processor(
             **overrides,
         }
     processor = pixel_ar.PixelProcessor.from_preset(arguments.preset, **settings)
+    dictionary = fit_dictionary(arguments, data, processor, overrides)
+    if dictionary is not None:
+        overrides |= dictionary.config_fields()
     overrides = {"patch_size": processor.patch_size, "num_channels": processor.num_channels, **overrides}
     if arguments.config_preset is None:
         config = pixel_ar.PixelARConfig(**overrides)
     else:
         config = pixel_ar.PixelARConfig.from_preset(arguments.config_preset, **overrides)
     config._attn_implementation = arguments.attention
-    return pixel_ar.PixelARForCausalLM(config), processor
+    model = pixel_ar.PixelARForCausalLM(config)
+    if dictionary is not None:
+        model.set_patch_dictionary(dictionary)
+    return model, processor
+
+
+def json_object(name: str, text: str) -> dict[str, Any]:
+    """An option that holds a JSON object."""
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise SystemExit(f"--{name} must be a JSON object: {error}") from None
+
+
+def fit_dictionary(
+    arguments: ModelArguments,
+    data: DataArguments,
+    processor: pixel_ar.PixelProcessor,
+    overrides: dict[str, Any],
+) -> pixel_ar.PatchDictionary | None:
+    """The most frequent patches of the training data, if the new model shall know them."""
+    if arguments.dictionary_size is None:
+        return None
+    documents = load_texts(data.train_data, data.dataset_config, "train", streaming=True)
+    texts = (row[data.text_column] for row in documents.take(arguments.dictionary_documents))
+    height, width = processor.patch_size
+    return pixel_ar.PatchDictionary.fit(
+        (processor.renderer.render_bytes(text) for text in texts),
+        (height, width),
+        arguments.dictionary_size,
+        arguments.dictionary_glyphs,
+        overrides.get("head_group_columns", 5),
+    )
 
 
 def build_tokenizer(arguments: ModelArguments, data: DataArguments) -> PreTrainedTokenizerBase | None:
@@ -280,18 +357,21 @@ def build_packed_dataset(
     )
 
 
-def parse_arguments() -> tuple[ModelArguments, DataArguments, BudgetArguments, TrainingArguments]:
+def parse_arguments() -> tuple[
+    ModelArguments, DataArguments, BudgetArguments, OptimizerArguments, TrainingArguments
+]:
     """Command line, or a recipe file with the command line's options laid over it."""
     name, words = take_option(sys.argv[1:], "recipe")
     given = {} if name is None else read_recipe(name)["arguments"]
     # A loss every few seconds on two cores; Trainer's own default is every 500 steps.
     words = laid_out({"logging_steps": 20, **given}) + words
-    return parse_options((ModelArguments, DataArguments, BudgetArguments, TrainingArguments), words)
+    kinds = (ModelArguments, DataArguments, BudgetArguments, OptimizerArguments, TrainingArguments)
+    return parse_options(kinds, words)
 
 
 def main() -> None:
     """Trains, evaluates and saves."""
-    model_arguments, data, budget, training = parse_arguments()
+    model_arguments, data, budget, rates, training = parse_arguments()
     if not data.train_data:
         raise SystemExit("name a training set with --train_data, or a recipe with --recipe")
     set_seed(training.seed)
@@ -346,9 +426,21 @@ def main() -> None:
         processing_class=processor,
         callbacks=callbacks,
     )
+    if rates.muon_learning_rate is not None:
+        trainer.optimizer = MuonAdamW(
+            muon_groups(
+                model,
+                rates.muon_learning_rate,
+                training.learning_rate,
+                rates.memory_learning_rate,
+                training.weight_decay,
+            )
+        )
     if budget.train_minutes:
         with plain_errors():
-            clock = TimeBudget(budget.train_minutes, int(training.warmup_steps), budget.train_clock)
+            clock = TimeBudget(
+                budget.train_minutes, int(training.warmup_steps), budget.train_clock, budget.decay_share
+            )
         clock.install(trainer)
     output = trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
     metrics = {} if validation is None else trainer.evaluate()
