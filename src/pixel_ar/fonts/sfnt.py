@@ -114,8 +114,9 @@ def _checksum(tag: bytes, table: bytes) -> int:
 
 def _check_components(glyf: bytes, loca: bytes, is_long: bool) -> None:
     """Check that no glyph is made of itself or of too many others: twice the last one, thirty times over, is 2**30."""
-    offsets = np.frombuffer(loca[: len(loca) // 4 * 4], ">u4") if is_long else np.frombuffer(loca, ">u2") * 2
-    offsets = offsets.astype(np.int64)
+    # The short form counts words.
+    entries = np.frombuffer(loca[: len(loca) // 4 * 4], ">u4") if is_long else np.frombuffer(loca, ">u2")
+    offsets = entries.astype(np.int64) * (1 if is_long else 2)
     if len(offsets) < 2:
         return
     if (offsets > len(glyf)).any() or (np.diff(offsets) < 0).any():

@@ -25,6 +25,7 @@ from ..limits import MAX_EMS, MAX_HEIGHT, check_limit, read_limited
 from ..text.invisible import OPTIONAL_IN_FONTS
 from ..text.properties import category
 from .color import has_colors, paint_glyphs
+from .cutting import ShapedText
 from .placing import paste, place_ink
 from .sfnt import ShapingNotInstalledError, check_font, face_of, read_character_map, read_line_height
 from .source import GlyphSource
@@ -247,6 +248,25 @@ class ShapedFont(GlyphSource):
         if drawing.rgba is None:
             return levels, None
         return levels, paste(np.zeros((*cell.shape, 4), np.uint8), drawing.rgba, place)
+
+    def shape(self, text: str, is_right_to_left: bool) -> ShapedText:
+        """Shape a text without drawing it.
+
+        Args:
+            text: In logical order.
+            is_right_to_left: Its direction.
+
+        Raises:
+            ShapingNotInstalledError: without HarfBuzz.
+        """
+        infos, _ = _shape(self._handle(self.size)[0], text, is_right_to_left)
+        order = infos[::-1] if is_right_to_left else infos
+        unsafe = uharfbuzz.GlyphFlags.UNSAFE_TO_BREAK
+        return ShapedText(
+            tuple([info.codepoint for info in order]),
+            tuple([info.cluster for info in order]),
+            tuple([not info.flags & unsafe for info in order]),
+        )
 
     def _draw(self, cluster: str, is_right_to_left: bool) -> _Drawing | None:
         """Draw a cluster at the largest size at which its ink fits into the strip."""

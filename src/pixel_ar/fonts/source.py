@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .cutting import ShapedText
+
 
 class GlyphSource(ABC):
     """Where ink comes from.
@@ -72,6 +74,14 @@ class GlyphSource(ABC):
     @abstractmethod
     def covers(self, cluster: str) -> bool:
         """Tell whether the source has every character of a cluster."""
+
+    def shape(self, text: str, is_right_to_left: bool) -> ShapedText:
+        """Shape a text without drawing it, where `shapes_clusters`.
+
+        Raises:
+            TypeError: for a source that does not shape.
+        """
+        raise TypeError(f"{self.name} puts clusters together from single glyphs, it does not shape them")
 
     @abstractmethod
     def draw(self, cluster: str, is_right_to_left: bool) -> bytes | None:

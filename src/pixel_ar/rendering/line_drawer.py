@@ -65,6 +65,8 @@ class Shaper(Protocol):
 
     drawn: Any
     fonts: Any
+    has_fonts: bool
+    font_of: Any
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn."""
@@ -337,7 +339,15 @@ class LineDrawer:
         odd, cluster = left_expressions()
         if odd.search(word):
             return self.shaper.piece(_whole_word(word), 0)
-        return b"".join(map(self._left_clusters.__getitem__, cluster.findall(word)))
+        clusters = cluster.findall(word)
+        if self._looks_across(clusters):
+            return self.shaper.piece(word, 0)
+        return b"".join(map(self._left_clusters.__getitem__, clusters))
+
+    def _looks_across(self, clusters: Sequence[str]) -> bool:
+        """Tell whether a font draws two or more clusters of a word, which may change each other."""
+        font_of = self.shaper.font_of
+        return self.shaper.has_fonts and sum(font_of(cluster) is not None for cluster in clusters) > 1
 
     def _draw_right_word(self, word: str) -> bytes:
         if word.isascii() and word.isdigit():
@@ -353,6 +363,8 @@ class LineDrawer:
                 return self._draw_levels(word, plain_levels(marked, bidi_classes(marked), 1)[1:], 1)
             return self.shaper.piece(word, 1)
         letters = (joined_with_marks if mark.search(word) else joined).findall(word)
+        if self._looks_across(letters):
+            return self.shaper.piece(word, 1)
         return b"".join(map(self._joined.__getitem__, letters[::-1]))
 
     def _draw_joined(self, letters: str) -> bytes:

@@ -12,14 +12,15 @@ letters, letters that join without a presentation form) needs a font in the chai
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from ..fonts.cutting import uncut_bounds
 from ..fonts.source import GlyphSource
 from ..fonts.spacing import joined_forms
 from ..text.bidi import bidi_classes, embedding_levels, visual_order
@@ -180,6 +181,7 @@ class TextShaper:
 
     Attributes:
         fonts: The members of the chain that are fonts.
+        font_of: The font that draws a part of a word, or None if an atlas does.
         lines: Draws whole lines from remembered words.
         drawn: The units drawn lately: (characters, or these and their forms, whether right to left, whether unjoined)
             -> (packed columns, name of the source, whether letters that belong together stand apart).
@@ -193,6 +195,7 @@ class TextShaper:
         self.has_fonts = bool(self.fonts)
         self.size = self.sources[0].height // 8
         self.drawn = BoundedCache(self._draw_unit)
+        self.font_of = lru_cache(maxsize=20_000)(self._find_font)
         self.lines = LineDrawer(self, policy.normalize, _complex_table)
 
     def normalise(self, text: str) -> str:
@@ -219,8 +222,9 @@ class TextShaper:
         before, after, joiner = text[match.start() - 1], text[match.end() : match.end() + 1], match[0][0]
         if _complex_table()[ord(before)] == 1 and not 0x300 <= ord(before) < 0x370:
             return not 0x1100 <= ord(before) <= 0x11FF and _shapes_differ(before, after, joiner)
-        is_pictograph = property_table("grapheme")[ord(before)] >= 128 or before == "\ufe0f"
-        return self.has_fonts and bool(after) and is_pictograph and joiner == "\u200d"
+        if not self.has_fonts or not after or joiner != "\u200d":
+            return False
+        return _ends_in_pictograph(text, match.start())
 
     # ---- lines ----
 
@@ -275,6 +279,7 @@ class TextShaper:
         """Where units begin, then the length of the text."""
         bounds = drawn_bounds(text)
         kept = [0]
+        joined: _JoinedRun | None = None  # of the letters since the last bound that was kept
         for bound in bounds[1:-1]:
             if not drawn[bound]:  # an alef inside its lam
                 continue
@@ -283,24 +288,63 @@ class TextShaper:
                 and kinds[bound] in "DRC"
                 and levels[bound] == levels[bound - 1]
                 and joins(text, kinds, bound)
-                and self._draws_joined(text[kept[-1] : bound + 1])
             ):
-                continue
+                if joined is None:
+                    joined = _JoinedRun(self.sources, text, kept[-1])
+                if joined.is_drawn_by_font(bound + 1):
+                    continue
             kept.append(bound)
-        return [*kept, len(text)]
+            joined = None
+        kept.append(len(text))
+        return self._uncut(text, kept, levels) if self.has_fonts else kept
 
-    def _draws_joined(self, letters: str) -> bool:
-        """Tell whether a font, and no atlas before it, draws these letters."""
-        for source in self.sources:
+    def _uncut(self, text: str, bounds: list[int], levels: list[int]) -> list[int]:
+        """Take out the bounds over which a font looks: parts that it would draw otherwise alone stay together."""
+        uncut: set[int] = set()
+        for font, first, stop, is_right in self._font_runs(text, bounds, levels):
+            start = bounds[first]
+            run = text[start : bounds[stop]]
+            inside = [bound - start for bound in bounds[first : stop + 1]]
+            alone = partial(self._glyphs_alone, font, is_right)
+            uncut |= {start + bound for bound in uncut_bounds(run, inside, font.shape(run, is_right), alone)}
+        return [bound for bound in bounds if bound not in uncut] if uncut else bounds
+
+    def _font_runs(
+        self, text: str, bounds: list[int], levels: list[int]
+    ) -> Iterator[tuple[GlyphSource, int, int, bool]]:
+        """Runs of two or more parts of a word that one font draws in one direction.
+
+        Yields:
+            The font, the places of the first bound and of the last among the bounds, and whether it runs to the left.
+        """
+        font, level, first = None, -1, 0
+        for place, (start, stop) in enumerate([*pairwise(bounds), (len(text), len(text))]):
+            found = self.font_of(text[start:stop]) if start < stop else None
+            # What rule X9 removes has no level of its own, nor any shape.
+            reached = next((each for each in levels[start:stop] if each >= 0), level)
+            if found is font and reached == level:
+                continue
+            if font is not None and place - first > 1:
+                yield font, first, place, level & 1 == 1
+            font, level, first = found, reached, place
+
+    def _find_font(self, part: str) -> GlyphSource | None:
+        """The font that draws a part of a word; None for what an atlas draws, and for blanks."""
+        part = _without_controls(part)
+        visible = _IGNORABLE.sub("", part)
+        if not visible or visible.isspace():
+            return None
+        is_split = _is_conjunct(part)
+        for source in self._sources_for(part, visible):
             if source.shapes_clusters:
-                return source.covers(letters)
-            # An atlas with presentation forms joins them itself, one cell a letter.
-            if all(
-                source.index(char) >= 0 and (unsupported_script(char) or "Arabic") in _CELL_SCRIPTS
-                for char in letters
-            ):
-                return False
-        return False
+                if source.covers(part):
+                    return source
+            elif not is_split and self._compose(part, False, (source,)) is not None:
+                return None
+        return None
+
+    def _glyphs_alone(self, font: GlyphSource, is_right: bool, part: str) -> tuple[int, ...]:
+        return font.shape(part, is_right).glyphs
 
     # ---- units ----
 
@@ -313,12 +357,7 @@ class TextShaper:
         if not visible:
             return b"", self.sources[0].name, False
         is_split = is_unjoined or _is_conjunct(text)
-        sources = self.sources
-        if self.has_fonts and (unsupported_script(visible[0]) or "Hebrew") not in _CELL_SCRIPTS:
-            sources = self.fonts + self.sources
-        if "\ufe0f" in text:  # asks for an emoji in colour (UTS #51, section 1.4.3)
-            sources = tuple(sorted(sources, key=lambda source: not source.has_colors))
-        for source in sources:
+        for source in self._sources_for(text, visible):
             if source.shapes_clusters:
                 cell = source.draw(text, is_right) if source.covers(text) else None
                 if cell is not None:
@@ -328,6 +367,15 @@ class TextShaper:
                 if cell is not None:
                     return cell, source.name, False
         return self._draw_apart(text, visible, shapes, is_right, is_split)
+
+    def _sources_for(self, text: str, visible: str) -> tuple[GlyphSource, ...]:
+        """The chain in the order in which it is asked for a unit."""
+        sources = self.sources
+        if self.has_fonts and (unsupported_script(visible[0]) or "Hebrew") not in _CELL_SCRIPTS:
+            sources = self.fonts + self.sources
+        if "\ufe0f" in text:  # asks for an emoji in colour (UTS #51, section 1.4.3)
+            sources = tuple(sorted(sources, key=lambda source: not source.has_colors))
+        return sources
 
     def _draw_apart(
         self, text: str, visible: str, shapes: str, is_right: bool, is_split: bool
@@ -406,6 +454,44 @@ def _shapes_differ(before: str, after: str, joiner: str) -> bool:
         reaches, meets = kinds[0] in "DLCT", kinds[1] in "DRC"
         return bool(after) and (reaches and meets if joiner == "\u200c" else reaches != meets)
     return bool(after) and is_mark(after) and 0x900 <= ord(before) < 0x1900
+
+
+def _ends_in_pictograph(text: str, stop: int) -> bool:
+    """Tell whether a pictograph ends before `stop`, with selectors and a tone of skin after it if need be (GB11)."""
+    kinds, extend = property_table("grapheme"), GRAPHEME_CLASSES.index("Extend")
+    while stop > 0 and kinds[ord(text[stop - 1])] == extend:
+        stop -= 1
+    return stop > 0 and bool(kinds[ord(text[stop - 1])] >= 128)
+
+
+class _JoinedRun:
+    """Letters that join, taken in one by one: whether a font draws all of them as one, and no atlas before it.
+
+    Args:
+        sources: The chain.
+        text: In logical order.
+        start: Position of the first letter.
+    """
+
+    def __init__(self, sources: Sequence[GlyphSource], text: str, start: int) -> None:
+        self._text, self._stop = text, start
+        # Up to the first font: an atlas with presentation forms joins the letters itself, one cell a letter.
+        fonts = [place for place, source in enumerate(sources) if source.shapes_clusters]
+        self._atlases, self._font = list(sources[: fonts[0]]), sources[fonts[0]]
+        self._is_covered = True
+
+    def is_drawn_by_font(self, stop: int) -> bool:
+        """Take in the characters before `stop`. What a source lacks, no later character gives back."""
+        added, self._stop = self._text[self._stop : stop], stop
+        self._atlases = [atlas for atlas in self._atlases if _joins_cells(atlas, added)]
+        self._is_covered = self._is_covered and self._font.covers(added)
+        return self._is_covered and not self._atlases
+
+
+def _joins_cells(atlas: GlyphSource, letters: str) -> bool:
+    return all(
+        atlas.index(char) >= 0 and (unsupported_script(char) or "Arabic") in _CELL_SCRIPTS for char in letters
+    )
 
 
 def _find(char: str, sources: Sequence[GlyphSource]) -> bytes | None:

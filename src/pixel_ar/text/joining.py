@@ -46,11 +46,6 @@ def _joining_type(char: str) -> str:
 
 
 @cache
-def _lam_alefs() -> frozenset[str]:
-    return frozenset(_LAM + alef for alef in _ALEFS)
-
-
-@cache
 def letters_of_forms() -> dict[str, str]:
     """Presentation form -> the letter or letters it stands for."""
     return {form: text for text, forms in _forms().items() for form in forms if form}
@@ -80,7 +75,8 @@ def join_letters(text: str) -> tuple[list[str], list[int]]:
         if kinds[index] not in "DRL":
             continue
         form = int(joined_before) + 2 * int(joins_after)
-        if text[index] == _LAM and joins_after and text[following] in _ALEFS and following == index + 1:
+        if text[index] == _LAM and joins_after and text[following] in _ALEFS:
+            # Also if there are marks between them, which then stand on both.
             drawn[index], drawn[following] = table[_LAM + text[following]][int(joined_before)], ""
         elif drawn[index]:
             shape = table.get(text[index], [""] * 4)[form]
@@ -95,7 +91,7 @@ def letter_form(letters: str, form: int) -> tuple[str, bool]:
     """Choose one form of a letter, as [`join_letters`] does.
 
     Args:
-        letters: A letter, or lam and alef, with its marks.
+        letters: A letter, or lam and alef, with its marks, those of the lam between the two.
         form: 0 isolated, 1 final, 2 initial, 3 medial.
 
     Returns:
@@ -103,9 +99,11 @@ def letter_form(letters: str, form: int) -> tuple[str, bool]:
     """
     if _joining_type(letters[0]) not in "DRL":
         return letters, False
-    size = 2 if letters[:2] in _lam_alefs() else 1
-    shape = _forms().get(letters[:size], [""] * 4)[form]
-    return (shape or letters[:size]) + letters[size:], form > 0 and not shape
+    base, marks = letters[0], letters[1:]
+    if base == _LAM and (alef := next((char for char in marks if char in _ALEFS), "")):
+        base, marks = base + alef, marks.replace(alef, "", 1)
+    shape = _forms().get(base, [""] * 4)[form]
+    return (shape or base) + marks, form > 0 and not shape
 
 
 def joins(text: str, kinds: str, bound: int) -> bool:

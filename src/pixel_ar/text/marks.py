@@ -6,13 +6,17 @@ Normalisation sorts marks by their combining class, but most vowel signs, bindus
 none, so that one picture could be typed in several orders. The Unicode Standard, chapters 12, 13 and 16, names the
 order that text should have: nukta and medial consonants, vowel signs, tone marks or bindus, visarga. The renderer draws
 text in this order (`normalise` returns it), and the reader reads it: what cannot be seen is the same on both sides.
+Two marks whose order decides whether they may stand on the letter at all (`text.mark_pairs`) stay as they are.
 """
 
+import base64
 import re
+import zlib
 from functools import cache, lru_cache
 
 import numpy as np
 
+from .mark_pairs import MARK_PAIRS
 from .normalization import nfc
 from .properties import CONSONANT, LEFT_VOWEL, category, code_points, combining, property_table
 
@@ -33,6 +37,8 @@ _RANGES = (
     (0x102B, 0x10A0),
     (0x17B6, 0x17DE),
 )
+# Longer runs of marks, which no language has, are looked at less closely, in less time.
+_LONG_RUN = 32
 # From so many characters on, a table is faster than an expression.
 _LONG_TEXT = 200
 
@@ -149,6 +155,44 @@ def ordered_places(text: str) -> list[int]:
     return [*places, *range(position, len(text))]
 
 
+@cache
+def _kept_pairs() -> frozenset[str]:
+    """Two marks that stay in their order: exchanged, a font would draw a dotted circle below one of them."""
+    text = zlib.decompress(base64.b85decode(MARK_PAIRS)).decode()
+    return frozenset(map("".join, zip(text[::2], text[1::2], strict=True)))
+
+
+def _exchanges_kept(marks: str, order: list[int]) -> bool:
+    """Tell whether an order exchanges two marks that are to stay in theirs."""
+    pairs = _kept_pairs()
+    if len(order) > _LONG_RUN:
+        return any(first + other in pairs for first in set(marks) for other in set(marks))
+    return any(
+        place < before and marks[place] + marks[before] in pairs
+        for index, place in enumerate(order)
+        for before in order[:index]
+    )
+
+
+def _insert(marks: str) -> list[int]:
+    """Places of the marks in order, as far as those that are to stay in their order allow."""
+    if len(marks) > _LONG_RUN:
+        return list(range(len(marks)))
+    found: list[int] = []
+    for place, mark in enumerate(marks):
+        index = len(found)
+        while index and _may_exchange(marks[found[index - 1]], mark):
+            index -= 1
+        found.insert(index, place)
+    return found
+
+
+def _may_exchange(first: str, second: str) -> bool:
+    if first + second in _kept_pairs() or (_stands_right(first) and _stands_right(second)):
+        return False
+    return mark_key(first) > mark_key(second)
+
+
 def _stands_right(mark: str) -> bool:
     return category(mark) == "Mc" and property_table("indic")[ord(mark)] != LEFT_VOWEL
 
@@ -164,6 +208,8 @@ def _order_of(marks: str, following: str) -> list[int]:
     if following and combining(marks[-1]) == 9 and marks[-1] != "\u103a":
         count -= following in "\u200c\u200d" or property_table("indic")[ord(following)] == CONSONANT
     order = sorted(range(count), key=lambda place: mark_key(marks[place]))
+    if _exchanges_kept(marks, order):
+        return [*_insert(marks[:count]), *range(count, len(marks))]
     # Marks to the right of the letter stay as they follow each other: that can be seen.
     beside = iter([place for place in range(count) if _stands_right(marks[place])])
     order = [next(beside) if _stands_right(marks[place]) else place for place in order]

@@ -23,7 +23,7 @@ from .properties import (
 
 # Stands before the first word of a line if that begins with a mark; no word holds it.
 BEGINNING = "\0"
-_LAM_ALEF = "\u0644[\u0622\u0623\u0625\u0627]"
+_LAM, _ALEFS = "\u0644", "[\u0622\u0623\u0625\u0627]"
 
 
 def _ranges(mask: np.ndarray) -> str:
@@ -107,7 +107,7 @@ def right_expressions(fonts_join: bool) -> tuple[re.Pattern[str], ...]:
         f"[{marks}]",
         f"[{both}]+[{before}]?|[\\s\\S]",
         with_marks,
-        f"(?:{_LAM_ALEF}|[\\s\\S])[{marks}]*",
+        f"(?:{_LAM}[{marks}]*{_ALEFS}|[\\s\\S])[{marks}]*",
     )
     return odd, *map(re.compile, sources)
 
@@ -117,7 +117,7 @@ def letter_clusters() -> re.Pattern[str]:
     """Several characters that have the form of one letter."""
     masks = _masks()
     marks = _bmp(masks["extending"] & masks["join T"])
-    return re.compile(f"{_LAM_ALEF}[{marks}]*|[^ ][{marks}]+")
+    return re.compile(f"{_LAM}[{marks}]*{_ALEFS}[{marks}]*|[^ ][{marks}]+")
 
 
 @cache
