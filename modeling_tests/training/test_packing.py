@@ -186,3 +186,29 @@ class TestCollator:
     def test_blocks_need_their_length(self, processor: PixelProcessor) -> None:
         with pytest.raises(ValueError, match="block_patches"):
             LanguageModelingCollator(processor)([{"segments": ["x"], "is_complete": True}])
+
+
+@pytest.mark.parametrize(
+    "words", ["plain words of English", "कखगघ चछजझ", "\u0634\u062c\u0631\u0629 \u0648", "漢字仮名交じり文"]
+)
+def test_what_is_drawn_grows_with_the_document(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the text, at most about twice the characters drawn; counted, not timed."""
+    processor = PixelProcessor(("unifont-16",), patch_size=(16, 16), unsupported="cells")
+    renderer = processor.renderer
+    drawn = []
+    for name in ("render", "measure"):
+        draw = getattr(renderer, name)
+        monkeypatch.setattr(renderer, name, lambda text, draw=draw: drawn.append(len(text)) or draw(text))
+    counts = []
+    for size in (8000, 16000):
+        drawn.clear()
+        text = (words + " ") * (size // len(words))
+        blocks = packed(processor, [text], 16, 0)
+        pieces = []
+        for block in blocks:
+            pieces += block["segments"]
+            if block["is_complete"]:
+                break
+        counts.append(sum(drawn))
+        assert max(drawn) < 2000
+    assert counts[1] < 2.2 * counts[0]

@@ -3,7 +3,8 @@
 """Where a word may be cut so that its parts, shaped one by one, have the glyphs of the whole.
 
 HarfBuzz tells where a text is safe to break: what stands before and after such a place can be shaped apart. Where it is
-not, a font has looked across, often to no effect but kerning; there the parts are shaped and compared.
+not, a font has looked across, often to no effect but kerning. So the parts are shaped and compared, and those that are
+not as in the whole are joined with their neighbours, over the places that are not safe.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,34 +46,33 @@ def uncut_bounds(
         Those of the bounds at which the parts would get other glyphs.
     """
     safe = {cluster for cluster, is_safe in zip(whole.clusters, whole.is_safe, strict=True) if is_safe}
-    inner = bounds[1:-1]
-    if safe.issuperset(inner):
-        return set()
     clusters = set(whole.clusters)
     place_of = {cluster: place for place, cluster in reversed([*enumerate(whole.clusters)])}
     place_of[len(text)] = len(whole.glyphs)
-    uncut = {bound for bound in inner if bound not in clusters}
+    uncut = {bound for bound in bounds[1:-1] if bound not in clusters}
     kept = [bound for bound in bounds if bound not in uncut]
+
+    def has_glyphs(first: int, stop: int) -> bool:
+        return shape_alone(text[first:stop]) == whole.glyphs[place_of[first] : place_of[stop]]
+
+    is_right = [has_glyphs(first, stop) for first, stop in pairwise(kept)]
+    if all(is_right):
+        return uncut
     starts = [place for place, bound in enumerate(kept[:-1]) if place == 0 or bound in safe]
-    for first, stop in zip(starts, [*starts[1:], len(kept) - 1], strict=True):
-        if stop - first > 1:
-            uncut |= _join_parts(text, kept[first : stop + 1], whole.glyphs, place_of, shape_alone)
+    stops = [*starts[1:], len(kept) - 1]
+    if any(not is_right[first] for first, stop in zip(starts, stops, strict=True) if stop - first == 1):
+        # Safe to break, and yet other glyphs (the final alaph of Syriac): any bound may be at fault.
+        starts, stops = [0], [len(kept) - 1]
+    for first, stop in zip(starts, stops, strict=True):
+        uncut |= _join_parts(kept[first : stop + 1], is_right[first:stop], has_glyphs)
     return uncut
 
 
 def _join_parts(
-    text: str,
-    bounds: Sequence[int],
-    glyphs: tuple[int, ...],
-    place_of: dict[int, int],
-    shape_alone: Callable[[str], tuple[int, ...]],
+    bounds: Sequence[int], is_right: Sequence[bool], has_glyphs: Callable[[int, int], bool]
 ) -> set[int]:
     """The bounds between parts that are joined until every one has its own glyphs."""
-
-    def has_glyphs(first: int, stop: int) -> bool:
-        return shape_alone(text[first:stop]) == glyphs[place_of[first] : place_of[stop]]
-
-    parts = [(first, stop, has_glyphs(first, stop)) for first, stop in pairwise(bounds)]
+    parts = [(first, stop, right) for (first, stop), right in zip(pairwise(bounds), is_right, strict=True)]
     place = 0
     while place < len(parts):
         if parts[place][2] or len(parts) == 1:

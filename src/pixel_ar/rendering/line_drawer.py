@@ -347,14 +347,16 @@ class LineDrawer:
     def _looks_across(self, clusters: Sequence[str]) -> bool:
         """Tell whether a font draws two or more clusters of a word, which may change each other."""
         font_of = self.shaper.font_of
-        return self.shaper.has_fonts and sum(font_of(cluster) is not None for cluster in clusters) > 1
+        if not self.shaper.has_fonts or len(clusters) < 2:
+            return False
+        return sum(font_of(cluster) is not None for cluster in clusters) > 1
 
     def _draw_right_word(self, word: str) -> bytes:
         if word.isascii() and word.isdigit():
             return self.left_words[word]
         if self.normalize is not None:
             word = normalise_marks(word)
-        odd, mark, joined, joined_with_marks, _ = right_expressions(self._fonts_join)
+        odd, mark, joined, joined_with_marks, single = right_expressions(self._fonts_join)
         if odd.search(word):
             word = _whole_word(word)
             if self._flags(word) & (EUROPEAN_NUMBER | ARABIC_NUMBER):
@@ -363,7 +365,8 @@ class LineDrawer:
                 return self._draw_levels(word, plain_levels(marked, bidi_classes(marked), 1)[1:], 1)
             return self.shaper.piece(word, 1)
         letters = (joined_with_marks if mark.search(word) else joined).findall(word)
-        if self._looks_across(letters):
+        # Letters that join may have different sources.
+        if self._looks_across(single.findall(word)):
             return self.shaper.piece(word, 1)
         return b"".join(map(self._joined.__getitem__, letters[::-1]))
 

@@ -35,9 +35,14 @@ from ..text.characters import (
     has_surrogates,
     unsupported_script,
 )
+from ..text.properties import tables_digest
 from ..text.unicode_data import UNICODE_VERSION
 from .shaper import TextShaper, Unit, needs_shaping
 from .strip import PackedStrip
+
+
+# Counts the changes of what shaped text looks like: where it is cut into units, and how these are put together.
+LAYOUT = 2
 
 
 class _CellTable(dict[str, bytes]):
@@ -183,15 +188,16 @@ class StripRenderer:
     def fingerprint(self) -> str:
         """Return a sha256 over the glyphs and all settings: equal fingerprints draw equal pixels."""
         parts: dict[str, Any] = {"atlases": [atlas.sha256 for atlas in self._atlases], **asdict(self._policy)}
+        parts["characters"] = tables_digest()
         if self._policy.shapes:
             parts["engine"] = self.engine
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
     def engine(self) -> str:
-        """What shapes text here: the version of Unicode, and of HarfBuzz if there is a font in the chain."""
+        """What shapes text here: the versions of Unicode, of the rules of layout, and of HarfBuzz if there is a font."""
         has_fonts = self._shaper is not None and self._shaper.has_fonts
-        return f"Unicode {UNICODE_VERSION}" + (f", {shaping_engine()}" if has_fonts else "")
+        return f"Unicode {UNICODE_VERSION}, layout {LAYOUT}" + (f", {shaping_engine()}" if has_fonts else "")
 
     @property
     def shaper(self) -> TextShaper | None:

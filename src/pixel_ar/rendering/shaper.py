@@ -182,6 +182,7 @@ class TextShaper:
     Attributes:
         fonts: The members of the chain that are fonts.
         font_of: The font that draws a part of a word, or None if an atlas does.
+        glyphs_alone: The glyphs of a part of a word, shaped by itself.
         lines: Draws whole lines from remembered words.
         drawn: The units drawn lately: (characters, or these and their forms, whether right to left, whether unjoined)
             -> (packed columns, name of the source, whether letters that belong together stand apart).
@@ -196,6 +197,7 @@ class TextShaper:
         self.size = self.sources[0].height // 8
         self.drawn = BoundedCache(self._draw_unit)
         self.font_of = lru_cache(maxsize=20_000)(self._find_font)
+        self.glyphs_alone = lru_cache(maxsize=20_000)(self._shape_alone)
         self.lines = LineDrawer(self, policy.normalize, _complex_table)
 
     def normalise(self, text: str) -> str:
@@ -220,11 +222,11 @@ class TextShaper:
         if match.start() == 0:
             return False
         before, after, joiner = text[match.start() - 1], text[match.end() : match.end() + 1], match[0][0]
+        if self.has_fonts and after and joiner == "\u200d" and _ends_in_pictograph(text, match.start()):
+            return True
         if _complex_table()[ord(before)] == 1 and not 0x300 <= ord(before) < 0x370:
             return not 0x1100 <= ord(before) <= 0x11FF and _shapes_differ(before, after, joiner)
-        if not self.has_fonts or not after or joiner != "\u200d":
-            return False
-        return _ends_in_pictograph(text, match.start())
+        return False
 
     # ---- lines ----
 
@@ -305,7 +307,7 @@ class TextShaper:
             start = bounds[first]
             run = text[start : bounds[stop]]
             inside = [bound - start for bound in bounds[first : stop + 1]]
-            alone = partial(self._glyphs_alone, font, is_right)
+            alone = partial(self.glyphs_alone, font, is_right)
             uncut |= {start + bound for bound in uncut_bounds(run, inside, font.shape(run, is_right), alone)}
         return [bound for bound in bounds if bound not in uncut] if uncut else bounds
 
@@ -343,7 +345,7 @@ class TextShaper:
                 return None
         return None
 
-    def _glyphs_alone(self, font: GlyphSource, is_right: bool, part: str) -> tuple[int, ...]:
+    def _shape_alone(self, font: GlyphSource, is_right: bool, part: str) -> tuple[int, ...]:
         return font.shape(part, is_right).glyphs
 
     # ---- units ----

@@ -12,6 +12,7 @@ Two marks whose order decides whether they may stand on the letter at all (`text
 import base64
 import re
 import zlib
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -143,14 +144,21 @@ def normalise_marks(text: str) -> str:
     return text
 
 
-def ordered_places(text: str) -> list[int]:
-    """Return the places of the characters of `text` in the order that [`order_marks`] gives them."""
+def ordered_places(text: str, origins: Sequence[int] | None = None) -> list[int]:
+    """Return the places of the characters of a text that was read in the order of their letters' marks.
+
+    Args:
+        text: What was read.
+        origins: For each character, the picture it comes from; None: all from one. Marks of one picture keep the
+            order that [`order_marks`] keeps. That of marks of several is not known, and becomes what it should be.
+    """
     places: list[int] = []
     position = 0
     for match in _runs()[1].finditer(text):
         places += range(position, match.start())
         following = text[match.end() : match.end() + 1]
-        places += [match.start() + place for place in _order_of(match[0], following)]
+        is_one = origins is None or len(set(origins[match.start() : match.end()])) == 1
+        places += [match.start() + place for place in _order_of(match[0], following, is_one)]
         position = match.end()
     return [*places, *range(position, len(text))]
 
@@ -202,13 +210,13 @@ def _ordered(marks: str, following: str) -> str:
     return "".join([marks[place] for place in _order_of(marks, following)])
 
 
-def _order_of(marks: str, following: str) -> list[int]:
+def _order_of(marks: str, following: str, keeps_pairs: bool = True) -> list[int]:
     """Places of the marks in order; the last one does not move if it is a virama that joins what follows."""
     count = len(marks)
     if following and combining(marks[-1]) == 9 and marks[-1] != "\u103a":
         count -= following in "\u200c\u200d" or property_table("indic")[ord(following)] == CONSONANT
     order = sorted(range(count), key=lambda place: mark_key(marks[place]))
-    if _exchanges_kept(marks, order):
+    if keeps_pairs and _exchanges_kept(marks, order):
         return [*_insert(marks[:count]), *range(count, len(marks))]
     # Marks to the right of the letter stay as they follow each other: that can be seen.
     beside = iter([place for place in range(count) if _stands_right(marks[place])])

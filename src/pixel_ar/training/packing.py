@@ -12,6 +12,20 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..rendering.renderer import StripRenderer
 from ..text.graphemes import grapheme_bounds
 
+# Columns of a character, to begin with; characters that are drawn at least; how far a space is looked for.
+_USUAL_WIDTH, _LEAST, _WINDOW = 4, 1024, 200
+
+
+def _cut_near(text: str, stop: int) -> int:
+    """A place at `stop` or a little after it where a text may be cut: before a space, or between clusters."""
+    space = text.find(" ", stop, stop + _WINDOW)
+    if space >= 0:
+        return space
+    # Clusters are found from a place where one surely begins, or nearly so: a window before.
+    first = max(stop - _WINDOW, 0)
+    bounds = grapheme_bounds(text[first : stop + _WINDOW])
+    return first + next((bound for bound in bounds if first + bound >= stop), bounds[-1])
+
 
 class Documents(Protocol):
     """What packing needs of a data set; `datasets.IterableDataset` has it."""
@@ -81,8 +95,10 @@ class PackedTextDataset(IterableDataset):
         rng = np.random.default_rng([self.seed, index])
         segments: list[str] = []
         room = self.block_patches
-        for text in self._texts(index, count):
-            while text:
+        for document in self._texts(index, count):
+            text, position = "", 0  # what is drawn again; where the document goes on after it
+            while text or position < len(document):
+                text, position = self._head(document, text, position, room)
                 strip = self.renderer.render(text)
                 needed = -(-(strip.num_columns + sum(self.margins)) // self.patch_width) + 1
                 is_complete = True
@@ -93,13 +109,13 @@ class PackedTextDataset(IterableDataset):
                 elif strip.char_spans is None:
                     segments.append(text)
                     text = self._rest(strip.text, strip.char_columns, room, rng)
-                    room, is_complete = 0, not text
+                    room, is_complete = 0, not text and position == len(document)
                 else:
                     text, piece = strip.text, self._fitting(strip.text, room)
                     if piece:
                         segments.append(piece)
                         text = self._rest_of_shaped(text, len(piece), rng)
-                        is_complete = not text
+                        is_complete = not text and position == len(document)
                     elif room == self.block_patches:
                         raise ValueError(
                             f"the first character of {text[:20]!r} is wider than a block of {room} patches."
@@ -108,6 +124,24 @@ class PackedTextDataset(IterableDataset):
                 if room == 0:
                     yield {"segments": segments, "is_complete": is_complete}
                     segments, room = [], self.block_patches
+
+    def _head(self, document: str, text: str, position: int, room: int) -> tuple[str, int]:
+        """What comes next of a document: all of it, or a beginning that is wider than a block with `room` patches left.
+
+        So a block costs the time of what it holds, not of the whole document.
+
+        Returns:
+            `text` and what follows it in the document from `position` on; where the document goes on.
+        """
+        columns = (room + 1) * self.patch_width
+        count = max(columns // _USUAL_WIDTH, _LEAST)
+        while position + count - len(text) < len(document):
+            stop = _cut_near(document, position + count - len(text)) if count > len(text) else position
+            head = text + document[position:stop]
+            if self.renderer.measure(head) > columns:
+                return head, stop
+            count *= 2
+        return text + document[position:], len(document)
 
     def _rest(self, text: str, char_columns: np.ndarray, room: int, rng: np.random.Generator) -> str:
         """What a block with `room` patches left cannot show of a text, from a little before the cut."""
