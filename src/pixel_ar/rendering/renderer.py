@@ -40,7 +40,6 @@ from ..text.unicode_data import UNICODE_VERSION
 from .shaper import TextShaper, Unit, needs_shaping
 from .strip import PackedStrip
 
-
 # Counts the changes of what shaped text looks like: where it is cut into units, and how these are put together.
 LAYOUT = 2
 
@@ -195,7 +194,7 @@ class StripRenderer:
 
     @property
     def engine(self) -> str:
-        """What shapes text here: the versions of Unicode, of the rules of layout, and of HarfBuzz if there is a font."""
+        """What shapes text here: versions of Unicode, of the rules of layout, and of HarfBuzz if there is a font."""
         has_fonts = self._shaper is not None and self._shaper.has_fonts
         return f"Unicode {UNICODE_VERSION}, layout {LAYOUT}" + (f", {shaping_engine()}" if has_fonts else "")
 
