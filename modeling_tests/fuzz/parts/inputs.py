@@ -32,6 +32,7 @@ def processors() -> dict[str, PixelProcessor]:
     """Processors of several looks."""
     return {
         "fixed": PixelProcessor.from_preset("fixed-8", model_max_patches=64),
+        "boxes": PixelProcessor.from_preset("fixed-8", missing="hexbox", model_max_patches=200),
         "unifont": PixelProcessor.from_preset("unifont-16", missing="hexbox", unsupported="cells"),
         "left": PixelProcessor.from_preset("fixed-8", padding_side="left", left_padding=2, right_padding=2),
         "color": PixelProcessor(
@@ -46,7 +47,7 @@ def processors() -> dict[str, PixelProcessor]:
             atlases=["unifont-16"], patch_size=(16, 16), mode="L", text_color=60, missing="hexbox"
         ),
         "words": PixelProcessor(atlases=["fixed-5x8"], strategy="words", missing="hexbox"),
-        "tokens": PixelProcessor(atlases=["fixed-5x8"], tokenizer=byte_tokenizer()),
+        "tokens": PixelProcessor(atlases=["fixed-5x8"], tokenizer=byte_tokenizer(), missing="hexbox"),
     }
 
 

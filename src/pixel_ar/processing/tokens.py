@@ -17,6 +17,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from ..modalities import PATCH, TOKEN
+from ..text.characters import has_surrogates
 from .options import LayoutOptions
 
 
@@ -78,6 +79,12 @@ def encode_targets(
             raise ValueError(
                 f"add_target_{kind} needs a tokenizer with a {kind} token; set tokenizer.{kind}_token, or leave "
                 f"add_target_{kind} out."
+            )
+    for index, text in enumerate(texts):
+        if has_surrogates(text):
+            raise ValueError(
+                f"target_text[{index}] holds half a surrogate pair, which no tokenizer takes: {text!r:.60}; repair it "
+                'with text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").'
             )
     # Lengths are checked below, so the tokenizer need not warn about them.
     rows = tokenizer(texts, padding=False, truncation=False, return_attention_mask=False, verbose=False)[

@@ -9,6 +9,7 @@ Shapes: B rows, C channels, H strip height, w patch width, P patches.
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ import torch
 from ..processing.processing_pixel_ar import PixelProcessor
 from .answers import NO_ANSWER, answer_span
 from .batches import model_inputs, padded_length, patch_lengths
-from .columns import Row, read_column, read_texts, refuse_forgotten
+from .columns import Row, check_rows, read_column, read_texts, refuse_forgotten
 from .spans import row_patches
 
 
@@ -58,7 +59,9 @@ class QuestionAnsweringCollator:
 
     def length(self, row: Row) -> int:
         """Patches of a row."""
-        columns = (read_texts([row], name) for name in (self.question_column, self.context_column))
+        columns = (
+            read_texts(check_rows([row]), name) for name in (self.question_column, self.context_column)
+        )
         return patch_lengths(self.processor, *columns)[0]
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
@@ -78,6 +81,7 @@ class QuestionAnsweringCollator:
             KeyError: if a column is missing, or the answers seem to be in another one.
             ValueError: for empty texts, rows that are too long, or answers outside their context.
         """
+        rows = check_rows(rows)
         if self.transform is not None:
             rows = [self.transform(dict(row)) for row in rows]
         questions = read_texts(rows, self.question_column)
@@ -130,6 +134,10 @@ class QuestionAnsweringCollator:
         self, index: int, question: str, context: str, span: tuple[int, int], last: int
     ) -> tuple[int, int]:
         start, end = span
+        if not isinstance(start, Integral) or not isinstance(end, Integral):
+            raise ValueError(
+                f"the answer of row {index} must be two numbers of characters, got {start!r:.30} and {end!r:.30}."
+            )
         if start == end == NO_ANSWER:
             return last, last
         try:

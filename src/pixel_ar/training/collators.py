@@ -14,7 +14,7 @@ from ..models.pixel_ar.sequences import unpadded_positions
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..processing.tokens import NoTokenizer
 from .batches import require_labels, to_bytes
-from .columns import read_column, usual_column
+from .columns import check_rows, read_column, read_lists, usual_column
 
 MODALITIES = ("pixel", "token", "pair")
 
@@ -56,6 +56,7 @@ class LanguageModelingCollator:
         Raises:
             KeyError: if a feature has neither; pass `remove_unused_columns=False` to Trainer.
         """
+        check_rows(features)
         if "segments" in features[0]:
             return self._collate_blocks(features)
         batch = self.processor(
@@ -77,7 +78,10 @@ class LanguageModelingCollator:
     def _collate_blocks(self, features: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         if self.block_patches is None:
             raise ValueError("packed blocks need block_patches; pass the value PackedTextDataset was given.")
-        texts = [text for feature in features for text in feature["segments"]]
+        texts = [text for segments in read_lists(features, "segments") for text in segments]
+        read_column(features, "is_complete")
+        if wrong := [text for text in texts if not isinstance(text, str)]:
+            raise ValueError(f"segments must be texts, got {type(wrong[0]).__name__}: {wrong[0]!r:.60}.")
         if self.processor.mode != "1":
             batch = self._collate_levels(features)
             self.processor.count_replaced(texts)
@@ -222,6 +226,7 @@ class MixedModalityCollator:
             KeyError: if a column is missing; pass `remove_unused_columns=False` to Trainer.
             ValueError: if rows of several modalities meet in a batch.
         """
+        check_rows(features)
         text_column = usual_column(features[0], self.text_column)
         texts = read_column(features, text_column)
         targets = read_column(features, self.target_column or text_column)

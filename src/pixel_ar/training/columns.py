@@ -17,6 +17,28 @@ USUAL_NAMES = {
 }
 
 
+def check_rows(rows: Any) -> Sequence[Row]:
+    """A batch as a collator takes it.
+
+    Args:
+        rows: what the collator was called with.
+
+    Raises:
+        TypeError: for what is no list, or a row that is no dictionary.
+        ValueError: for a batch of no rows.
+    """
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
+        raise TypeError(f"a batch is a list of rows (dictionaries), got {type(rows).__name__}: {rows!r:.60}.")
+    if not rows:
+        raise ValueError("the batch is empty: give at least one row.")
+    for index, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise TypeError(
+                f"row {index} of the batch must be a dictionary of columns, got {type(row).__name__}: {row!r:.60}."
+            )
+    return rows
+
+
 def usual_column(row: Row, name: str) -> str:
     """The name under which a row has a column.
 
@@ -71,6 +93,21 @@ def read_column(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
     return [row[name] for row in rows]
 
 
+def read_lists(rows: Sequence[Mapping[str, Any]], name: str) -> list[Sequence[Any]]:
+    """As [`read_column`], for lists of values.
+
+    Raises:
+        ValueError: for values that are no lists.
+    """
+    lists = read_column(rows, name)
+    for index, values in enumerate(lists):
+        if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray):
+            raise ValueError(
+                f"{name!r} of row {index} must be a list, got {type(values).__name__}: {values!r:.60}."
+            )
+    return lists
+
+
 def read_texts(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     """As [`read_column`], for texts.
 
@@ -88,4 +125,13 @@ def read_texts(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     return texts
 
 
-__all__ = ["USUAL_NAMES", "Row", "read_column", "read_texts", "refuse_forgotten", "usual_column"]
+__all__ = [
+    "USUAL_NAMES",
+    "Row",
+    "check_rows",
+    "read_column",
+    "read_lists",
+    "read_texts",
+    "refuse_forgotten",
+    "usual_column",
+]

@@ -116,10 +116,10 @@ class NoiseTransform:
         columns: Sequence[str] = ("text",),
         processor: PixelProcessor | None = None,
     ) -> None:
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1, got {strength}.")
-        unknown = [kind for kind in kinds if kind not in ALL_KINDS]
-        if unknown or not kinds or isinstance(kinds, str):
+        if not isinstance(strength, int | float) or not 0 <= strength <= 1:
+            raise ValueError(f"strength must be a number from 0 to 1, got {strength!r}.")
+        is_list = isinstance(kinds, Sequence) and not isinstance(kinds, str)
+        if not is_list or not kinds or any(kind not in ALL_KINDS for kind in kinds):
             raise ValueError(f"kinds must be some of {', '.join(map(repr, ALL_KINDS))}, got {kinds!r}.")
         self.strength = float(strength)
         self.kinds = tuple(kinds)

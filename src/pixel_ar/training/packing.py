@@ -11,6 +11,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..rendering.renderer import StripRenderer
 from ..text.graphemes import grapheme_bounds
+from .columns import check_rows, read_column
 
 # Columns of a character, to begin with; characters that are drawn at least; how far a space is looked for.
 _USUAL_WIDTH, _LEAST, _WINDOW = 4, 1024, 200
@@ -75,9 +76,9 @@ class PackedTextDataset(IterableDataset):
         seed: int = 0,
         margins: tuple[int, int] = (0, 0),
     ) -> None:
-        if block_patches < 2:
+        if isinstance(block_patches, bool) or not isinstance(block_patches, int) or block_patches < 2:
             raise ValueError(
-                f"block_patches must be at least 2 (one to read, one to predict), got {block_patches}."
+                f"block_patches must be at least 2 (one to read, one to predict), got {block_patches!r}."
             )
         self.documents = documents
         self.renderer = renderer
@@ -178,7 +179,12 @@ class PackedTextDataset(IterableDataset):
             self.documents.set_epoch(epoch)
             found = False
             for number, document in enumerate(self.documents):
-                text = document[self.text_column]
+                text = read_column(check_rows([document]), self.text_column)[0]
+                if not isinstance(text, str):
+                    raise ValueError(
+                        f"{self.text_column!r} of document {number} must be a text, got {type(text).__name__}: "
+                        f"{text!r:.60}."
+                    )
                 found = found or bool(text.strip())
                 if number % count == index and text.strip():
                     yield text

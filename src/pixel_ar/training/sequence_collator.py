@@ -30,7 +30,7 @@ from .batches import (
     warn_of_cuts,
 )
 from .collators import MODALITIES
-from .columns import Row, read_column, read_texts, refuse_forgotten, usual_column
+from .columns import Row, check_rows, read_column, read_texts, refuse_forgotten, usual_column
 
 
 class SequenceClassificationCollator:
@@ -89,7 +89,7 @@ class SequenceClassificationCollator:
 
     def length(self, row: Row) -> int:
         """Patches of a row before it is cut (tokens, for `modality="token"`): what length grouping sorts by."""
-        columns = self._texts([row])
+        columns = self._texts(check_rows([row]))
         if self.modality == "token":
             return self._token_lengths(columns)[0]
         return patch_lengths(self.processor, *columns)[0]
@@ -112,6 +112,7 @@ class SequenceClassificationCollator:
             KeyError: if a column is missing, or the labels seem to be in another one.
             ValueError: for empty texts, rows that are too long, or labels that are missing, texts, NaN or all -100.
         """
+        rows = check_rows(rows)
         if self.transform is not None:
             rows = [self.transform(dict(row)) for row in rows]
         columns = self._texts(rows)
@@ -169,6 +170,14 @@ class SequenceClassificationCollator:
         return padded_length(lengths, of_model if own is None else own, self.pad_to_multiple_of)
 
 
+def _is_finite(number: Any) -> bool:
+    """Whether a label is a number that 64 bits hold."""
+    try:
+        return math.isfinite(number) and (not isinstance(number, Integral) or -(2**63) <= int(number) < 2**63)
+    except (TypeError, OverflowError):
+        return False
+
+
 def sequence_labels(values: Sequence[Any], name: str = "label") -> torch.Tensor:
     """Labels of rows as a tensor.
 
@@ -188,8 +197,10 @@ def sequence_labels(values: Sequence[Any], name: str = "label") -> torch.Tensor:
             raise ValueError(
                 f"{name!r} of row {index} is {value!r}; map names to numbers first (0 to num_labels - 1)."
             )
-        if not all(math.isfinite(number) for number in numbers):
-            raise ValueError(f"{name!r} of row {index} is {value!r}; take rows without a finite target out.")
+        if not all(map(_is_finite, numbers)):
+            raise ValueError(
+                f"{name!r} of row {index} is {value!r:.60}; take rows without a finite target out."
+            )
     widths = {len(value) if isinstance(value, list | tuple) else 0 for value in values}
     if len(widths) > 1:
         raise ValueError(

@@ -23,7 +23,7 @@ from .batches import (
     require_labels,
     warn_of_cuts,
 )
-from .columns import Row, read_column, usual_column
+from .columns import Row, check_rows, read_lists, usual_column
 from .words import POLICIES, join_words, label_patches
 
 
@@ -83,7 +83,8 @@ class TokenClassificationCollator:
 
     def length(self, row: Row) -> int:
         """Patches of a row before it is cut."""
-        words = read_column([row], usual_column(row, self.words_column))[0]
+        rows = check_rows([row])
+        words = read_lists(rows, usual_column(row, self.words_column))[0]
         return patch_lengths(self.processor, [join_words(words, self.processor, self.align).text])[0]
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
@@ -100,10 +101,11 @@ class TokenClassificationCollator:
             ValueError: for a batch without a single label, rows without words, words that draw nothing, labels and
                 words of different number, unknown labels, or rows that are too long; with the number of the row.
         """
+        rows = check_rows(rows)
         if self.transform is not None:
             rows = [self.transform(dict(row)) for row in rows]
         words_column = usual_column(rows[0], self.words_column)
-        columns = read_column(rows, words_column)
+        columns = read_lists(rows, words_column)
         names = self._labels(rows, words_column, columns)
         has_labels = names is not None
         if names is None:
@@ -153,7 +155,7 @@ class TokenClassificationCollator:
         """The labels of each row's words, if there are any."""
         label_column = usual_column(rows[0], self.label_column)
         if any(label_column in row for row in rows):
-            return read_column(rows, label_column)
+            return read_lists(rows, label_column)
         for name, values in rows[0].items():
             if name != words_column and isinstance(values, list | tuple) and len(values) == len(columns[0]):
                 raise KeyError(

@@ -49,6 +49,8 @@ def join_words(words: Sequence[str], processor: PixelProcessor, align: bool = Tr
     if not words or isinstance(words, str):
         raise ValueError(f"words must be a list with at least one word, got {words!r}.")
     for index, word in enumerate(words):
+        if not isinstance(word, str):
+            raise ValueError(f"word {index} must be a text, got {type(word).__name__}: {word!r:.60}.")
         if not processor.renderer.normalise(word).strip():
             raise ValueError(f"word {index} is {word!r}, which draws nothing; take it and its label out.")
     spaces = [1] * (len(words) - 1)
