@@ -24,7 +24,8 @@ TEXT_TO_PIXELS = ("text", "fonts", "rendering", "reading", "processing")
 ORDER: dict[str, set[str]] = {
     **{room: set(TEXT_TO_PIXELS[:rank]) for rank, room in enumerate(TEXT_TO_PIXELS)},
     "models": set(),
-    "hub": {"processing", "models"},
+    "selfcheck": {"processing", "models"},
+    "hub": {"processing", "models", "selfcheck"},
     "metrics": {"processing", "models"},
 }
 # Small modules that both wings import; they import nothing else of this package.

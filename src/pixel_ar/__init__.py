@@ -41,6 +41,7 @@ from .rendering.pages import PageOverflowError
 from .rendering.renderer import StripRenderer
 from .rendering.strip import PackedStrip
 from .rendering.style import RenderStyle
+from .selfcheck import selftest, write_selftest
 from .serving.pipelines import register_pipelines
 from .serving.streaming import PixelTextIteratorStreamer, PixelTextStreamer
 from .serving.tokenizers import PixelCheckpointTokenizer
@@ -93,6 +94,8 @@ __all__ = [
     "bundled_checkpoints",
     "export_remote_code",
     "fit_font",
+    "selftest",
+    "write_selftest",
 ]
 
 

@@ -27,6 +27,7 @@ from .models.pixel_ar.tasks import (
 )
 from .processing.files import bundled_notices
 from .processing.processing_pixel_ar import PixelProcessor
+from .selfcheck import write_selftest
 
 PACKAGE = Path(__file__).parent
 CHECKPOINTS = PACKAGE / "checkpoints"
@@ -135,6 +136,7 @@ def export_remote_code(
             (stage / name).write_text(text, encoding="utf-8")
         if not Path(folder, "README.md").exists():
             (stage / "README.md").write_text(model_card(model, processor), encoding="utf-8")
+        write_selftest(model, processor, stage)
         written = {path.name for path in stage.iterdir()}
     _remove_stale_weights(Path(folder), written)
     if push_to_hub:

@@ -16,17 +16,54 @@ from transformers import Cache, PreTrainedConfig
 from transformers import initialization as init  # initial values that leave loaded weights alone
 from transformers.activations import ACT2FN  # `config.hidden_act` by Transformers' names
 from transformers.generation import GenerateDecoderOnlyOutput
+from transformers.generation.streamers import BaseStreamer  # what a caller's streamer is checked to be
 from transformers.integrations import (
     is_deepspeed_zero3_enabled,  # weights in pieces: all processes step together
 )
 from transformers.masking_utils import create_causal_mask  # the mask each registered attention function needs
 from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.utils import ModelOutput
+from transformers.utils import (
+    ModelOutput,
+    cached_file,  # a file of a folder or of the Hub, as every loader finds it
+)
 
-RUN_ON = ("5.22.2", "5.23.0", "5.24.0")
+RUN_ON = ("5.22.0", "5.23.0", "5.24.0")
 
-# Reference pages name these by their path.
-DOCUMENTED = ("transformers.utils.ModelOutput", "transformers.modeling_outputs")
+# The documentation names these by their path: outputs, logging, and how to add a pipeline.
+DOCUMENTED = (
+    "transformers.utils.ModelOutput",
+    "transformers.utils.logging",
+    "transformers.modeling_outputs",
+    "transformers.pipelines.PIPELINE_REGISTRY",
+)
+# Imported where it is used, since this module is loaded by every process and that one by training alone.
+ELSEWHERE = {"transformers.trainer_callback.ExportableState": "state of a callback that a checkpoint keeps"}
+# Private attributes and arguments of transformers that are read or passed.
+ATTRIBUTES = {
+    "_attn_implementation": "which attention function a configuration asks for",
+    "_prepare_inputs": "Trainer's batch on its device, for a second model in the same step",
+    "_raise_exceptions_for_missing_entries": "of cached_file: a missing file is `None`",
+}
+# What classes declare for, or override of, transformers' own: its documented ways to add a model and a pipeline.
+DECLARATIONS = {
+    "_can_compile_fullgraph": "a step compiles as one graph",
+    "_forward": "of a pipeline",
+    "_init_weights": "initial values",
+    "_input_embed_layer": "where the input embeddings are",
+    "_keys_to_ignore_on_load_unexpected": "heads of another task in a checkpoint",
+    "_load_feature_extractor": "of a pipeline: a PixelProcessor is no feature extractor",
+    "_load_image_processor": "of a pipeline: likewise",
+    "_load_processor": "of a pipeline",
+    "_load_tokenizer": "of a pipeline: likewise",
+    "_load_video_processor": "of a pipeline: likewise",
+    "_no_split_modules": "what a device map keeps whole",
+    "_sanitize_parameters": "of a pipeline",
+    "_skip_keys_device_placement": "caches are not moved",
+    "_supports_attention_backend": "attention through the interface",
+    "_supports_flash_attn": "likewise",
+    "_supports_flex_attn": "likewise",
+    "_supports_sdpa": "likewise",
+}
 
 # 5.24 renamed `past_key_values` to `cache`, in arguments and outputs. The name of the installed version:
 CACHE_NAME = "cache" if "cache" in BaseModelOutputWithPast.__dataclass_fields__ else "past_key_values"
@@ -79,10 +116,15 @@ def versions() -> str:
 
 __all__ = [
     "ACT2FN",
+    "ATTRIBUTES",
     "CACHE_NAME",
+    "DECLARATIONS",
     "DOCUMENTED",
+    "ELSEWHERE",
     "RUN_ON",
+    "BaseStreamer",
     "TokenOutput",
+    "cached_file",
     "causal_mask",
     "init",
     "shards_weights",

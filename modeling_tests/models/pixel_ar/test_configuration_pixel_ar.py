@@ -82,3 +82,13 @@ def test_impossible_combinations_name_their_values(fields: dict, words: list[str
     message = f"{caught.value} {caught.value.__cause__}"
     for word in words:
         assert word in message
+
+
+def test_misspelt_names_are_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"'hiden_size' .did you mean 'hidden_size'"):
+        PixelARConfig(hiden_size=64)
+    with pytest.raises(ValueError, match=r"'autoregresive' is not registered .did you mean 'autoregressive'"):
+        PixelARConfig(patch_head="autoregresive")
+    with pytest.raises(ValueError, match=r"'nope' is not registered; choose one of"):
+        PixelARConfig(patch_head="nope")
+    assert PixelARConfig(note_of_mine="kept").note_of_mine == "kept"

@@ -179,6 +179,17 @@ def _add_info(commands: "argparse._SubParsersAction[Parser]") -> None:
     _add_output(parser, "write the description to this file in place of standard output")
 
 
+def _add_selftest(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = (
+        "Check checkpoints against the figures stored beside them: bits per character, what the model writes, reading "
+        "back, and the cache. Exit code 1 if one fails."
+    )
+    parser = commands.add_parser("selftest", help="check a checkpoint on this machine", description=text)
+    parser.add_argument(
+        "model", metavar="FOLDER", nargs="*", default=[DEFAULT_MODEL], help=f"default: {DEFAULT_MODEL}"
+    )
+
+
 def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:
     text = (
         "Convert a checkpoint of PIXAR or PixelGPT to a folder that loads through the Auto classes. Nothing is written "
@@ -206,7 +217,7 @@ def build_parser() -> Parser:
         version = "(not installed)"
     parser.add_argument("--version", action="version", version=f"pixel-ar {version}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_render, _add_read, _add_generate, _add_score, _add_convert, _add_info):
+    for add in (_add_render, _add_read, _add_generate, _add_score, _add_convert, _add_info, _add_selftest):
         add(commands)
     return parser
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
-from transformers.utils import cached_file
 
 from ..fonts.atlas import ATLAS_FOLDER, GlyphAtlas
 from ..fonts.shaped_font import ShapedFont
@@ -20,6 +19,7 @@ from ..reading.prior import CharacterPrior
 from ..rendering.renderer import StripRenderer
 from ..rendering.style import RenderStyle
 from ..rendering.styled_renderer import build_renderer
+from ..transformers_internals import cached_file
 
 _HUB_ARGUMENTS = (
     "cache_dir",

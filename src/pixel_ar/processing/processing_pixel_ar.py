@@ -17,12 +17,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from PIL import Image
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.processing_utils import ProcessorMixin, Unpack
 
 from ..atomic import staged_folder
 from ..fonts.source import GlyphSource
@@ -135,7 +134,7 @@ class PixelProcessor(PageMixin, ProcessorMixin):
 
     valid_processor_kwargs = PixelProcessorKwargs
 
-    def __init__(
+    def __init__(  # type: ignore[misc] # `patch_size` is a setting too, but has a place of its own
         self,
         atlases: Sequence[str | bytes | os.PathLike | GlyphSource] = ("fixed-5x8",),
         patch_size: Sequence[int] | None = None,

@@ -12,13 +12,13 @@ from typing import Any, TextIO
 
 import numpy as np
 import torch
-from transformers.generation.streamers import BaseStreamer
 
 from ..processing.images import list_strips
 from ..processing.inputs import rows_of, unpack_output
 from ..processing.layout import text_part
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..text.bidi import has_right_to_left
+from ..transformers_internals import BaseStreamer
 
 
 class PixelTextStreamer(BaseStreamer):

@@ -5,7 +5,8 @@
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
-from transformers.utils import cached_file
+
+from ..transformers_internals import cached_file
 
 _FILES = ("tokenizer.json", "tokenizer_config.json")
 _WHERE = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")

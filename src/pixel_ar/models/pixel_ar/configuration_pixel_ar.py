@@ -6,15 +6,42 @@ The backbone fields carry the Llama names (PIXAR and PixelGPT are Llama decoders
 strip is cut into patches, how pixels enter the model, which patch head leaves it, and whether there are tokens too.
 """
 
+import difflib
+from collections.abc import Collection
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
-from transformers.configuration_utils import PreTrainedConfig
-from transformers.modeling_rope_utils import RopeParameters
-from transformers.utils.type_validators import interval
+from transformers import PreTrainedConfig, RopeParameters
 
 from ...installed import refuse_registration
 from .presets import CONFIG_PRESETS
+
+# The names of patch heads, once they are imported; a configuration may be read without any model.
+_DECLARED_HEADS: list[Collection[str]] = []
+
+
+def declare_patch_heads(names: Collection[str]) -> None:
+    """Lets configurations know which heads there are; `names` may grow afterwards."""
+    _DECLARED_HEADS.append(names)
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """`" (did you mean 'x'?)"`, or nothing where no known name is near."""
+    found = difflib.get_close_matches(name, known, 1, cutoff=0.8)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def refuse_misspelt(given: Collection[str], config: PreTrainedConfig) -> None:
+    """Refuses names that nearly are fields. Others become attributes, as in every configuration of Transformers.
+
+    Raises:
+        ValueError: naming the field that was probably meant.
+    """
+    fields = set(config.__dataclass_fields__)
+    for name in given:
+        guess = "" if hasattr(PreTrainedConfig, name) or name.startswith("_") else nearest(name, fields)
+        if guess:
+            raise ValueError(f"{type(config).__name__} has no field {name!r}{guess}.")
 
 
 @strict
@@ -113,7 +140,7 @@ class PixelARConfig(PreTrainedConfig):
     head_dim: int | None = None
     hidden_act: str = "silu"
     max_position_embeddings: int = 1024
-    initializer_range: float = interval(min=0.0, max=1.0)(default=0.02)
+    initializer_range: float = 0.02
     rms_norm_eps: float = 1e-6
     use_cache: bool = True
     rope_parameters: RopeParameters | dict | None = None
@@ -158,6 +185,13 @@ class PixelARConfig(PreTrainedConfig):
     classifier_pooling: Literal["last", "mean", "pixelgpt_pair"] = "last"
 
     def __post_init__(self, **kwargs: Any) -> None:
+        refuse_misspelt(kwargs, self)
+        for known in _DECLARED_HEADS[-1:]:
+            if self.patch_head not in known:
+                raise ValueError(
+                    f"patch_head={self.patch_head!r} is not registered{nearest(self.patch_head, known)}; choose one of "
+                    f"{sorted(known)} or add a PatchHead subclass to PATCH_HEADS."
+                )
         self.patch_size = tuple(self.patch_size)
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
@@ -241,6 +275,8 @@ class PixelARConfig(PreTrainedConfig):
                 f"num_attention_heads ({self.num_attention_heads}) is not a multiple of num_key_value_heads "
                 f"({self.num_key_value_heads})."
             )
+        if not 0 <= self.initializer_range <= 1:
+            raise ValueError(f"initializer_range must lie in 0 to 1, got {self.initializer_range}.")
         if self.pixel_std <= 0:
             raise ValueError(f"pixel_std must be positive, got {self.pixel_std}.")
         if self.num_channels not in (1, 3):
@@ -318,4 +354,4 @@ class PixelARConfig(PreTrainedConfig):
             )
 
 
-__all__ = ["PixelARConfig"]
+__all__ = ["PixelARConfig", "declare_patch_heads"]

@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """The registry of patch heads. A new head is one subclass of [`PatchHead`] and one entry here."""
 
-from ..configuration_pixel_ar import PixelARConfig
+from ..configuration_pixel_ar import PixelARConfig, declare_patch_heads
 from .autoregressive import AutoregressivePatchHead
 from .base import PatchHead
 from .dictionary import DictionaryPatchHead
@@ -14,6 +14,7 @@ PATCH_HEADS: dict[str, type[PatchHead]] = {
     "bernoulli": BernoulliPatchHead,
     "regression": RegressionPatchHead,
 }
+declare_patch_heads(PATCH_HEADS)
 
 
 def build_patch_head(config: PixelARConfig) -> PatchHead:

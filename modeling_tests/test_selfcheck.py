@@ -1,0 +1,80 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""A checkpoint tests itself: good ones pass, and each kind of damage fails its own line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tools.tiny import TINY
+
+import pixel_ar
+from pixel_ar.cli.main import main
+from pixel_ar.models.pixel_ar.layers import Attention
+
+NAMES = ["reading back", "bits/character", "continuation", "cache"]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("selftest") / "model"
+    model = pixel_ar.PixelARForCausalLM(pixel_ar.PixelARConfig(**TINY, initializer_range=0.2)).train()
+    pixel_ar.export_remote_code(model, pixel_ar.PixelProcessor.from_preset("fixed-8"), folder)
+    assert model.training
+    return folder
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "copy"))
+
+
+def failed(folder: Path) -> list[str]:
+    checks = pixel_ar.selftest(folder)
+    assert [check.name for check in checks] == NAMES
+    return [check.name for check in checks if not check.passed]
+
+
+def test_an_exported_checkpoint_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failed(folder) == []
+    assert main(["selftest", str(folder)]) == 0
+    assert capsys.readouterr().out.count("ok    ") == 4
+
+
+def test_other_weights_fail_with_the_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"] *= -1
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert failed(folder) == ["bits/character", "continuation"]
+    assert main(["selftest", str(folder)]) == 1
+    assert "FAILED bits/character" in (out := capsys.readouterr().out) and "transformers 5." in out
+
+
+def test_a_lost_context_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Attention.forward
+    monkeypatch.setattr(
+        Attention, "forward", lambda self, *args, **kwargs: forward(self, *args[:3], **kwargs)
+    )
+    assert failed(folder) == ["continuation", "cache"]
+
+
+def test_a_processor_that_draws_otherwise_fails(folder: Path) -> None:
+    figures = json.loads((folder / "selftest.json").read_text())
+    (folder / "selftest.json").write_text(json.dumps({**figures, "line": "a\tb"}))
+    assert "reading back" in failed(folder)
+
+
+def test_a_folder_without_figures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "selftest.json").unlink()
+    with pytest.raises(ValueError, match=r"write_selftest\(model, processor, folder\)"):
+        pixel_ar.selftest(folder)
+    assert main(["selftest", str(folder)]) == 2
+
+
+def test_bundled_checkpoints_pass() -> None:
+    for name in pixel_ar.bundled_checkpoints():
+        assert failed(Path(pixel_ar.bundled_checkpoint(name))) == []
