@@ -4,12 +4,12 @@
 
 from argparse import Namespace
 
-from ..selfcheck import selftest as check_checkpoint
+from ..selfcheck import selftest
 from .files import Output
 from .loading import resolve
 
 
-def selftest(args: Namespace) -> int:
+def run_selftest(args: Namespace) -> int:
     """`pixel-ar selftest`: whether checkpoints give here what they gave where they were made; 1 if not."""
     from transformers.utils import logging
 
@@ -17,7 +17,7 @@ def selftest(args: Namespace) -> int:
     out = Output(None, args.json)
     passed = True
     for name in args.model:
-        checks = check_checkpoint(resolve(name))
+        checks = selftest(resolve(name))
         passed &= all(check.passed for check in checks)
         for check in checks:
             out.add(f"{name}: {check}", {"checkpoint": name, **vars(check)})
@@ -25,4 +25,4 @@ def selftest(args: Namespace) -> int:
     return 0 if passed else 1
 
 
-__all__ = ["selftest"]
+__all__ = ["run_selftest"]

@@ -5,7 +5,7 @@
 from argparse import Namespace
 from collections.abc import Callable
 
-from .checking import selftest
+from .checking import run_selftest
 from .checkpoints import convert, info
 from .pictures import read, render
 from .writing import generate, score
@@ -17,7 +17,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "score": score,
     "convert": convert,
     "info": info,
-    "selftest": selftest,
+    "selftest": run_selftest,
 }
 
 __all__ = ["COMMANDS"]

@@ -2,7 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """What the command `pixel-ar` does with its arguments, its streams and errors.
 
-Exit codes: 0 done; 1 a self-test failed; 2 bad input, with one line on stderr; 3 a picture that could not be read; 130 interrupted.
+Exit codes: 0 done; 1 a self-test failed; 2 bad input, with one line on stderr; 3 a picture that could not be read;
+130 interrupted.
 """
 
 import argparse

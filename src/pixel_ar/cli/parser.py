@@ -188,6 +188,7 @@ def _add_selftest(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument(
         "model", metavar="FOLDER", nargs="*", default=[DEFAULT_MODEL], help=f"default: {DEFAULT_MODEL}"
     )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:

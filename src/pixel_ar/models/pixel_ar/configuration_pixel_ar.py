@@ -170,7 +170,7 @@ class PixelARConfig(PreTrainedConfig):
     dictionary_sha256: str | None = None
     dictionary_frequent_entries: int = 2048
     dictionary_sampled_entries: int | None = None
-    memory_dropout: float = interval(min=0.0, max=1.0)(default=0.1)
+    memory_dropout: float = 0.1
     norm_pix_loss: bool = False
     regression_output_range: Literal["unit", "signed"] = "unit"
     patch_loss_reduction: Literal["patch", "sample"] | None = None
@@ -275,8 +275,9 @@ class PixelARConfig(PreTrainedConfig):
                 f"num_attention_heads ({self.num_attention_heads}) is not a multiple of num_key_value_heads "
                 f"({self.num_key_value_heads})."
             )
-        if not 0 <= self.initializer_range <= 1:
-            raise ValueError(f"initializer_range must lie in 0 to 1, got {self.initializer_range}.")
+        for name in ("initializer_range", "memory_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in 0 to 1, got {getattr(self, name)}.")
         if self.pixel_std <= 0:
             raise ValueError(f"pixel_std must be positive, got {self.pixel_std}.")
         if self.num_channels not in (1, 3):
