@@ -37,13 +37,17 @@ def export(run: Path, folder: Path, preset: str | None) -> None:
     }
     model.save_pretrained(folder)
     if preset is None:
-        shipped = pixel_ar.PixelProcessor(atlases=processor.renderer.atlases, **settings)
+        shipped = processor.replace(**settings)
     else:
         shipped = pixel_ar.PixelProcessor.from_preset(preset, **settings)
     shipped.save_pretrained(folder)
     # The file is bfloat16, half the size; the configuration says float32, which is what it loads as.
     weights = folder / "model.safetensors"
-    halved = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(weights).items()}
+    # Dictionaries are bytes and numbers, which stay what they are.
+    halved = {
+        name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor
+        for name, tensor in load_file(weights).items()
+    }
     save_file(halved, weights, metadata={"format": "pt"})
 
 

@@ -212,3 +212,20 @@ def test_what_is_drawn_grows_with_the_document(words: str, monkeypatch: pytest.M
         counts.append(sum(drawn))
         assert max(drawn) < 2000
     assert counts[1] < 2.2 * counts[0]
+
+
+@pytest.mark.parametrize("strategy", ["word_pieces", "words", "mono"])
+def test_text_in_units_is_cut_between_them(strategy: str) -> None:
+    processor = PixelProcessor(patch_size=(8, 40), strategy=strategy, newline="symbol")
+    texts = [
+        "The internationalisation of the people, said he.\nAnd 123456 more  words than one block." * 3,
+        "Ab.",
+    ]
+    dataset = PackedTextDataset(Documents(texts), processor.renderer, 40, 12)
+    blocks = [block["segments"] for block in itertools.islice(dataset, 6)]
+    shown = "".join(text for segments in blocks for text in segments)
+    normal = "".join(processor.renderer.normalise(text) for text in texts)
+    assert (normal * 9).startswith(shown)
+    for segments in blocks[:3]:
+        used = sum(-(-processor.renderer.measure(text) // 40) for text in segments) + len(segments) - 1
+        assert used in (11, 12)

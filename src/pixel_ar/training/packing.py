@@ -10,6 +10,7 @@ import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..rendering.renderer import StripRenderer
+from ..rendering.strip import UnitStrip
 from ..text.graphemes import grapheme_bounds
 from .columns import check_rows, read_column
 
@@ -43,7 +44,8 @@ class PackedTextDataset(IterableDataset):
 
     A document that does not fit is cut at the end of the block and resumed in the next one, `0 .. max_rewind`
     characters (at random) before the cut: nothing is lost, and the text meets the patch grid at changing offsets, so a
-    model that sees a corpus many times does not see the same patches each time. Shaped text (right to left, joined) is
+    model that sees a corpus many times does not see the same patches each time. Text drawn in units that begin at patch
+    borders (`strategy`) is cut between units and resumed there. Shaped text (right to left, joined) is
     cut between words, and each piece is drawn by itself; what it leaves of its block is padding.
 
     Blocks come without end, pass after pass over the documents; bound training with `max_steps`. The order depends on
@@ -107,6 +109,11 @@ class PackedTextDataset(IterableDataset):
                     segments.append(text)
                     room -= needed
                     text = ""
+                elif isinstance(strip, UnitStrip) and (cut := self._whole_units(strip, room)) is not None:
+                    if cut:
+                        segments.append(strip.text[:cut])
+                    text, room = strip.text[cut:], 0
+                    is_complete = not text and position == len(document)
                 elif strip.char_spans is None:
                     segments.append(text)
                     text = self._rest(strip.text, strip.char_columns, room, rng)
@@ -143,6 +150,20 @@ class PackedTextDataset(IterableDataset):
                 return head, stop
             count *= 2
         return text + document[position:], len(document)
+
+    def _whole_units(self, strip: UnitStrip, room: int) -> int | None:
+        """Characters of the units that a block with `room` patches left can show; `None` where that is no beginning.
+
+        A unit is drawn alike wherever it stands, so there is nothing to gain from cutting elsewhere.
+        """
+        spans = strip.char_spans
+        if spans is None or strip.is_right_to_left or (np.diff(spans[:, 0]) < 0).any():
+            return None
+        shown = room * self.patch_width - sum(self.margins)
+        fitting = strip.unit_spans[strip.unit_spans[:, 1] <= shown]
+        if not len(fitting) and room == self.block_patches:
+            return None
+        return 0 if not len(fitting) else int(np.searchsorted(spans[:, 0], fitting[-1, 1], side="left"))
 
     def _rest(self, text: str, char_columns: np.ndarray, room: int, rng: np.random.Generator) -> str:
         """What a block with `room` patches left cannot show of a text, from a little before the cut."""
