@@ -35,6 +35,13 @@ def main() -> None:
     """Generates, reads, counts."""
     parser = argparse.ArgumentParser(description="Readability and real words of continuations.")
     parser.add_argument("--model", default=None, help="folder or Hub id; default: the embedded checkpoint")
+    parser.add_argument(
+        "--train-data",
+        default="sotu_train.jsonl.gz",
+        help="file whose words are known; a path, or in examples/data",
+    )
+    parser.add_argument("--train-texts", type=int, default=None, help="so many texts of it; default: all")
+    parser.add_argument("--prompt-data", default="sotu_validation.jsonl.gz")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--new-patches", type=int, default=48)
     parser.add_argument("--prompt-words", type=int, default=4)
@@ -46,8 +53,9 @@ def main() -> None:
     folder = options.model or pixel_ar.bundled_checkpoint("pixel-ar-tiny")
     model = pixel_ar.PixelARForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     processor = pixel_ar.PixelProcessor.from_pretrained(folder)
-    known = {word.lower() for text in read_texts("sotu_train.jsonl.gz") for word in WORD.findall(text)}
-    sources = read_texts("sotu_validation.jsonl.gz")[: options.count]
+    texts = read_texts(options.train_data)[: options.train_texts]
+    known = {word.lower() for text in texts for word in WORD.findall(text)}
+    sources = read_texts(options.prompt_data)[: options.count]
     prompts = [" ".join(text.split()[: options.prompt_words]) for text in sources]
     generator = torch.Generator().manual_seed(options.seed)
     start = time.perf_counter()
