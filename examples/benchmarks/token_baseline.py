@@ -2,12 +2,12 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """A decoder over BPE tokens, or bytes, beside the pixel model: same text, width, depth, optimiser and processor time.
 
-Bits per character on held-out texts, each a document of its own that begins after a boundary and pays for the one that
-ends it; of a tokenizer's cuts of a text only its own is counted. The two commands at equal time, one after the other on
-an idle machine (word pieces first):
+Bits per character on the pieces of held_out.py, each beginning after a boundary and paying for the one that ends it; of
+a tokenizer's cuts of a text only its own is counted. At equal time, one after the other on an idle machine (word pieces
+first):
 
-    python examples/pretrain.py --recipe pixel-ar-words --train_data TRAIN --validation_data HELD_OUT \
-        --train_minutes 20 --output_dir runs/words
+    python examples/pretrain.py --recipe pixel-ar-words --train_data TRAIN --train_minutes 20 --output_dir runs/words
+    python examples/benchmarks/held_out.py runs/words --data HELD_OUT --documents 40
     python examples/benchmarks/token_baseline.py --vocabulary 16384 --train TRAIN --validation HELD_OUT --minutes 20
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from datasets import load_dataset
+from held_out import cut
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import IterableDataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments, set_seed
@@ -69,17 +70,15 @@ class TokenBlocks(IterableDataset):
 
 
 @torch.no_grad()
-def bits_per_character(model: LlamaForCausalLM, tokenizer: Tokenizer, texts: list[str], window: int) -> float:
-    """Bits over characters, in windows of `window` tokens that do not overlap but for one."""
+def bits_per_character(model: LlamaForCausalLM, tokenizer: Tokenizer, texts: list[str]) -> float:
+    """Bits over characters, boundaries included."""
     model.eval()
     nats = 0.0
     for text in texts:
         assert tokenizer.decode(tokenizer.encode(text).ids) == text
         ids = torch.tensor([BOUNDARY, *tokenizer.encode(text).ids, BOUNDARY])
-        for start in range(0, len(ids) - 1, window):
-            part = ids[start : start + window + 1]
-            logits = model(input_ids=part[None, :-1], use_cache=False).logits[0].float()
-            nats += F.cross_entropy(logits, part[1:], reduction="sum").item()
+        logits = model(input_ids=ids[None, :-1], use_cache=False).logits[0].float()
+        nats += F.cross_entropy(logits, ids[1:], reduction="sum").item()
     return nats / math.log(2) / sum(map(len, texts))
 
 
@@ -148,7 +147,7 @@ def main() -> None:
     TimeBudget(options.minutes, 100, "processor", options.decay_share).install(trainer)
     trainer.train()
     held_out = read_texts(options.validation, options.validation_documents)
-    figure = bits_per_character(model, tokenizer, held_out, options.block)
+    figure = bits_per_character(model, tokenizer, [piece for text in held_out for piece in cut(text)])
     parameters = sum(parameter.numel() for parameter in model.parameters())
     seen = trainer.state.global_step * options.batch_size * options.block
     characters = seen * sum(map(len, texts)) / sum(map(len, documents))
