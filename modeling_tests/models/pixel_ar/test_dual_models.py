@@ -316,6 +316,10 @@ class TestBadInput:
             model(pixel_values=pixels, input_ids=tokens, modality_ids=torch.tensor([[0, 0, 0, 2, 1, 1]]))
         with pytest.raises(ValueError, match="label 99 on a token position"):
             model(input_ids=tokens, labels=torch.tensor([[3, 99, 3]]))
+        with pytest.raises(ValueError, match="input_ids hold 23, which is no id of the vocabulary of 23"):
+            model(input_ids=torch.tensor([[3, 23]]))
+        with pytest.raises(ValueError, match="input_ids are empty"):
+            model(input_ids=torch.zeros(1, 0, dtype=torch.int64))
         with pytest.raises(ValueError, match="'text'"):
             model.generate(pixel_values=pixels, output_modality="text")
         with pytest.raises(ValueError, match="max_new_patches"):

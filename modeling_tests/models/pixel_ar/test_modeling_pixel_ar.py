@@ -326,6 +326,20 @@ def test_one_rendered_line_is_learnt_and_written_again() -> None:
     assert processor.batch_decode(written) == [line]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_dynamically_quantised_layers_give_nearly_the_same_states() -> None:
+    """Their `weight` is a method, and the pixels take the type of what is left."""
+    model = build(hidden_size=64, intermediate_size=128)
+    strips = random_strips(model)
+    quantised = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {torch.nn.Linear})
+    with torch.no_grad():
+        states, other = (each.model(pixel_values=strips).last_hidden_state for each in (model, quantised))
+        assert torch.nn.functional.cosine_similarity(states, other, dim=-1).min() > 0.98
+        scores = quantised.log_likelihood(strips)
+        torch.testing.assert_close(scores, model.log_likelihood(strips), rtol=0.02, atol=1.0)
+    assert quantised.generate(strips, max_new_patches=2).shape[-1] == (PATCHES + 2) * model.config.patch_width
+
+
 class TestBadInput:
     """Each wrong input gives one error that names the value."""
 
@@ -362,6 +376,11 @@ class TestBadInput:
     def test_mask_length(self) -> None:
         mask = torch.ones(1, 5, dtype=torch.long)
         self.check(["5 patches", "hold 2"], pixel_values=torch.ones(1, 1, 8, 40), attention_mask=mask)
+
+    def test_mask_shape(self) -> None:
+        strips = torch.ones(2, 1, 8, 40)
+        self.check(["(1, 2)", "2 rows"], pixel_values=strips, attention_mask=torch.ones(1, 2))
+        self.check(["(2, 1, 2)"], pixel_values=strips, attention_mask=torch.ones(2, 1, 2))
 
     def test_float_labels(self) -> None:
         self.check(["torch.float32", "-100"], pixel_values=torch.ones(1, 1, 8, 40), labels=torch.ones(1, 2))

@@ -74,7 +74,7 @@ def check_sequence_labels(
     labels = labels.float()
     if problem_type == "multi_label_classification":
         _check_range(labels, 0, 1, "labels", "each label is there (1) or not (0)")
-    elif _can_look_at(labels) and not bool(torch.isfinite(labels).all()):
+    elif can_look_at(labels) and not bool(torch.isfinite(labels).all()):
         row = int((~torch.isfinite(labels.reshape(batch, -1)).all(-1)).nonzero()[0])
         raise ValueError(
             f"the target of row {row} is {labels[row].tolist()}; take rows without a number out of the data."
@@ -131,7 +131,7 @@ def check_answer_positions(
                 f"{name} must be integers [{batch}], got {positions.dtype} of shape {tuple(positions.shape)}."
             )
     start, end = start.reshape(batch).long(), end.reshape(batch).long().to(start.device)
-    if not _can_look_at(start):
+    if not can_look_at(start):
         return start, end
     padded = None if attended is None else (~attended).tolist()
     for row, (first, last) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
@@ -149,7 +149,7 @@ def check_answer_positions(
 
 def _check_range(values: torch.Tensor, lowest: int, highest: int, name: str, why: str) -> None:
     """Raises for values outside `lowest..highest`; NaN is outside."""
-    if not _can_look_at(values):
+    if not can_look_at(values):
         return
     wrong = ~((values >= lowest) & (values <= highest))
     if bool(wrong.any()):
@@ -159,9 +159,9 @@ def _check_range(values: torch.Tensor, lowest: int, highest: int, name: str, why
         )
 
 
-def _can_look_at(tensor: torch.Tensor) -> bool:
+def can_look_at(tensor: torch.Tensor) -> bool:
     """Whether values can be looked at: not while a graph is traced, and not on the meta device."""
     return not torch.compiler.is_compiling() and tensor.device.type != "meta"
 
 
-__all__ = ["check_labels"]
+__all__ = ["can_look_at", "check_labels"]

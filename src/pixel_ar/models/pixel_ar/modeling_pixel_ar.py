@@ -27,7 +27,7 @@ from .generation.generation_pixel_ar import PixelGenerationMixin
 from .heads.autoregressive import CausalSlotLinear, SlotLinear
 from .heads.dictionary import DictionaryPatchHead, EntryScores
 from .heads.registry import build_patch_head
-from .labels import check_labels
+from .labels import can_look_at, check_labels
 from .layers import DecoderLayer, RMSNorm, RotaryPositions
 from .outputs import PixelARCausalLMOutput, PixelARModelOutput, one_cache, tuple_on_request
 from .patching import check_strip_shape, patchify, to_unit_range
@@ -90,11 +90,19 @@ class PixelARPatchEmbedding(nn.Module):
 
     def embed(self, patches: torch.Tensor) -> torch.Tensor:
         """What the pixels alone tell: patches `[..., P]` in [0, 1] to `[..., D]`."""
-        states = ((patches - self.pixel_mean) / self.pixel_std).to(self.projection.weight.dtype)
+        states = ((patches - self.pixel_mean) / self.pixel_std).to(self._compute_dtype())
         if self.hidden is not None:
             states = nn.functional.silu(self.hidden(states))
         states = self.projection(states)
         return states if self.norm is None else self.norm(states)
+
+    def _compute_dtype(self) -> torch.dtype:
+        """What the projection reads: its weight's type, unless that is packed (quantised) or hidden in a wrapper."""
+        weight = self.projection.weight
+        if isinstance(weight, torch.Tensor) and weight.is_floating_point():
+            return weight.dtype
+        bias = getattr(self.projection, "bias", None)
+        return bias.dtype if isinstance(bias, torch.Tensor) else torch.float32
 
 
 class PixelARPreTrainedModel(PreTrainedModel):
@@ -220,6 +228,15 @@ class PixelARModel(PixelARPreTrainedModel):
             raise ValueError(
                 f"input_ids must be integers [batch, tokens], got {input_ids.dtype} of shape {tuple(input_ids.shape)}."
             )
+        if not input_ids.numel():
+            raise ValueError("input_ids are empty: pass at least one token, or leave them out.")
+        if can_look_at(input_ids):
+            size, (low, high) = self.embed_tokens.num_embeddings, input_ids.aminmax()
+            if int(low) < 0 or int(high) >= size:
+                wrong = int(low) if int(low) < 0 else int(high)
+                raise ValueError(
+                    f"input_ids hold {wrong}, which is no id of the vocabulary of {size} tokens."
+                )
         return self.embed_tokens(input_ids)
 
     @tuple_on_request
@@ -270,7 +287,7 @@ class PixelARModel(PixelARPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds, _ = self.embed(pixel_values, input_ids, modality_ids)
         cache = one_cache(cache, past_key_values)
-        check_mask_length(attention_mask, inputs_embeds.shape[1], cache is not None)
+        check_mask_length(attention_mask, inputs_embeds.shape, cache is not None)
         cache = self._cache(cache, use_cache)
         if position_ids is None:
             past_length = 0 if cache is None else cache.get_seq_length()

@@ -135,15 +135,19 @@ def reduce_loss(
     return values.sum() / num_items_in_batch
 
 
-def check_mask_length(attention_mask: torch.Tensor | None, num_patches: int, has_cache: bool) -> None:
-    """Checks a 2D mask against the number of patches.
+def check_mask_length(attention_mask: torch.Tensor | None, shape: torch.Size, has_cache: bool) -> None:
+    """Checks a 2D mask against rows and positions `(B, T, ...)`.
 
     Raises:
-        ValueError: naming both lengths.
+        ValueError: naming both shapes.
     """
-    if not isinstance(attention_mask, torch.Tensor) or attention_mask.dim() != 2:
+    if not isinstance(attention_mask, torch.Tensor) or attention_mask.dim() == 4:
         return  # made for one attention function already
-    length = attention_mask.shape[1]
+    if attention_mask.dim() != 2 or len(attention_mask) != shape[0]:
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}, but must be [batch, patches] for {shape[0]} rows."
+        )
+    length, num_patches = attention_mask.shape[1], shape[1]
     # With a cache the mask covers earlier patches too (and a static cache's free places).
     if length < num_patches or (length > num_patches and not has_cache):
         raise ValueError(

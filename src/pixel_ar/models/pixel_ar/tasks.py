@@ -20,7 +20,7 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput, TokenCla
 
 from ...modalities import IGNORED_LABEL
 from .configuration_pixel_ar import PixelARConfig
-from .labels import _can_look_at, check_answer_positions, check_position_labels, check_sequence_labels
+from .labels import can_look_at, check_answer_positions, check_position_labels, check_sequence_labels
 from .modeling_pixel_ar import PixelARModel, PixelARPreTrainedModel
 from .outputs import PixelARSequenceClassifierOutput, one_cache, tuple_on_request
 
@@ -396,7 +396,7 @@ def _attended(attention_mask: torch.Tensor, length: int) -> torch.Tensor:
             f"{tuple(attention_mask.shape)}."
         )
     attended = attention_mask[:, -length:] != 0
-    if _can_look_at(attended):
+    if can_look_at(attended):
         empty = (~attended.any(-1)).nonzero().flatten().tolist()
         if empty:
             raise ValueError(
