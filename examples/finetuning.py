@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """What the fine-tuning examples share: options, models, noise, training, and a model card with the results."""
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from options import (
     take_option,
 )
 from transformers import (
+    BitsAndBytesConfig,
     EarlyStoppingCallback,
     PreTrainedModel,
     Trainer,
@@ -32,7 +34,7 @@ from transformers import (
 )
 
 import pixel_ar
-from pixel_ar.training import LORA_TARGETS, MarkCheckpoints, TimeBudget
+from pixel_ar.training import LORA_TARGETS, QUANTIZATION_SKIPS, MarkCheckpoints, TimeBudget
 from pixel_ar.training.noise import VISUAL_KINDS, NoiseTransform
 
 # Minutes on two cores; a recipe and the command line go over them.
@@ -64,6 +66,12 @@ class FinetuningArguments:
     )
     lora: bool = field(default=False, metadata={"help": "Train low-rank adapters and the head alone."})
     lora_rank: int = field(default=2, metadata={"help": "Rank of the adapters, on all linear layers."})
+    quantize: str = field(
+        default="",
+        metadata={
+            "help": "With --lora: keep the frozen decoder in 4bit or 8bit (QLoRA); needs bitsandbytes."
+        },
+    )
     train_minutes: float = field(
         default=0, metadata={"help": "Minutes of training, in place of --max_steps; a cosine over them."}
     )
@@ -156,13 +164,18 @@ def load_model(
         task_type: PEFT's name of the task, such as `"SEQ_CLS"`.
         config: fields of the configuration, such as `id2label`.
     """
+    if options.quantize:
+        config["quantization_config"] = quantization(options)
     model = kind.from_pretrained(
         resolve_model(options.model), attn_implementation=options.attention, **config
     )
     model.config.use_cache = False
     if not options.lora:
         return model
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    if options.quantize:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
     # PEFT trains and saves the new head whole.
     adapters = LoraConfig(
@@ -172,6 +185,29 @@ def load_model(
         target_modules=LORA_TARGETS,
     )
     return get_peft_model(model, adapters)
+
+
+def quantization(options: FinetuningArguments) -> BitsAndBytesConfig:
+    """How the frozen decoder is kept.
+
+    Raises:
+        SystemExit: for an unknown kind, weights that could not be trained, or bitsandbytes missing.
+    """
+    if options.quantize not in ("4bit", "8bit"):
+        raise SystemExit(f"--quantize takes 4bit or 8bit, got {options.quantize!r}")
+    if not options.lora:
+        raise SystemExit("quantised weights cannot be trained: add --lora True")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise SystemExit("--quantize needs bitsandbytes: pip install bitsandbytes")
+    if options.quantize == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=QUANTIZATION_SKIPS)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=QUANTIZATION_SKIPS,
+    )
 
 
 def trainable_share(model: torch.nn.Module) -> float:

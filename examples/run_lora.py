@@ -8,6 +8,10 @@ of pixel-ar-tiny are trained:
 
     python examples/run_lora.py --task era --output_dir runs/era-lora
 
+With the frozen decoder in 4 bits (QLoRA, arXiv 2305.14314; `pip install bitsandbytes`, which runs on CPUs too):
+
+    python examples/run_lora.py --task era --quantize 4bit --output_dir runs/era-qlora
+
 It takes the options of run_classification.py. The adapters are in the output folder, the merged model, which loads
 without PEFT, in its folder `merged`.
 """
@@ -46,6 +50,8 @@ def compare_saved(trainer: Trainer, folder: Path) -> None:
     batch = trainer.data_collator(rows)
     batch.pop("labels")
     expected = model(**batch).logits
+    # Adapters of a quantised model are merged into full weights, which are not quite those they were trained beside.
+    quantized = getattr(model.config, "quantization_config", None) is not None
     labels = {"num_labels": expected.shape[-1]}
     loaded = AutoPeftModelForSequenceClassification.from_pretrained(folder, **labels).eval()
     merged = loaded.merge_and_unload()
@@ -56,8 +62,13 @@ def compare_saved(trainer: Trainer, folder: Path) -> None:
     again = PixelARForSequenceClassification.from_pretrained(folder / "merged").eval()
     deviation = float((again(**batch).logits - expected).abs().max())
     print(f"merged and loaded again: logits deviate by {deviation:.1e}")
-    if deviation > 1e-3:
+    if deviation > 1e-3 and not quantized:
         raise SystemExit("the merged model is not the trained one")
+    if quantized:
+        agreed = (again(**batch).logits.argmax(-1) == expected.argmax(-1)).float().mean()
+        print(
+            f"in full precision the merged model decides alike in {100 * float(agreed):.0f} % of {len(rows)} rows"
+        )
 
 
 if __name__ == "__main__":

@@ -125,6 +125,27 @@ def test_lora(
     assert merged.config.id2label[2] == "after 1932"
 
 
+def test_adapters_of_a_quantised_decoder(
+    script: object, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("peft")
+    pytest.importorskip("bitsandbytes")
+    options = {"task": "era", "quantize": "4bit", "max_train_rows": 4, "max_eval_rows": 2, "eval_noise": ""}
+    script("run_lora").main(words(tmp_path, tiny_checkpoint, **options))
+    assert "in full precision the merged model decides alike in" in capsys.readouterr().out
+    assert PixelARForSequenceClassification.from_pretrained(tmp_path / "merged").config.num_labels == 3
+
+
+def test_quantised_weights_need_adapters(script: object, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    run = script("run_classification")
+    for options, message in (
+        ({"quantize": "4bit"}, "add --lora True"),
+        ({"quantize": "3bit", "lora": True}, "4bit or 8bit, got '3bit'"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            run.main(words(tmp_path, tiny_checkpoint, task="era", **options))
+
+
 def test_lora_trains_under_two_percent_of_the_bundled_model(script: object) -> None:
     pytest.importorskip("peft")
     finetuning = script("finetuning")

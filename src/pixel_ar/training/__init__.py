@@ -13,7 +13,7 @@ from .checkpoints import MarkCheckpoints, checkpoint_fault, find_checkpoint
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .finite_loss import FiniteLossMixin, FiniteLossTrainer, NonFiniteLossError
-from .lora import LORA_TARGETS
+from .lora import LORA_TARGETS, QUANTIZATION_SKIPS
 from .modality_groups import ModalityGroups
 from .muon import MuonAdamW, muon_groups
 from .packing import PackedTextDataset
@@ -25,6 +25,7 @@ from .words import join_words, label_patches, word_labels_from_patches
 
 __all__ = [
     "LORA_TARGETS",
+    "QUANTIZATION_SKIPS",
     "AdversarialArguments",
     "AdversarialTrainer",
     "BitsPerCharacterCallback",
