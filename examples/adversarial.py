@@ -47,6 +47,7 @@ from pixel_ar.training import (
     MarkCheckpoints,
     PatchDiscriminator,
     SampleStripsCallback,
+    resume,
 )
 
 PUBLISHED = {
@@ -135,7 +136,7 @@ def main() -> None:
     checkpoint = checkpoint_to_resume(training)
     if validation is not None and checkpoint is None:
         trainer.save_metrics("before", trainer.evaluate(metric_key_prefix="before"), combined=False)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    resume(trainer, checkpoint)
     if validation is not None:
         trainer.save_metrics("eval", trainer.evaluate(), combined=False)
     trainer.save_model()

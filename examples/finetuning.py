@@ -34,7 +34,7 @@ from transformers import (
 )
 
 import pixel_ar
-from pixel_ar.training import LORA_TARGETS, QUANTIZATION_SKIPS, MarkCheckpoints, TimeBudget
+from pixel_ar.training import LORA_TARGETS, QUANTIZATION_SKIPS, MarkCheckpoints, TimeBudget, resume
 from pixel_ar.training.noise import VISUAL_KINDS, NoiseTransform
 
 # Minutes on two cores; a recipe and the command line go over them.
@@ -265,7 +265,7 @@ def train(trainer: Trainer, options: FinetuningArguments) -> dict[str, Any]:
         warmup_steps = int(trainer.args.warmup_steps)
         TimeBudget(options.train_minutes, warmup_steps, options.train_clock).install(trainer)
     trainer.add_callback(MarkCheckpoints())
-    output = trainer.train(resume_from_checkpoint=checkpoint_to_resume(trainer.args))
+    output = resume(trainer, checkpoint_to_resume(trainer.args))
     trainer.save_model()
     trainer.save_state()
     budget = {"budget": f"{options.train_minutes:g} minutes of the {options.train_clock} clock"}

@@ -4,6 +4,7 @@
 
 import difflib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -66,10 +67,29 @@ def parse_options(kinds: Sequence[type], words: Sequence[str]) -> tuple[Any, ...
 
 
 def name_the_cpu(words: Sequence[str]) -> list[str]:
-    """The command line, which says `--use_cpu` where there is nothing else: Trainer refuses bf16 there otherwise."""
-    if torch.accelerator.is_available() or any(word.split("=")[0] == "--use_cpu" for word in words):
-        return [*words]
-    return [*words, "--use_cpu", "True"]
+    """The command line, which says `--use_cpu` where there is nothing else: Trainer refuses bf16 there otherwise.
+
+    On a CPU without instructions for bf16, which would emulate it fifty times as slowly, it says `--bf16 False` too.
+    """
+    words = list(words)
+    if torch.accelerator.is_available():
+        return words
+    if not any(word.split("=")[0] == "--use_cpu" for word in words):
+        words += ["--use_cpu", "True"]
+    given = take_option(words, "bf16")[0] if "--bf16" in {word.split("=")[0] for word in words} else None
+    if str(given).lower() in ("true", "1", "yes") and not cpu_computes_bf16():
+        print("this CPU has no bf16 instructions: computing in float32", file=sys.stderr)
+        words += ["--bf16", "False"]
+    return words
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether the CPU has instructions for bf16; `True` where torch cannot tell."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    known = [
+        capabilities[name] for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16") if name in capabilities
+    ]
+    return any(known) or not known
 
 
 def take_option(words: Sequence[str], name: str) -> tuple[str | None, list[str]]:

@@ -82,6 +82,7 @@ from pixel_ar.training import (
     SampleStripsCallback,
     TimeBudget,
     muon_groups,
+    resume,
 )
 
 
@@ -442,7 +443,7 @@ def main() -> None:
                 budget.train_minutes, int(training.warmup_steps), budget.train_clock, budget.decay_share
             )
         clock.install(trainer)
-    output = trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
+    output = resume(trainer, checkpoint_to_resume(training))
     metrics = {} if validation is None else trainer.evaluate()
     if metrics:
         trainer.save_metrics("eval", metrics)

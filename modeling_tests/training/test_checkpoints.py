@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tools.finetuning import build
 
-from pixel_ar.training import MarkCheckpoints, checkpoint_fault, find_checkpoint
+from pixel_ar.training import MarkCheckpoints, checkpoint_fault, find_checkpoint, resume
 from pixel_ar.training.checkpoints import MARK
 
 
@@ -94,3 +96,15 @@ def test_a_run_resumes_from_the_one_before(run: Path, tiny_checkpoint: Path) -> 
     trainer = build("sequence", tiny_checkpoint, run, callbacks=[MarkCheckpoints()])
     trainer.train(resume_from_checkpoint=find_checkpoint(run))
     assert trainer.state.global_step == 6
+
+
+def test_a_finished_run_stays_as_it_is(run: Path, tiny_checkpoint: Path) -> None:
+    """Trainer by itself takes one step more."""
+    trainer = build("sequence", tiny_checkpoint, run)
+    output = resume(trainer, find_checkpoint(run))
+    saved = load_file(run / "checkpoint-6" / "model.safetensors")
+    assert output.global_step == 6
+    assert all(torch.equal(value, saved[name]) for name, value in trainer.model.state_dict().items())
+    again = build("sequence", tiny_checkpoint, run)
+    assert resume(again, str(run / "checkpoint-4")).global_step == 6
+    assert all(torch.equal(value, saved[name]) for name, value in again.model.state_dict().items())

@@ -9,7 +9,7 @@ from .answer_collator import QuestionAnsweringCollator
 from .answers import QuestionWindows, find_answers
 from .batches import TruncationCounter
 from .callbacks import BitsPerCharacterCallback, SampleStripsCallback
-from .checkpoints import MarkCheckpoints, checkpoint_fault, find_checkpoint
+from .checkpoints import MarkCheckpoints, checkpoint_fault, find_checkpoint, resume
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .finite_loss import FiniteLossMixin, FiniteLossTrainer, NonFiniteLossError
@@ -55,6 +55,7 @@ __all__ = [
     "label_patches",
     "muon_groups",
     "patches_to_span",
+    "resume",
     "row_patches",
     "span_to_patches",
     "stack_strips",

@@ -8,7 +8,7 @@ leaves a mark in each checkpoint after all of it is on the disk; [`find_checkpoi
 marked or not, and says what it passed over:
 
     trainer = Trainer(..., callbacks=[MarkCheckpoints()])
-    trainer.train(resume_from_checkpoint=find_checkpoint(arguments.output_dir))
+    resume(trainer, find_checkpoint(arguments.output_dir))
 """
 
 import json
@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import TrainOutput
 from transformers.utils import logging
 
 from ..atomic import write_text
@@ -55,6 +56,41 @@ class MarkCheckpoints(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if args.should_save and folder.is_dir():
             mark_complete(folder)
+
+
+class _IsFinished(Exception):
+    """Nothing is left to train."""
+
+
+class _StopWhereFinished(TrainerCallback):
+    """Ends training before its first step where the checkpoint is that of the last one."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step and (state.global_step >= state.max_steps or control.should_training_stop):
+            raise _IsFinished
+
+
+def resume(trainer: Trainer, checkpoint: str | None) -> TrainOutput:
+    """`trainer.train(resume_from_checkpoint=checkpoint)`, which leaves a finished run as it is.
+
+    Trainer looks whether it is done only after a step: resumed from the checkpoint of its last step, as after a kill
+    between that and the final save, it trains one step more and ends with other weights.
+
+    Args:
+        trainer: of the run.
+        checkpoint: of [`find_checkpoint`]; `None`: from the beginning.
+    """
+    guard = _StopWhereFinished()
+    trainer.add_callback(guard)  # last, so that others have said whether it shall stop
+    try:
+        return trainer.train(resume_from_checkpoint=checkpoint)
+    except _IsFinished:
+        logger.warning(f"{checkpoint} is the end of the run: nothing is left to train")
+        return TrainOutput(trainer.state.global_step, float("nan"), {"train_runtime": 0.0})
+    finally:
+        trainer.remove_callback(guard)
 
 
 def mark_complete(folder: str | os.PathLike[str]) -> None:
@@ -163,4 +199,4 @@ def _stamp(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns]
 
 
-__all__ = ["MarkCheckpoints", "checkpoint_fault", "find_checkpoint", "mark_complete"]
+__all__ = ["MarkCheckpoints", "checkpoint_fault", "find_checkpoint", "mark_complete", "resume"]

@@ -89,6 +89,8 @@ class TimeBudget(TrainerCallback, ExportableState):
         if state.global_step and saved:
             self.seconds_used = saved["attributes"]["seconds_used"]
         self._origin = CLOCKS[self.clock]() - self.seconds_used
+        if self.seconds_used >= 60 * self.minutes:
+            control.should_training_stop = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
