@@ -23,6 +23,13 @@ MAX_BITMAP_PIXELS = 1 << 22
 MAX_IMAGE_PIXELS = 1 << 28
 MAX_GLYPH_PIXELS = 1 << 24
 
+# Bytes of a file of settings, any size in a model's configuration (vocabularies end at some millions), and classes.
+MAX_JSON_BYTES = 1 << 26
+MAX_CONFIG_SIZE = 1 << 24
+MAX_LABELS = 1 << 17
+# How often the tensors of a weight file may share its bytes: tied tables are two of one storage.
+MAX_TENSOR_COPIES = 4
+
 
 def check_limit(value: float, limit: float, what: str) -> None:
     """Check what a file declares.
@@ -55,12 +62,16 @@ __all__ = [
     "MAX_BITMAP_PIXELS",
     "MAX_CHARACTERS",
     "MAX_COMPONENTS",
+    "MAX_CONFIG_SIZE",
     "MAX_EMS",
     "MAX_FILE_BYTES",
     "MAX_GLYPH_PIXELS",
     "MAX_HEIGHT",
     "MAX_IMAGE_PIXELS",
     "MAX_INFLATED_BYTES",
+    "MAX_JSON_BYTES",
+    "MAX_LABELS",
+    "MAX_TENSOR_COPIES",
     "check_limit",
     "read_limited",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ..limits import MAX_CONFIG_SIZE, MAX_LABELS
 from ..models.pixel_ar.configuration_pixel_ar import PixelARConfig
 
 CAUSAL_LM = "PixelARForCausalLM"
@@ -179,17 +180,13 @@ def _pixelgpt_name(name: str) -> str:
 
 # ---- configurations ----
 
-# No size in a configuration is larger: vocabularies end at some millions, contexts likewise.
-MOST_OF_ANYTHING = 1 << 24
-MOST_LABELS = 1 << 17
-
 
 def _positive(config: Mapping[str, Any], name: str, problems: list[str], default: int | None = None) -> int:
     value = config.get(name)
     if value is None and default is not None:
         return default
-    if type(value) is int and value > MOST_OF_ANYTHING:
-        problems.append(f"{name} is {value:,}, more than {MOST_OF_ANYTHING:,}")
+    if type(value) is int and value > MAX_CONFIG_SIZE:
+        problems.append(f"{name} is {value:,}, more than {MAX_CONFIG_SIZE:,}")
         return 1
     if type(value) is not int or value < 1:
         problems.append(
@@ -248,8 +245,8 @@ def _labels(config: Mapping[str, Any]) -> dict[str, Any]:
         labels["label2id"] = {name: index for index, name in labels["id2label"].items()}
     elif config.get("num_labels") is not None:
         labels["num_labels"] = int(config["num_labels"])
-        if not 0 < labels["num_labels"] <= MOST_LABELS:
-            raise ValueError(f"num_labels is {labels['num_labels']:,}, not 1 to {MOST_LABELS:,}")
+        if not 0 < labels["num_labels"] <= MAX_LABELS:
+            raise ValueError(f"num_labels is {labels['num_labels']:,}, not 1 to {MAX_LABELS:,}")
     if config.get("problem_type") is not None:
         labels["problem_type"] = config["problem_type"]
     return labels

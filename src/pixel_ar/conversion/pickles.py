@@ -16,6 +16,8 @@ from typing import IO
 
 import torch
 
+from ..limits import MAX_TENSOR_COPIES
+
 # Names that a state dict is made of. `torch.save` writes no others for tensors and parameters.
 _NAMES = frozenset(
     {
@@ -35,8 +37,6 @@ _NAMES = frozenset(
 # keys of the storages, and then the bytes of these.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PICKLES = 5
-# Tied tables are two tensors of one storage; a head per task may be a third and a fourth.
-MOST_COPIES = 4
 _SMALL = 1 << 26
 _TINY = 1 << 16  # versions of the format are numbers too
 
@@ -109,7 +109,7 @@ def check_sizes(tensors: Mapping[str, torch.Tensor], size: int) -> None:
                 f"{name} is expanded: {list(tensor.shape)} from a storage of {tensor.untyped_storage().nbytes()} bytes"
             )
         total += count
-    if total > MOST_COPIES * size + _SMALL:
+    if total > MAX_TENSOR_COPIES * size + _SMALL:
         raise ValueError(f"its tensors share storages and are {total:,} bytes, from a file of {size:,}")
 
 

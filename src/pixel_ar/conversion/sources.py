@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from ..limits import MAX_JSON_BYTES
 from .pickles import check_pickle, check_sizes
 
 # In the order in which transformers prefers them.
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-MOST_JSON_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: for anything else, naming the file.
     """
-    if path.stat().st_size > MOST_JSON_BYTES:
+    if path.stat().st_size > MAX_JSON_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size:,} bytes, too many for a file of settings.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
