@@ -53,16 +53,17 @@ def parse_options(kinds: Sequence[type], words: Sequence[str]) -> tuple[Any, ...
             that its option does not take.
     """
     parser = ScriptParser(tuple(kinds))
+    for_this_machine = name_the_cpu(words)
     try:
-        *parsed, unknown = parser.parse_args_into_dataclasses(
-            name_the_cpu(words), return_remaining_strings=True
-        )
+        *parsed, unknown = parser.parse_args_into_dataclasses(for_this_machine, return_remaining_strings=True)
     except (ValueError, TypeError) as error:
         parser.error(" ".join(str(error).split()))
     if unknown:
         known = [f"--{option.name}" for kind in kinds for option in fields(kind)]
         near = difflib.get_close_matches(unknown[0].split("=")[0], known, 1)
         parser.error(f"unknown option {unknown[0]}" + (f"; do you mean {near[0]}?" if near else ""))
+    if asks_for_bf16(words) and not asks_for_bf16(for_this_machine):
+        print("this CPU has no bf16 instructions: computing in float32", file=sys.stderr)
     return tuple(parsed)
 
 
@@ -76,11 +77,18 @@ def name_the_cpu(words: Sequence[str]) -> list[str]:
         return words
     if not any(word.split("=")[0] == "--use_cpu" for word in words):
         words += ["--use_cpu", "True"]
-    given = take_option(words, "bf16")[0] if "--bf16" in {word.split("=")[0] for word in words} else None
-    if str(given).lower() in ("true", "1", "yes") and not cpu_computes_bf16():
-        print("this CPU has no bf16 instructions: computing in float32", file=sys.stderr)
-        words += ["--bf16", "False"]
-    return words
+    return [*words, "--bf16", "False"] if asks_for_bf16(words) and not cpu_computes_bf16() else words
+
+
+def asks_for_bf16(words: Sequence[str]) -> bool:
+    """Whether the last `--bf16` of a command line says so; it needs no value."""
+    places = [place for place, word in enumerate(words) if word.split("=")[0] == "--bf16"]
+    if not places:
+        return False
+    _, is_given, value = words[places[-1]].partition("=")
+    following = [*words[places[-1] + 1 :], "--"][0]
+    value = value if is_given else "true" if following.startswith("--") else following
+    return value.lower() in ("true", "1", "yes", "y", "t")
 
 
 def cpu_computes_bf16() -> bool:

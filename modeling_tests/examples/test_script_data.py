@@ -6,11 +6,14 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
 from tools.paths import EXAMPLES
+
+datasets.disable_progress_bars()
 
 FORMATS = ("csv", "json", "jsonl", "parquet", "large")
 
@@ -176,3 +179,25 @@ def test_resuming(script: Any, tmp_path: Path) -> None:
         SystemExit, match=r"checkpoint-3 cannot be resumed from: trainer_state\.json cannot be read"
     ):
         resumed(str(tmp_path / "checkpoint-3"))
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("--bf16 True", True),
+        ("--bf16", True),
+        ("--bf16=1 --seed 3", True),
+        ("--bf16 True --bf16 False", False),
+        ("--seed 3", False),
+        ("--bf16 --seed 3", True),
+    ],
+)
+def test_bf16_where_the_cpu_has_none(
+    script: Any, monkeypatch: pytest.MonkeyPatch, words: str, asked: bool
+) -> None:
+    options = script("options")
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    for can in (True, False):
+        monkeypatch.setattr(options, "cpu_computes_bf16", lambda can=can: can)
+        assert options.asks_for_bf16(words.split()) == asked
+        assert options.asks_for_bf16(options.name_the_cpu(words.split())) == (asked and can)
