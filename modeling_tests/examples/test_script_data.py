@@ -12,6 +12,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from tools.paths import EXAMPLES
+from transformers import TrainingArguments
+
+from pixel_ar.training.checkpoints import MARK
 
 datasets.disable_progress_bars()
 
@@ -166,7 +169,6 @@ def test_what_is_wrong_with_files_in_one_line(script: Any, tmp_path: Path) -> No
 
 def test_resuming(script: Any, tmp_path: Path) -> None:
     options = script("options")
-    from transformers import TrainingArguments
 
     def resumed(value: str | None) -> str | None:
         training = TrainingArguments(str(tmp_path), resume_from_checkpoint=value, use_cpu=True)
@@ -174,7 +176,7 @@ def test_resuming(script: Any, tmp_path: Path) -> None:
 
     assert resumed(None) is None and resumed("False") is None and resumed("True") is None
     (tmp_path / "checkpoint-3").mkdir()
-    assert resumed("True") is None
+    assert resumed("True") is None and not (tmp_path / "checkpoint-3" / MARK).exists()
     with pytest.raises(
         SystemExit, match=r"checkpoint-3 cannot be resumed from: trainer_state\.json cannot be read"
     ):
