@@ -45,6 +45,9 @@ def uncut_bounds(
     Returns:
         Those of the bounds at which the parts would get other glyphs.
     """
+    alone = [glyph for first, stop in pairwise(bounds) for glyph in shape_alone(text[first:stop])]
+    if tuple(alone) == whole.glyphs:
+        return set()
     safe = {cluster for cluster, is_safe in zip(whole.clusters, whole.is_safe, strict=True) if is_safe}
     clusters = set(whole.clusters)
     place_of = {cluster: place for place, cluster in reversed([*enumerate(whole.clusters)])}
@@ -56,8 +59,6 @@ def uncut_bounds(
         return shape_alone(text[first:stop]) == whole.glyphs[place_of[first] : place_of[stop]]
 
     is_right = [has_glyphs(first, stop) for first, stop in pairwise(kept)]
-    if all(is_right):
-        return uncut
     starts = [place for place, bound in enumerate(kept[:-1]) if place == 0 or bound in safe]
     stops = [*starts[1:], len(kept) - 1]
     if any(not is_right[first] for first, stop in zip(starts, stops, strict=True) if stop - first == 1):

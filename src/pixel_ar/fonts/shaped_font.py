@@ -249,6 +249,12 @@ class ShapedFont(GlyphSource):
             return levels, None
         return levels, paste(np.zeros((*cell.shape, 4), np.uint8), drawing.rgba, place)
 
+    def glyph_numbers(self, text: str, is_right_to_left: bool) -> tuple[int, ...]:
+        """The glyphs of a text as [`shape`] tells them, and nothing else, in less time."""
+        infos, _ = _shape(self._handle(self.size)[0], text, is_right_to_left)
+        found = [info.codepoint for info in infos]
+        return tuple(found[::-1] if is_right_to_left else found)
+
     def shape(self, text: str, is_right_to_left: bool) -> ShapedText:
         """Shape a text without drawing it.
 

@@ -83,6 +83,10 @@ class GlyphSource(ABC):
         """
         raise TypeError(f"{self.name} puts clusters together from single glyphs, it does not shape them")
 
+    def glyph_numbers(self, text: str, is_right_to_left: bool) -> tuple[int, ...]:
+        """Return the glyphs of a text in the order of its characters, as [`shape`] does."""
+        return self.shape(text, is_right_to_left).glyphs
+
     @abstractmethod
     def draw(self, cluster: str, is_right_to_left: bool) -> bytes | None:
         """Draw a cluster as one; None if the source cannot."""

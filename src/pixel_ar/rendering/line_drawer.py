@@ -77,6 +77,9 @@ class Shaper(Protocol):
     def piece(self, text: str, level: int) -> bytes:
         """Draw text that runs in one direction."""
 
+    def looks_across(self, parts: Sequence[str], is_right: bool) -> bool:
+        """Tell whether a font draws parts of a word otherwise than each by itself."""
+
 
 @cache
 def flag_table(complex_table: Callable[[], np.ndarray]) -> np.ndarray:
@@ -340,16 +343,9 @@ class LineDrawer:
         if odd.search(word):
             return self.shaper.piece(_whole_word(word), 0)
         clusters = cluster.findall(word)
-        if self._looks_across(clusters):
+        if self.shaper.looks_across(clusters, False):
             return self.shaper.piece(word, 0)
         return b"".join(map(self._left_clusters.__getitem__, clusters))
-
-    def _looks_across(self, clusters: Sequence[str]) -> bool:
-        """Tell whether a font draws two or more clusters of a word, which may change each other."""
-        font_of = self.shaper.font_of
-        if not self.shaper.has_fonts or len(clusters) < 2:
-            return False
-        return sum(font_of(cluster) is not None for cluster in clusters) > 1
 
     def _draw_right_word(self, word: str) -> bytes:
         if word.isascii() and word.isdigit():
@@ -366,7 +362,8 @@ class LineDrawer:
             return self.shaper.piece(word, 1)
         letters = (joined_with_marks if mark.search(word) else joined).findall(word)
         # Letters that join may have different sources.
-        if self._looks_across(single.findall(word)):
+        fonts = self.shaper.has_fonts and [self.shaper.font_of(letter) for letter in single.findall(word)]
+        if fonts and len(fonts) > 1 and any(font is not None for font in fonts):
             return self.shaper.piece(word, 1)
         return b"".join(map(self._joined.__getitem__, letters[::-1]))
 

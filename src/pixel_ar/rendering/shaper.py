@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -346,7 +346,24 @@ class TextShaper:
         return None
 
     def _shape_alone(self, font: GlyphSource, is_right: bool, part: str) -> tuple[int, ...]:
-        return font.shape(part, is_right).glyphs
+        return font.glyph_numbers(part, is_right)
+
+    def looks_across(self, parts: Sequence[str], is_right: bool) -> bool:
+        """Tell whether a font draws some parts of a word otherwise than each by itself.
+
+        Args:
+            parts: Clusters, one after another, of one word that runs in one direction.
+            is_right: Whether it runs to the left.
+        """
+        if not self.has_fonts or len(parts) < 2:
+            return False
+        for font, run in groupby(parts, self.font_of):
+            if font is not None:
+                clusters = list(run)
+                alone = [self.glyphs_alone(font, is_right, cluster) for cluster in clusters]
+                if len(clusters) > 1 and font.glyph_numbers("".join(clusters), is_right) != sum(alone, ()):
+                    return True
+        return False
 
     # ---- units ----
 

@@ -8,6 +8,7 @@ another form from one release of Python to the next: these are normalised here, 
 `text.properties`.
 """
 
+import re
 import unicodedata
 from functools import cache
 
@@ -47,7 +48,20 @@ def is_nfc(text: str) -> bool:
 
 
 def _is_settled(text: str) -> bool:
+    # Most texts hold nothing that could be unsettled, which a search tells in a tenth of the time.
+    if _doubtful().search(text) is None:
+        return True
     return not unsettled_characters().take(code_points(text)).any()
+
+
+@cache
+def _doubtful() -> "re.Pattern[str]":
+    """Unsettled characters of the first plane, and all above it."""
+    codes = np.flatnonzero(unsettled_characters()[:0x10000])
+    starts = codes[np.append(True, np.diff(codes) > 1)].tolist()
+    stops = codes[np.append(np.diff(codes) > 1, True)].tolist()
+    ranges = [f"\\U{first:08x}-\\U{last:08x}" for first, last in zip(starts, stops, strict=True)]
+    return re.compile(f"[{''.join(ranges)}\\U00010000-\\U0010ffff]")
 
 
 def _decompose(text: str) -> list[str]:
