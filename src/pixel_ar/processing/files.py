@@ -7,7 +7,8 @@ and the frequencies of characters.
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,69 @@ _PRIOR_FILE = "character_prior.json"
 # Licences that ask to be copied with the glyphs: beginning of an atlas's name -> file beside the bundled atlases.
 _NOTICES = {"unifont": "LICENSE-unifont.txt", "tiny5": "LICENSE-tiny5.txt"}
 _SAVE_AGAIN = "save the processor there again with save_pretrained"
+
+
+# What a damaged file makes the libraries below raise, besides ValueError and OSError.
+_DAMAGE = (
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+    AssertionError,
+    NotImplementedError,
+    UnicodeError,
+)
+
+
+@contextmanager
+def reading_file(path: str) -> Iterator[None]:
+    """Turns whatever a damaged file leads to into one kind of error.
+
+    Args:
+        path: of the file, for the message.
+
+    Raises:
+        ValueError: naming the file and the way out, in place of all other errors but OSError.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {str(error)[:300]}); restore it from the original checkpoint, "
+            "or save the processor there again with save_pretrained."
+        ) from error
+    except ValueError as error:
+        if type(error) is not ValueError or os.path.dirname(path) in str(error):
+            raise
+        raise ValueError(f"{path}: {error}") from error
+
+
+def check_settings(settings: Any, path: str) -> None:
+    """Check that a processor_config.json holds what the loader takes for granted.
+
+    Raises:
+        ValueError: naming the file and the key.
+    """
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} is damaged: it holds a {type(settings).__name__}, not settings by name.")
+    kinds = {
+        "atlases": list,
+        "atlas_sha256": dict,
+        "shaped_fonts": dict,
+        "font_sha256": dict,
+        "patch_size": list,
+    }
+    for name, kind in kinds.items():
+        if name in settings and not isinstance(settings[name], kind):
+            raise ValueError(
+                f"{path} is damaged: {name} must be a {kind.__name__}, got {settings[name]!r:.80}; restore it from the "
+                "original checkpoint."
+            )
+    names = settings.get("atlases", ["x"])
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path} is damaged: atlases must be names, got {names!r:.80}.")
 
 
 def hub_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -273,7 +337,8 @@ def load_tokenizer(
         return AutoTokenizer.from_pretrained(
             _folder(where), trust_remote_code=bool(trust_remote_code), **hub_kwargs
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:
+        # Tokenizers of many kinds, each with errors of its own; those in Rust raise `Exception` itself.
         raise ValueError(
             f"{_folder(where)} holds a processor with a tokenizer, but the tokenizer cannot be loaded from there "
             f"({error}). Copy tokenizer.json and tokenizer_config.json there from the original checkpoint, or pass "
@@ -290,6 +355,7 @@ __all__ = [
     "atlas_file",
     "bundled_notices",
     "check_chain",
+    "check_settings",
     "drawing_settings",
     "font_file",
     "hub_arguments",
@@ -297,5 +363,6 @@ __all__ = [
     "load_members",
     "load_prior",
     "load_tokenizer",
+    "reading_file",
     "save_members",
 ]

@@ -63,8 +63,21 @@ def _check(texts: list[Any], name: str) -> list[str]:
     for index, item in enumerate(texts):
         if not isinstance(item, str):
             shown = repr(item)[:80]
-            raise ValueError(f"{name}[{index}] must be a string, got {type(item).__name__}: {shown}.")
+            raise ValueError(
+                f"{name}[{index}] must be a string, got {type(item).__name__}: {shown}; {_way_out(item)}."
+            )
     return texts
+
+
+def _way_out(item: Any) -> str:
+    """What to do with an item that is no string."""
+    if item is None:
+        return "leave the row out"
+    if isinstance(item, bytes | bytearray):
+        return 'decode it, value.decode("utf-8")'
+    if isinstance(item, list | tuple):
+        return "join words by spaces; pairs have two texts in every row"
+    return "convert it, str(value)"
 
 
 def is_image(value: Any) -> bool:
@@ -122,10 +135,13 @@ def rows_of(values: Any, count: int, name: str) -> list[Any]:
         return [None] * count
     if isinstance(values, torch.Tensor | np.ndarray):
         values = values.tolist()
-    is_mask = name == "attention_mask" and values and isinstance(values[0], numbers.Integral)
-    if isinstance(values, numbers.Integral) or is_mask:
+    if isinstance(values, numbers.Integral):
         values = [values]
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a tensor, array or list, got {type(values).__name__}.")
     rows = list(values)
+    if name == "attention_mask" and rows and isinstance(rows[0], numbers.Integral):
+        rows = [rows]
     if len(rows) != count:
         raise ValueError(f"{name} has {len(rows)} rows for {count} strips.")
     return rows

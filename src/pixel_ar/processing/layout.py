@@ -281,9 +281,19 @@ def _characters_between(
     """The first character in each range of columns, and the one after the last."""
     if strip.char_spans is not None:
         # Shaped text does not run from left to right: the smallest and the largest of the characters seen.
-        shown = (strip.char_spans[:, 0] < stops[:, None]) & (strip.char_spans[:, 1] > borders[:, None])
-        lasts = shown.shape[1] - shown[:, ::-1].argmax(axis=1)
-        return shown.argmax(axis=1), np.where(shown.any(axis=1), lasts, 0)
+        spans = np.asarray(strip.char_spans, np.int64)
+        seen = np.flatnonzero((spans[:, 1] > spans[:, 0]) & (spans[:, 0] < stops[-1]))
+        begin = np.searchsorted(borders, spans[seen, 0], side="right") - 1
+        end = np.searchsorted(borders, np.minimum(spans[seen, 1], stops[-1]) - 1, side="right") - 1
+        counts = end - begin + 1
+        chars = np.repeat(seen, counts)
+        patches = (
+            np.repeat(begin, counts) + np.arange(len(chars)) - np.repeat(np.cumsum(counts) - counts, counts)
+        )
+        starts, ends = np.full(len(borders), len(spans)), np.zeros(len(borders), np.int64)
+        np.minimum.at(starts, patches, chars)
+        np.maximum.at(ends, patches, chars + 1)
+        return np.where(ends > 0, starts, 0), ends
     char_columns = np.asarray(strip.char_columns)
     # The glyph under a patch's first column, then the first of the characters that share that glyph.
     glyphs = char_columns[np.searchsorted(char_columns, borders, side="right") - 1]

@@ -241,6 +241,8 @@ class PageMixin:
         """
         pixels, _, _ = unpack_output(pages)
         sheets = list_strips(pixels)
+        if not sheets:
+            raise ValueError("there are no pages: give at least one.")
         own = pages if isinstance(pages, Mapping) else {}
         layouts = rows_of(own.get("line_layout"), len(sheets), "line_layout")
         counts = rows_of(own.get("num_rows") if num_rows is None else num_rows, len(sheets), "num_rows")
@@ -302,6 +304,8 @@ class PageMixin:
         """
         pixels, _, _ = unpack_output(pages)
         sheets = list_strips(pixels)
+        if not sheets:
+            raise ValueError("there are no pages: give at least one.")
         height, width = self.patch_size
         own = pages if isinstance(pages, Mapping) else {}
         counts = [
@@ -348,6 +352,8 @@ class PageMixin:
         page_format = self.page_format(width_patches)
         pixels, _, _ = unpack_output(strips)
         items = list_strips(pixels)
+        if not items:
+            raise ValueError("there are no strips: give at least one.")
         longest = -(-max(strip.shape[2] for strip in items) // page_format.width) * page_format.width
         filled = np.stack(
             [

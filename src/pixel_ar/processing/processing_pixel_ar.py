@@ -15,6 +15,7 @@ Shapes: B rows, C channels, H strip height, W strip width, P patches of `patch_s
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Unpack
@@ -37,11 +38,13 @@ from .drawing import RowDrawer
 from .files import (
     PROCESSOR_FILE,
     check_chain,
+    check_settings,
     drawing_settings,
     hub_arguments,
     load_members,
     load_prior,
     load_tokenizer,
+    reading_file,
     save_members,
 )
 from .images import list_strips
@@ -618,8 +621,11 @@ class PixelProcessor(PageMixin, ProcessorMixin):
             if name not in known and is_near(name, known):
                 check_names([name], known)
         given = {**processor_dict, **kwargs}
-        notices = given.pop("notices", {})
-        processor = cls(*args, **{name: given.pop(name) for name in known if name in given})
+        notices, source = given.pop("notices", {}), given.pop("source", PROCESSOR_FILE)
+        arguments = {name: given.pop(name) for name in known if name in given}
+        # An argument of the caller's is no fault of the file's.
+        with nullcontext() if set(kwargs) & set(known) else reading_file(source):
+            processor = cls(*args, **arguments)
         processor._notices = notices
         return (processor, given) if is_rest_wanted else processor
 
@@ -635,23 +641,27 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         """
         where = str(pretrained_model_name_or_path)
         hub_kwargs = hub_arguments(kwargs)
-        settings, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
-        if "atlases" not in settings:
-            found = (
-                f"holds the settings of a {settings['processor_class']}"
-                if "processor_class" in settings
-                else "is missing"
-            )
-            raise ValueError(
-                f"{where} is not a pixel_ar checkpoint with its processor: processor_config.json {found}. "
-                "Save one there with processor.save_pretrained, or start from PixelProcessor.from_preset."
-            )
-        settings["notices"] = load_members(where, settings, "atlases" not in kwargs, hub_kwargs)
-        prior_sha256 = settings.pop("character_prior_sha256", None)
-        if prior_sha256 is not None and "character_prior" not in kwargs:
-            settings["character_prior"] = load_prior(where, prior_sha256, hub_kwargs)
+        source = where if os.path.isfile(where) else os.path.join(where, PROCESSOR_FILE)
+        with reading_file(source):
+            settings, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+            check_settings(settings, source)
+            if "atlases" not in settings:
+                found = (
+                    f"holds the settings of a {settings['processor_class']}"
+                    if "processor_class" in settings
+                    else "is missing"
+                )
+                raise ValueError(
+                    f"{where} is not a pixel_ar checkpoint with its processor: processor_config.json {found}. "
+                    "Save one there with processor.save_pretrained, or start from PixelProcessor.from_preset."
+                )
+            settings["notices"] = load_members(where, settings, "atlases" not in kwargs, hub_kwargs)
+            prior_sha256 = settings.pop("character_prior_sha256", None)
+            if prior_sha256 is not None and "character_prior" not in kwargs:
+                settings["character_prior"] = load_prior(where, prior_sha256, hub_kwargs)
         if settings.pop("has_tokenizer", False) and "tokenizer" not in kwargs:
             settings["tokenizer"] = load_tokenizer(where, kwargs.get("trust_remote_code"), hub_kwargs)
+        settings["source"] = source
         return settings, unused
 
 

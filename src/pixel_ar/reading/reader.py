@@ -246,7 +246,7 @@ class StripReader:
             if len(strip) % self._size:
                 raise ValueError(f"{len(strip)} bytes are no whole number of columns of {self._size} bytes")
             return bytes(strip)
-        pixels = np.asarray(strip)
+        pixels = strip_array(strip)
         while pixels.ndim > 2 and pixels.shape[0] == 1:
             pixels = pixels[0]
         if pixels.ndim != 2 or pixels.shape[0] != self.height:
@@ -439,4 +439,12 @@ def _rebuild_reader(atlases: tuple[GlyphSource, ...], settings: dict[str, Any]) 
     return StripReader(atlases, **settings)
 
 
-__all__ = ["ReadResult", "StripReader"]
+def strip_array(strip: Any) -> np.ndarray:
+    """The pixels of an array or a tensor, which may need gradients or lie on another device."""
+    if hasattr(strip, "detach"):
+        strip = strip.detach().cpu()
+        strip = strip.float() if strip.is_floating_point() else strip  # numpy knows no bfloat16
+    return np.asarray(strip)
+
+
+__all__ = ["ReadResult", "StripReader", "strip_array"]

@@ -20,7 +20,7 @@ from ..rendering.strip import ImageStrip, PackedStrip, lay_over
 from ..rendering.styled_renderer import StyledRenderer
 from ..text.graphemes import grapheme_bounds
 from .exact import parse_exactly
-from .reader import ReadResult, StripReader
+from .reader import ReadResult, StripReader, strip_array
 from .units import UnitReading, join_units
 
 # Pixels further than this from every mixture of text and background have a colour of their own.
@@ -157,7 +157,7 @@ class StyledReader(StripReader):
 
     def _binarise(self, strip: Any) -> tuple[np.ndarray, dict[int, str]]:
         """(bool `[H, W]`, True = background; first column -> cluster of each coloured glyph found)."""
-        pixels = strip.to_array() if isinstance(strip, ImageStrip) else np.asarray(strip)
+        pixels = strip.to_array() if isinstance(strip, ImageStrip) else strip_array(strip)
         while pixels.ndim > 3 and pixels.shape[0] == 1:
             pixels = pixels[0]
         pixels = pixels[None] if pixels.ndim == 2 else pixels
