@@ -74,8 +74,7 @@ def test_generate_prints_what_is_decoded(tiny_checkpoint: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint).eval()
     processor = PixelProcessor.from_pretrained(tiny_checkpoint)
     inputs = processor("The people", add_eos=False, return_tensors="pt")
-    output, printed = io.StringIO(), io.StringIO()
-    del output
+    printed = io.StringIO()
     strips = model.generate(
         **inputs,
         max_new_patches=6,
@@ -84,6 +83,10 @@ def test_generate_prints_what_is_decoded(tiny_checkpoint: Path) -> None:
     )
     assert printed.getvalue().endswith("\n")
     assert printed.getvalue()[:10] == processor.decode(strips)[:10] == "The people"
+    ended, again = processor("The people", return_tensors="pt"), io.StringIO()
+    options = {"max_new_patches": 6, "do_sample": False}
+    model.generate(**ended, **options, streamer=PixelTextStreamer(processor, ended, file=again))
+    assert again.getvalue() == printed.getvalue()
 
 
 def test_a_loop_in_another_thread_gets_the_pieces() -> None:

@@ -73,14 +73,17 @@ class PixelTextStreamer(BaseStreamer):
         strips = list_strips(pixels)
         if len(strips) != 1:
             raise ValueError(f"text is streamed for one row at a time, got inputs of {len(strips)} rows.")
-        count = rows_of(counts, 1, "num_columns")[0]
-        part = self._text_part(strips[0], rows_of(mask, 1, "attention_mask")[0], count)
+        count, attended = rows_of(counts, 1, "num_columns")[0], rows_of(mask, 1, "attention_mask")[0]
+        part = self._text_part(strips[0], attended, count)
         prompt = self.processor.reader.read_batch([part])[0].text
-        width = self.processor.patch_size[1]
-        margin = self.processor.left_padding
-        whole = (part.shape[-1] + margin) // width * width - margin
+        width, margin = self.processor.patch_size[1], self.processor.left_padding
+        length = part.shape[-1] + margin
+        if _has_ended(strips[0], attended, width):
+            # `generate` opens it one blank column after its last ink.
+            inked = np.flatnonzero((part < 0.5).any(axis=tuple(range(part.ndim - 1))))
+            length = min(int(inked[-1]) + 2 + margin, length) if len(inked) else length
         # The patch in which the prompt ends comes again.
-        self._parts = [part[..., : max(whole, 0)]]
+        self._parts = [part[..., : max(length // width * width - margin, 0)]]
         if skip_prompt:
             self._num_printed = len(prompt)
 
@@ -151,6 +154,15 @@ class PixelTextStreamer(BaseStreamer):
             stream_end: whether this is the last piece.
         """
         print(text, end="\n" if stream_end else "", file=self.file or sys.stdout, flush=True)
+
+
+def _has_ended(strip: np.ndarray, mask: Any, width: int) -> bool:
+    """Whether the last attended patch of a strip `[C, H, W]` is an EOS patch."""
+    places = np.arange(strip.shape[2] // width) if mask is None else np.flatnonzero(mask)
+    if not len(places):
+        return False
+    last = int(places[-1])
+    return bool((strip[:, :, last * width : (last + 1) * width].mean(axis=0) < 0.5).all())
 
 
 class PixelTextIteratorStreamer(PixelTextStreamer):

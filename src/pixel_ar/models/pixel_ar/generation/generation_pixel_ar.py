@@ -104,8 +104,9 @@ class PixelGenerationMixin(GenerationMixin):
         time, which need not give the likeliest patch.
 
         A row stops at its EOS patch (all ink), which is part of the result, unless fewer than `min_new_patches` were
-        drawn: then it cannot be drawn at all. A prompt that ends with an EOS patch (the processor's `add_eos=True`)
-        is continued with a new document after it.
+        drawn: then it cannot be drawn at all. A prompt of one text with an EOS patch after it, as the processor draws
+        it by default, is continued as if it had none, one blank column after its last ink (with `num_columns` and
+        without a cache); any other prompt that ends with an EOS patch is continued with a new document after it.
 
         With `num_columns`, a prompt that ends inside a patch is continued from that very column: the patch is
         completed, its written columns stay as they are, and it does not count as new. Without it all columns of the
@@ -297,8 +298,8 @@ class PixelGenerationMixin(GenerationMixin):
         is_eos = (prompt.fed[:, -1] < 0.5).all(-1) & (prompt.num_patches > 0) & (prompt.prefix_columns == 0)
         if bool(is_eos.any()):
             logger.warning_once(
-                "A prompt ends with an EOS patch, so that a new document follows it. To continue its text, call the "
-                "processor with add_eos=False."
+                "A prompt ends with an EOS patch, so that a new document follows it. To continue its last text, call "
+                "the processor with add_eos=False."
             )
         times = request.config.num_return_sequences or 1
         if times > 1 and cache is not None and int(cache.get_seq_length()):

@@ -159,6 +159,8 @@ def build_prompt(
     # A stable sort moves the attended patches to the front of their row and keeps their order.
     order = torch.argsort(mask.logical_not().to(torch.uint8), dim=1, stable=True)
     compact = _take(patches, order)
+    if num_columns is not None and cache is None:
+        lengths, num_columns = _without_own_eos(compact, lengths, num_columns, patch_size, num_channels)
     prefix_columns = _prefix_columns(num_columns, lengths, width)
     num_patches = lengths - (prefix_columns > 0).to(torch.int64)
     prefix = None
@@ -179,6 +181,48 @@ def build_prompt(
         prefix_columns=prefix_columns,
         length=int(lengths.max()),
     )
+
+
+def _without_own_eos(
+    patches: torch.Tensor,
+    lengths: torch.Tensor,
+    num_columns: Any,
+    patch_size: tuple[int, int],
+    num_channels: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Opens rows that are one text with an EOS patch after it: what a processor draws when it is not told otherwise.
+
+    Generation goes on one blank column after the last ink, where the last letter surely ends; what is left of its cell
+    the model draws itself. Rows with an EOS patch between two texts stay as they are, for the second was ended on
+    purpose.
+
+    Args:
+        patches: `[B, T, P]`, attended patches first.
+        lengths: int64 `[B]`.
+        num_columns: `[B]`.
+        patch_size: (height, width) in pixels.
+        num_channels: C.
+
+    Returns:
+        Lengths and columns of the opened rows.
+    """
+    height, width = patch_size
+    columns = torch.as_tensor(num_columns, device=lengths.device).clone().reshape(-1)
+    if patches.shape[1] < 2 or len(columns) != len(lengths):
+        return lengths, num_columns
+    is_ink = patches < 0.5
+    place = torch.arange(patches.shape[1], device=lengths.device)
+    is_eos = is_ink.all(-1) & (place < lengths[:, None])
+    ends = is_eos.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]
+    # The first patch may be the EOS patch before the text (`add_start`).
+    is_own = ends & (is_eos[:, 1:].sum(1) == 1) & (lengths > 1 + is_eos[:, 0].to(torch.int64))
+    is_own &= columns == lengths * width  # else the last patch is not finished yet
+    last = _take(is_ink.to(patches.dtype), (lengths - 2).clamp(min=0)[:, None])[:, 0] > 0
+    inked = last.reshape(len(last), height, width, num_channels).any(-1).any(1)
+    ink_end = width - inked.flip(1).to(torch.uint8).argmax(1)
+    ink_end = torch.where(inked.any(1), (ink_end + 1).clamp(max=width), width)
+    lengths = lengths - is_own.to(torch.int64)
+    return lengths, torch.where(is_own, (lengths - 1) * width + ink_end, columns.to(lengths.dtype))
 
 
 def remember_rows(cache: Cache, prompt: PixelPrompt, num_generated: torch.Tensor) -> None:
