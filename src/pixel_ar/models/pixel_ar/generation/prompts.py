@@ -208,8 +208,8 @@ def _without_own_eos(
     """
     height, width = patch_size
     columns = torch.as_tensor(num_columns, device=lengths.device).clone().reshape(-1)
-    if patches.shape[1] < 2 or len(columns) != len(lengths):
-        return lengths, num_columns
+    if patches.shape[1] < 2 or len(columns) != len(lengths) or columns.is_floating_point():
+        return lengths, num_columns  # what is wrong is said by who reads them
     is_ink = patches < 0.5
     place = torch.arange(patches.shape[1], device=lengths.device)
     is_eos = is_ink.all(-1) & (place < lengths[:, None])
@@ -217,6 +217,8 @@ def _without_own_eos(
     # The first patch may be the EOS patch before the text (`add_start`).
     is_own = ends & (is_eos[:, 1:].sum(1) == 1) & (lengths > 1 + is_eos[:, 0].to(torch.int64))
     is_own &= columns == lengths * width  # else the last patch is not finished yet
+    if not bool(is_own.any()):
+        return lengths, num_columns
     last = _take(is_ink.to(patches.dtype), (lengths - 2).clamp(min=0)[:, None])[:, 0] > 0
     inked = last.reshape(len(last), height, width, num_channels).any(-1).any(1)
     ink_end = width - inked.flip(1).to(torch.uint8).argmax(1)
