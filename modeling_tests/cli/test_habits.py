@@ -324,3 +324,33 @@ def test_an_early_interrupt_is_quiet() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode in (-signal.SIGINT, 130) and "Traceback" not in err
+
+
+def test_code_in_a_folder_is_not_run(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """An auto_map in every file where one can stand, and a custom generation loop beside them."""
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    for path in tiny_checkpoint.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    code = f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Trap: pass\ndef generate(*a, **k): pass\n"
+    (folder / "trap.py").write_text(code)
+    (folder / "custom_generate").mkdir()
+    (folder / "custom_generate" / "generate.py").write_text(code)
+    names = ("AutoConfig", "AutoModel", "AutoModelForCausalLM", "AutoProcessor", "AutoTokenizer")
+    for name in ("config.json", "processor_config.json", "generation_config.json", "tokenizer_config.json"):
+        settings = json.loads((folder / name).read_text()) if (folder / name).is_file() else {}
+        settings["auto_map"] = dict.fromkeys(names, "trap.Trap")
+        (folder / name).write_text(json.dumps(settings))
+    model = ("--model", folder)
+    for args in (
+        ("info", folder),
+        ("render", "a", *model),
+        ("read", "strip.png", *model),
+        ("score", "a", *model),
+        ("generate", "a", *model, "--max-new-patches", "1", "--force"),
+    ):
+        code, _, err = call(capsys, *args)
+        assert code == 0, err
+    assert not (tmp_path / "ran").exists()
