@@ -170,7 +170,11 @@ def test_score_goes_on_after_a_line_it_cannot_score(
     Path("texts.txt").write_text(f"{TEXT}\n漢字\n{'long ' * 200}\nend\n", encoding="utf-8")
     code, out, err = call(capsys, "score", "--file", "texts.txt", "--model", tiny_checkpoint)
     assert code == 2 and len(out.splitlines()) == 3 and "in 2 texts" in out
-    assert "line 2: no glyph for U+5B57" in err and "line 3: needs" in err and "the model reads 64" in err
+    assert (
+        "line 2: no glyph for U+5B57" in err
+        and "line 3: the text needs" in err
+        and "the model reads 64" in err
+    )
     code, out, err = call(
         capsys, "score", "--file", "texts.txt", "--model", tiny_checkpoint, "--missing", "hexbox"
     )

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, pipeline
 
 import pixel_ar
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
+from pixel_ar.serving.pipelines import PixelTextGenerationPipeline
 
 TEXTS = ["The people of the United States", "ab", "in order to form a more perfect Union"]
 TASKS = {
@@ -68,7 +69,7 @@ def test_generation(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with_objects = pipeline("pixel-text-generation", model=model, processor=processor)
     assert with_objects(TEXTS[0], **options)[0]["generated_text"] == expected[0]
     with pytest.raises(ValueError, match="AutoProcessor"):
-        pipeline("pixel-text-generation", model=model)
+        PixelTextGenerationPipeline(model=model)
 
 
 def test_text_classification(folders: dict[str, Path]) -> None:
