@@ -459,3 +459,12 @@ def test_trainer_hands_logits_to_the_metrics(tmp_path: Path) -> None:
     trainer = train("sequence", tmp_path, 8, 1, compute_metrics=compute_metrics)
     result = trainer.evaluate()
     assert seen == [((8, 3), [row % 3 for row in range(8)])] and result["eval_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_callers_configuration_stays_as_it_is(task: str) -> None:
+    config = PixelARConfig()
+    config.num_hidden_layers = 1
+    before = config.to_dict()
+    TASKS[task][0](config)
+    assert config.to_dict() == before and "logits" in config.keys_to_ignore_at_inference

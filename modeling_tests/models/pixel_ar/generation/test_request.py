@@ -380,6 +380,13 @@ def test_describing_a_missing_prompt_is_an_error(model: PixelARForCausalLM) -> N
         model.generate(attention_mask=torch.ones(1, 2), max_new_patches=2)
 
 
+def test_transition_scores_of_patches_are_refused(model: PixelARForCausalLM) -> None:
+    options = {"max_new_patches": 1, "output_scores": True, "return_dict_in_generate": True}
+    out = model.generate(random_strips(1, 2), **options)
+    with pytest.raises(ValueError, match="call log_likelihood"):
+        model.compute_transition_scores(out.sequences, out.scores)
+
+
 def test_continuous_batching_is_refused(model: PixelARForCausalLM) -> None:
     with pytest.raises(ValueError, match="Continuous batching"):
         model.generate_batch([[1]])

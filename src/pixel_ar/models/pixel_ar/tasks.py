@@ -11,6 +11,7 @@ Shapes: B batch, C channels, H strip height, W strip width, T positions (patches
 N `num_labels`.
 """
 
+import copy
 from typing import Any
 
 import torch
@@ -32,10 +33,11 @@ class _PixelARTaskModel(PixelARPreTrainedModel):
     _keys_to_ignore_on_load_unexpected = [r"^patch_head\.", r"^token_head\."]
 
     def __init__(self, config: PixelARConfig) -> None:
-        super().__init__(config)
         # The class's list holds `logits`, which would fill memory with pixels when a causal model is evaluated. Here
-        # they are what Trainer hands to compute_metrics.
+        # they are what Trainer hands to compute_metrics. A copy: the caller's configuration stays as it is.
+        config = copy.copy(config)
         config.keys_to_ignore_at_inference = ["cache", "past_key_values"]
+        super().__init__(config)
         self.model = PixelARModel(config)
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:

@@ -195,6 +195,18 @@ class PixelGenerationMixin(GenerationMixin):
         """
         raise ValueError("Continuous batching (generate_batch, paged caches) is not supported: use generate.")
 
+    def compute_transition_scores(
+        self, sequences: torch.Tensor, scores: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Of tokens, as in Transformers. Patches have no ids: `log_likelihood` has what they cost.
+
+        Raises:
+            ValueError: for scores of patches.
+        """
+        if scores and (scores[0].dim() != 2 or self.config.vocab_size is None):
+            raise ValueError("compute_transition_scores needs token ids; for patches, call log_likelihood.")
+        return super().compute_transition_scores(sequences, scores, *args, **kwargs)
+
     def _output_modality(self, asked: str | None, prompt: MixedPrompt, options: dict[str, Any]) -> str:
         """What is written: `"pixel"` or `"token"`."""
         if asked not in (None, *OUTPUT_MODALITIES):
