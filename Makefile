@@ -31,8 +31,9 @@ $(VENV)/.stamp: requirements/dev.txt $(INSTALLER)
 	$(PYTHON) requirements/install.py $(VENV) dev --editable
 	@touch $@
 
-demo: $(DEMO_VENV)/.stamp  ## Install the package as a user would, then continue a prompt with the embedded model
+demo: $(DEMO_VENV)/.stamp  ## Install as a user would, continue a prompt with the embedded model, check the installation
 	HF_HUB_OFFLINE=1 $(DEMO_VENV)/bin/pixel-ar generate "$(PROMPT)" --seed 1 --output demo.png --force
+	HF_HUB_OFFLINE=1 $(DEMO_VENV)/bin/pixel-ar selftest
 
 $(DEMO_VENV)/.stamp: requirements/runtime.txt $(INSTALLER) MANIFEST.in $(SOURCES)
 	$(PYTHON) requirements/install.py $(DEMO_VENV) runtime
