@@ -83,11 +83,11 @@ def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: i
             f"the processor draws {num_channels} channels, the model reads {config.num_channels}; set num_channels of "
             "one to that of the other."
         )
-    if config.patch_head == "autoregressive" and style.has_levels:
+    if config.patch_head in ("autoregressive", "dictionary") and style.has_levels:
         raise ValueError(
-            f"patch_head='autoregressive' writes 1-bit columns, but the processor draws mode={style.mode!r}; use a "
-            "processor with mode='1' and num_channels=1, or a model with patch_head='regression' (levels and colours) "
-            "or 'bernoulli'."
+            f"patch_head={config.patch_head!r} writes 1-bit columns, but the processor draws mode={style.mode!r}; use "
+            "a processor with mode='1' and num_channels=1, or a model with patch_head='regression' (levels and "
+            "colours) or 'bernoulli'."
         )
 
 
