@@ -218,7 +218,7 @@ def test_without_a_dictionary_training_says_so() -> None:
         model(torch.ones(1, 1, 8, 60), labels=torch.zeros(1, 3, dtype=torch.int64))
 
 
-# ---- the table that inference keeps ----
+# ---- the table that `generate` keeps ----
 
 
 @torch.no_grad()
@@ -226,13 +226,17 @@ def test_no_table_outlives_its_weights() -> None:
     model = build_model()
     head, state = head_of(model), states(2)
     before = head.logits(state)
-    assert head.table() is head.table()
+    with head.drawing():
+        assert head.table() is head.table()
+        assert torch.equal(head.logits(state), before)
     for parameter in (
         model.model.embed_patches.projection.weight,
         model.model.embed_patches.memory.embedding.weight,  # type: ignore[union-attr]
     ):
-        parameter.mul_(1.5)
-        after = head.logits(state)
+        # Also past what autograd notices.
+        parameter.data.mul_(1.5)
+        with head.drawing():
+            after = head.logits(state)
         assert not torch.allclose(before, after)
         with torch.enable_grad():
             assert torch.allclose(head.logits(state), after)

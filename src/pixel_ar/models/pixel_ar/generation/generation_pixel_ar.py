@@ -181,7 +181,8 @@ class PixelGenerationMixin(GenerationMixin):
             check_streamer(streamer)
             arguments["generator"] = generator
             request = parse_request(prompt, kwargs, arguments, self, custom_generate)
-            return self._write_patches(request, custom_generate)
+            with self.patch_head.drawing():
+                return self._write_patches(request, custom_generate)
         except BaseException as error:
             if isinstance(streamer, PatchIteratorStreamer):
                 streamer.fail(error)

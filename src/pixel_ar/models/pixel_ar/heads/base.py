@@ -6,6 +6,7 @@ Shapes: N patches, D hidden size, P values per patch, S decisions (bytes) per pa
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -71,6 +72,10 @@ class PatchHead(nn.Module):
     def loss(self, hidden_states: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
         """Training loss per patch, `[N]`: the negative log-probability unless a head has none."""
         return -self.log_prob(hidden_states, patches)
+
+    def drawing(self) -> AbstractContextManager[None]:
+        """Entered by `generate` around its loop: what a head works out from its weights may be kept within it."""
+        return nullcontext()
 
     def sample(
         self,

@@ -13,7 +13,9 @@ Shapes: N patches, D hidden size, P values per patch, S bytes per patch, V entri
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +29,9 @@ from .base import Generators, PatchHead, PatchSample, Warp
 
 # Rows whose scores over all entries are held at once; 1,024 x 16,384 float32 are 64 MB.
 _ROWS_AT_ONCE = 1024
+
+# Tables kept while patches are drawn, by the head they belong to; every thread has its own.
+_TABLES: ContextVar[dict[int, torch.Tensor] | None] = ContextVar("pixel_ar_entry_tables", default=None)
 
 NO_DICTIONARY = (
     "the model has no patch dictionary yet: call model.set_patch_dictionary(PatchDictionary.fit(...)), or load a "
@@ -80,7 +85,6 @@ class DictionaryPatchHead(PatchHead):
         self.scores = EntryScores(config)
         self.escape = AutoregressivePatchHead(config)
         self._linked: tuple[nn.Module, ...] = ()
-        self._cached: tuple[tuple[object, ...], torch.Tensor] | None = None
 
     def connect(self, embedding: nn.Module) -> None:
         """Tells which patch embedding this head shares its entries with; it stays a part of the decoder alone."""
@@ -96,28 +100,29 @@ class DictionaryPatchHead(PatchHead):
         """V."""
         return self.memory.num_entries
 
-    def train(self, mode: bool = True) -> "DictionaryPatchHead":
-        """See `torch.nn.Module.train`; forgets the table that inference keeps."""
-        self._cached = None
-        return super().train(mode)
-
     # ---- vectors of the entries ----
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """See [`PatchHead.drawing`]: within it the table of all entries is built once."""
+        token = _TABLES.set({})
+        try:
+            yield
+        finally:
+            _TABLES.reset(token)
 
     def table(self, entries: torch.Tensor | None = None) -> torch.Tensor:
         """Vectors of the given entries, or of all: `[v, D]`.
 
-        In evaluation without gradients the table of all entries is kept until a weight behind it changes.
+        Inside [`drawing`], without gradients, the table of all entries is kept; no table outlives its call of
+        `generate`, so none is older than the weights.
         """
-        if entries is not None:
+        tables = _TABLES.get()
+        if entries is not None or tables is None or self.training or torch.is_grad_enabled():
             return self._draw_table(entries)
-        if self.training or torch.is_grad_enabled():
-            return self._draw_table(None)
-        signature = self._signature()
-        if signature is None:
-            return self._draw_table(None)
-        if self._cached is None or self._cached[0] != signature:
-            self._cached = signature, self._draw_table(None)
-        return self._cached[1]
+        if id(self) not in tables:
+            tables[id(self)] = self._draw_table(None)
+        return tables[id(self)]
 
     def _draw_table(self, entries: torch.Tensor | None) -> torch.Tensor:
         embedding, memory = self._linked[0], self.memory
@@ -126,19 +131,6 @@ class DictionaryPatchHead(PatchHead):
         pixels = bytes_to_patches(memory.entries[entries].to(torch.int64), self.patch_size)
         seen = embedding.embed(pixels)  # type: ignore[operator]
         return seen + memory.embedding(entries)
-
-    def _signature(self) -> tuple[object, ...] | None:
-        """Changes with every weight behind the table; `None` where torch does not tell."""
-        parts: list[object] = []
-        for tensor in (*self._linked[0].parameters(), self.memory.entries):
-            if tensor.is_inference() or tensor.device.type == "meta":
-                return None
-            parts += [tensor.data_ptr(), tensor._version, tensor.dtype, tensor.device]
-        return tuple(parts)
-
-    def __getstate__(self) -> dict[str, object]:
-        # A copy has weights of its own, at other places in memory.
-        return {**self.__dict__, "_cached": None}
 
     # ---- probabilities ----
 
