@@ -63,8 +63,10 @@ class EntryScores(nn.Module):
             table: vectors of entries.
             entries: `[v]`, which entries these are; `None` for all.
         """
+        queries = self.query(hidden_states)
         bias = self.bias if entries is None else torch.cat([self.bias[entries], self.bias[-1:]])
-        return F.linear(self.query(hidden_states), torch.cat([table, self.escape.to(table)]), bias)
+        # The table is not copied to make room for one more row: that would take longer than the product.
+        return torch.cat([F.linear(queries, table), F.linear(queries, self.escape)], dim=-1) + bias
 
     def extra_repr(self) -> str:
         """For `print(model)`."""
