@@ -89,12 +89,12 @@ def find_hex_boxes(columns: bytes, height: int, unit: int = 1) -> list[tuple[int
     found: dict[int, tuple[int, str]] = {}
     for num_digits, pattern in _patterns(height):
         for match in pattern.finditer(columns):
-            code = _read_digits(columns[match.start() :], height, num_digits)
+            code = _read_digits(columns, match.start(), height, num_digits)
             if match.start() % size or match.start() in found or not 0 <= code <= 0x10FFFF:
                 continue
             box = draw_hex_box(chr(code), height, unit)
             # The blank columns at its end may be missing at the end of a strip.
-            if columns[match.start() : match.start() + len(box)] == box[: len(columns) - match.start()]:
+            if columns.startswith(box[: len(columns) - match.start()], match.start()):
                 stop = min(match.start() + len(box), len(columns))
                 found[match.start()] = (stop, "\ufffd" if 0xD800 <= code <= 0xDFFF else chr(code))
     boxes: list[tuple[int, int, str]] = []
@@ -104,10 +104,10 @@ def find_hex_boxes(columns: bytes, height: int, unit: int = 1) -> list[tuple[int
     return boxes
 
 
-def _read_digits(columns: bytes, height: int, num_digits: int) -> int:
-    """Return the code in a box at the start of `columns`, or -1."""
+def _read_digits(columns: bytes, start: int, height: int, num_digits: int) -> int:
+    """Return the code in the box that begins at a byte of `columns`, or -1."""
     width = _blank_box(height, num_digits).shape[1] - 1
-    packed = np.frombuffer(columns, np.uint8, width * height // 8).reshape(width, height // 8)
+    packed = np.frombuffer(columns, np.uint8, width * height // 8, start).reshape(width, height // 8)
     rows = np.unpackbits(packed, axis=1).T
     code = 0
     for top, left in _digit_corners(height, num_digits):

@@ -9,12 +9,14 @@ after the last, at the next patch border that leaves `right_padding` white colum
 Shapes: B rows, C channels, H strip height, w patch width, T patches.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from transformers.feature_extraction_utils import BatchFeature
 
+from ..reading.reader import check_finite
 from ..rendering.strip import ImageStrip, PackedStrip
 from ..rendering.style import RenderStyle
 from .options import LayoutOptions
@@ -309,6 +311,7 @@ def text_part(
     mask: Any,
     count: Any,
     index: int,
+    find_eos: Callable[[np.ndarray, int], np.ndarray],
 ) -> np.ndarray:
     """The part of a row that holds text.
 
@@ -320,13 +323,15 @@ def text_part(
         mask: over the patches, or None.
         count: pixel columns from the first attended patch on, or None.
         index: what an error calls the strip.
+        find_eos: tells which patches of ink end a text; see [`StripReader.eos_patches`].
 
     Returns:
         bool `[H, columns]`, False = ink; of a style with levels the pixels, float `[C, H, columns]`.
 
     Raises:
-        ValueError: for another height, or a mask of another length.
+        ValueError: for another height, a mask of another length, or values that are NaN or infinite.
     """
+    check_finite(strip)
     height, width, left_padding = geometry
     if strip.shape[1] != height:
         raise ValueError(
@@ -353,7 +358,7 @@ def text_part(
     ink = ink[:, begin:end]
     # The EOS patch is black, whatever the colour of the text.
     black = ink if not style.has_levels else strip[:, :, begin:end].mean(axis=0) < 0.5
-    whole = np.all(black[:, : ink.shape[1] // width * width].reshape(height, -1, width), axis=(0, 2))
+    whole = find_eos(black, width)
     start = int(len(whole) > 0 and whole[0])
     after = np.flatnonzero(whole[start:])
     stop = (start + int(after[0])) * width if len(after) else ink.shape[1]

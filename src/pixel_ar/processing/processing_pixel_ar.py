@@ -479,7 +479,9 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         )
         geometry, is_left = (*self.patch_size, self.left_padding), self.padding_side == "left"
         parts = [
-            text_part(strip, self._settings.style, geometry, is_left, mask, count, index)
+            text_part(
+                strip, self._settings.style, geometry, is_left, mask, count, index, self.reader.eos_patches
+            )
             for index, (strip, mask, count) in enumerate(zip(strip_list, masks, counts, strict=True))
         ]
         return self.reader.read_batch(parts)

@@ -24,7 +24,7 @@ from ..text.normalization import nfc
 from ..text.properties import CONSONANT, GRAPHEME_CLASSES, category, property_table
 from .joiners import Prior
 
-_MAX_MARKS = 4
+_MAX_MARKS = 6
 _MAX_TRIES = 2000
 # Marks of general use, laid over letters of any script.
 _ANY_SCRIPT = "combining mark"
@@ -167,7 +167,7 @@ class CellParts:
     def _cover(
         self, base: _Part, marks: list[_Part], wanted: int, width: int
     ) -> list[tuple[tuple, _Part, tuple[_Part, ...]]]:
-        """The ways that begin with one letter, with up to four marks."""
+        """The ways that begin with one letter, with up to six marks."""
         found: list[tuple[tuple, _Part, tuple[_Part, ...]]] = []
         todo: list[tuple[int, tuple[_Part, ...]]] = [(wanted & ~base.bits, ())]
         tries = 0

@@ -3,7 +3,7 @@
 """Columns covered by glyphs exactly, and what a reading of columns consists of."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,14 @@ class Reading:
     def is_exact(self) -> np.ndarray:
         """bool `[n]`, whether the pixels are exactly those of the glyph."""
         return self.wrong == 0
+
+    def without_certainty(self, most: float) -> "Reading":
+        """Return the same with at most so much confidence in characters whose pixels are not exactly those of the
+        glyph; in all of them, if none is such.
+        """
+        is_capped = ~self.is_exact | self.is_exact.all()
+        confidences = np.where(is_capped, np.minimum(self.confidences, np.float32(most)), self.confidences)
+        return replace(self, confidences=confidences.astype(np.float32))
 
     def moved(self, columns: int) -> "Reading":
         """Return the same characters, `columns` further right."""

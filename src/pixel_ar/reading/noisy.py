@@ -29,6 +29,9 @@ _MIN_CHARS, _MIN_INK_COLUMNS, _TRIM = 6, 12, 2
 _GLANCE = 64  # columns that show whether there is such a stretch at all
 # The noise, at first, of a strip of which hardly anything parses exactly.
 _UNKNOWN_NOISE = 0.06
+# Nats for a glyph that the reader does not know, and for each of its pixels; that glyphs are drawn in runs and lines
+# makes it far less than the entropy of their ink. Pixels for which the noise of clean strips stands at first.
+_UNKNOWN_NATS, _NATS_A_PIXEL, _FIRST_PIXELS = 12.0, 0.2, 200
 # With a prior, exact glyphs stay open to it unless all frequent rivals are less likely by this many nats.
 _SURE_NATS = 9.0
 _MAX_SEARCHED = 512
@@ -286,9 +289,27 @@ class _Lattice:
             indices, where = np.unique(chosen.classes[exact], return_inverse=True)
             alone = np.array([self.odds.alone(index, prices.flip) for index in indices.tolist()])
             confidences[exact] = np.minimum(confidences[exact], alone[where])
+        if not exact.all():
+            confidences *= self._known_shares(chosen)
         wrong = np.where(chosen.drift == 0, np.ceil(chosen.wrong), -1).astype(np.int32)
         confidences = np.clip(confidences, 1e-6, 1.0).astype(np.float32)
         return Reading(chosen.starts, chosen.stops, codes, confidences, wrong)
+
+    def _known_shares(self, chosen: Segments) -> np.ndarray:
+        """Probability that each glyph of a way is known at all, float64 `[n]`.
+
+        A glyph that the reader does not know (a letter with a mark too many) is described by some bits a pixel. What
+        is known costs the pixels that are wrong beyond those of the noise, which is that of all others on the way.
+        """
+        pixels = np.maximum(chosen.stops - chosen.starts, 1) * self.odds.index.height
+        wrong = np.ceil(chosen.wrong).astype(np.float64)
+        noise = (wrong.sum() - wrong + _FIRST_PIXELS * self.odds.noise) / (
+            pixels.sum() - pixels + _FIRST_PIXELS
+        )
+        noise = np.clip(noise, MIN_NOISE, 0.4)
+        excess = (wrong - noise * pixels) * np.log((1 - noise) / noise)
+        unknown = _UNKNOWN_NATS + _NATS_A_PIXEL * pixels
+        return np.where(wrong > 0, 1 / (1 + np.exp(np.clip(excess - unknown, -50, 50))), 1.0)
 
     def _confidences(self, path: np.ndarray, posteriors: np.ndarray) -> np.ndarray:
         """Probability of the characters on a way: that they stand there, be it a column further left or right."""

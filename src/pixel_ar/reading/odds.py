@@ -23,6 +23,7 @@ from .prior import CharacterPrior
 _CLEAN_NOISE = 0.01
 # Nats for a character outside the alphabet that was given.
 FOREIGN = 12.0
+_MAX_CACHED = 50_000
 
 
 class GlyphOdds:
@@ -41,6 +42,7 @@ class GlyphOdds:
         self.noise = noise or _CLEAN_NOISE
         self._words: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray]] = {}
         self._clean_confidences = np.full(self.num_lasting, np.nan, np.float32)
+        self._added_confidences: dict[tuple[bytes, float], float] = {}
         self._choices: dict[tuple[int, ...], tuple[list[GlyphGroup], np.ndarray]] = {}
 
     # ---- texts ----
@@ -233,12 +235,17 @@ class GlyphOdds:
         if np.isnan(known).any():
             flip, priors = flip_cost(self.noise) / SCALE, self.index.priors
             for index in np.unique(indices[np.isnan(known)]).tolist():
-                rivals, wrong = self.rivals(index)
-                odds = np.exp(priors[index] - priors[rivals] - wrong * flip)
-                value = 1 / (1 + odds.sum())
+                cell = self.index.cells[index], float(priors[index])
+                value = None if index < self.num_lasting else self._added_confidences.get(cell)
+                if value is None:
+                    rivals, wrong = self.rivals(index)
+                    odds = np.exp(priors[index] - priors[rivals] - wrong * flip)
+                    value = float(1 / (1 + odds.sum()))
                 known[indices == index] = value
                 if index < self.num_lasting:
                     self._clean_confidences[index] = value
+                elif len(self._added_confidences) < _MAX_CACHED:
+                    self._added_confidences[cell] = value
         return known
 
     # ---- what to look for in a damaged strip ----

@@ -12,7 +12,7 @@ same pixels again.
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import RLock
 from typing import Any
@@ -24,6 +24,8 @@ from ..fonts.hexbox import find_hex_boxes
 from ..fonts.source import GlyphSource
 from ..rendering.renderer import StripRenderer
 from ..rendering.strip import PackedStrip
+from .cell_index import FIRST_UNIT
+from .eos import dense_cells, is_eos, nearly_full
 from .exact import ExactRun, Reading, parse_exactly
 from .glyph_classes import glyph_classes
 from .joiners import likelier_letters, restore_joiners
@@ -36,6 +38,10 @@ from .unit_classes import UnitClasses
 
 # Where a parse is stuck, the unit it does not know may begin some units earlier.
 _REACH_BACK = 8
+# The most that is claimed of what cannot be drawn again.
+_UNCHECKED = 0.99
+# Of what is drawn again otherwise, and of a strip some of whose ink is no exact glyph.
+_DIFFERS, _INEXACT = 0.5, 0.9999
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,8 @@ class StripReader:
         renderer = self._renderer or self._drawer
         data = self._pack(strip, None)
         eos_column = self._find_eos(data)
+        if eos_column is None:
+            eos_column = self._find_damaged_eos(data)
         data = data if eos_column is None else data[: eos_column * self._size]
         cost = math.log((1 - noise) / noise)
         scores = []
@@ -217,18 +225,57 @@ class StripReader:
                 self._known.forget_line()
 
     def _read_columns(self, data: bytes, eos_column: int | None, base: int | None) -> ReadResult:
-        """Read packed columns that hold no EOS patch."""
+        """Read packed columns that hold no EOS patch, unless a damaged one."""
         clean = self._read_uniform(data)
         if clean is not None:
             return self._finish(clean, 0.0, eos_column, base)
+        damaged = self._find_damaged_eos(data)
+        if damaged is not None:
+            return self._read_columns(data[: damaged * self._size], damaged, base)
         readings, position = [], 0
         for start, stop, char in find_hex_boxes(data, self.height, self._unit):
-            readings.append(self._read_piece(data, position, start, False))
+            if position < start:
+                readings.append(self._read_piece(data, position, start, False))
             readings.append(_box_reading(start, stop, char))
             position = stop
-        readings.append(self._read_piece(data, position, len(data) // self._size, True))
+        if position * self._size < len(data):
+            readings.append(self._read_piece(data, position, len(data) // self._size, True))
         reading = Reading.join(readings)
-        return self._finish(reading, self._unreadable(data, reading), eos_column, base)
+        result = self._finish(reading, self._unreadable(data, reading), eos_column, base)
+        is_put_together = position > 0 or bool((reading.codes >= FIRST_UNIT).any())
+        return self._checked(result, data, base) if is_put_together and result.unreadable == 0 else result
+
+    def _checked(self, result: ReadResult, data: bytes, base: int | None) -> ReadResult:
+        """Draw what was put together from units and boxes again: where that differs, it was not read."""
+        drawn = self._draw(result.text, base)
+        first = int(result.char_columns.min()) if result.text else 0
+        return self._compared(result, data, None if drawn is None else bytes(first * self._size) + drawn)
+
+    def _compared(self, result: ReadResult, data: bytes, drawn: bytes | None) -> ReadResult:
+        """Lower the confidence of characters that are drawn otherwise; `drawn` is None for what cannot be drawn."""
+        if drawn is None:  # by a renderer that is stricter than that of the strip
+            return replace(result, confidences=np.minimum(result.confidences, _UNCHECKED))
+        columns, length = result.char_columns, max(len(drawn), len(data))
+        length += -length % self._size
+        found, wanted = (
+            np.frombuffer(each.ljust(length, b"\0"), np.uint8).reshape(-1, self._size)
+            for each in (drawn, data)
+        )
+        differs = np.asarray((found != wanted).any(axis=1))
+        if not differs.any():
+            return result
+        edges = np.append(np.unique(columns), len(differs))
+        stops = edges[np.searchsorted(edges, columns[:-1], side="right")]
+        sums = np.concatenate([[0], np.cumsum(differs)])
+        is_wrong = sums[stops] > sums[columns[:-1]]
+        # Ink that no character stands at belongs to all of them.
+        is_wrong |= not is_wrong.any()
+        has_ink = np.asarray(wanted.any(axis=1)) | differs
+        return replace(
+            result,
+            confidences=np.where(is_wrong, np.minimum(result.confidences, _DIFFERS), result.confidences),
+            unreadable=float(differs.sum() / has_ink.sum()),
+        )
 
     def read_batch(self, strips: Iterable[Any], height: int | None = None) -> list[ReadResult]:
         """Read several strips: a list, or an array `[B, H, W]` or `[B, 1, H, W]`; see [`read`]."""
@@ -256,6 +303,7 @@ class StripReader:
         if pixels.dtype == bool:
             ink = ~pixels
         elif np.issubdtype(pixels.dtype, np.floating):
+            check_finite(pixels)
             ink = pixels < 0.5
         else:
             ink = pixels < 128 if pixels.size and pixels.max() > 1 else pixels == 0
@@ -281,6 +329,53 @@ class StripReader:
                 return aligned if aligned + width <= stop else start
         return None
 
+    def _find_damaged_eos(self, data: bytes) -> int | None:
+        """Return the first column of a patch that was all ink before some pixels went wrong, or None.
+
+        Of overlapping places the one at a multiple of `eos_width` is taken, or else that with the most ink.
+        """
+        width = self._eos_width
+        if width is None or len(data) < width * self._size:
+            return None
+        packed = np.frombuffer(data, np.uint8).reshape(-1, self._size)
+        ink = np.unpackbits(packed, axis=1).T.astype(bool)
+        places = np.flatnonzero(nearly_full(ink, np.arange(ink.shape[1] - width + 1), width))
+        for group in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
+            if len(group):
+                aligned = group[group % width == 0]
+                counts = [int(ink[:, place : place + width].sum()) for place in group.tolist()]
+                place = int(aligned[0]) if len(aligned) else int(group[int(np.argmax(counts))])
+                # A stretch of two patches and more is all the likelier text.
+                stop = int(group[-1]) if group[-1] - group[0] >= width else place
+                if is_eos(ink[:, place : stop + width], self._blocks):
+                    return place
+        return None
+
+    @cached_property
+    def _blocks(self) -> list[np.ndarray]:
+        return dense_cells(self._known.glyphs.index)
+
+    def eos_patches(self, ink: np.ndarray, width: int) -> np.ndarray:
+        """Tell which patches end a text, some of whose pixels may be wrong.
+
+        Args:
+            ink: bool `[H, W]`, True = ink.
+            width: Columns of a patch.
+
+        Returns:
+            bool `[W // width]`.
+        """
+        starts = np.arange(0, ink.shape[1] // width * width, width)
+        found = nearly_full(ink, starts, width)
+        numbers = np.flatnonzero(found)
+        # Several in a row are all the likelier text.
+        for row in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1):
+            if len(row):
+                patches = ink[:, row[0] * width : (row[-1] + 1) * width]
+                is_full = np.asarray(patches.reshape(len(ink), -1, width).all(axis=(0, 2)))
+                found[row] = is_full if is_full.all() else is_full | is_eos(patches, self._blocks)
+        return found
+
     # ---- text out ----
 
     def _finish(
@@ -292,6 +387,8 @@ class StripReader:
             return self._finish_shaped(reading, units, unreadable, eos_column, base)
         text = "".join(units).rstrip(" ")
         length = len(text)
+        if unreadable > 0:
+            reading = reading.without_certainty(_INEXACT)
         if isinstance(units, str) or all(len(unit) == 1 for unit in units):
             starts, stops, confidences = reading.starts, reading.stops, reading.confidences
         else:
@@ -314,6 +411,8 @@ class StripReader:
         base: int | None = None,
     ) -> ReadResult:
         """Put units into logical order; their characters share place and confidence."""
+        if unreadable > 0:
+            reading = reading.without_certainty(_INEXACT)
         text, origins = logical_text(units, base)
         text, origins = restore_joiners(text, origins, self._known.masks_of(reading.codes))
         if not self._settings["alphabet"]:
@@ -324,10 +423,13 @@ class StripReader:
         bounds = np.append(starts, stop).astype(np.int32)
         return ReadResult(text, reading.confidences[origins], unreadable, bounds, eos_column)
 
-    def _draw(self, text: str) -> bytes | None:
-        """Draw a text as the renderer does; None if it cannot."""
+    def _draw(self, text: str, base: int | None = None) -> bytes | None:
+        """Draw a text as the renderer does, without gaps between units; None if it cannot."""
         try:
-            return self._drawer.render_bytes(text)
+            shaper = self._drawer.shaper
+            if base is not None and shaper is not None:
+                return b"".join([unit.cell for unit in shaper.units(self._drawer.normalise(text), base)])
+            return StripRenderer.render_bytes(self._drawer, text)
         except ValueError:
             return None
 
@@ -429,6 +531,20 @@ class StripReader:
         )
 
 
+def check_finite(pixels: np.ndarray) -> None:
+    """Refuse pixels that are no numbers.
+
+    Raises:
+        ValueError: for NaN or infinite values.
+    """
+    if not np.isfinite(pixels).all():
+        wrong = int(pixels.size - np.isfinite(pixels).sum())
+        raise ValueError(
+            f"the strip has {wrong} of {pixels.size} values that are NaN or infinite; pixels lie in [0, 1] "
+            "(1 = background). If a model made them, look at its weights: it diverged."
+        )
+
+
 def _box_reading(start: int, stop: int, char: str) -> Reading:
     """Return a box that was recognised as a reading of one character."""
     place = np.array([[start], [stop], [0]], np.int32)
@@ -447,4 +563,4 @@ def strip_array(strip: Any) -> np.ndarray:
     return np.asarray(strip)
 
 
-__all__ = ["ReadResult", "StripReader", "strip_array"]
+__all__ = ["ReadResult", "StripReader", "check_finite", "strip_array"]

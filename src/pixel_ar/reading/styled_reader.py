@@ -16,17 +16,20 @@ from typing import Any
 
 import numpy as np
 
+from ..fonts.hexbox import draw_hex_box, find_hex_boxes
 from ..rendering.strip import ImageStrip, PackedStrip, lay_over
 from ..rendering.styled_renderer import StyledRenderer
 from ..text.graphemes import grapheme_bounds
-from .exact import parse_exactly
-from .reader import ReadResult, StripReader, strip_array
+from .exact import ExactRun, parse_exactly
+from .reader import ReadResult, StripReader, check_finite, strip_array
 from .units import UnitReading, join_units
 
 # Pixels further than this from every mixture of text and background have a colour of their own.
 _OWN_COLOR = 0.1
 # Mean difference, of 1, up to which pixels pass for a glyph.
 _LARGEST_DIFFERENCE = 0.08
+# The same as a share of its own distance to the background, for a glyph without a colour of its own.
+_GRAY_DIFFERENCE = 0.15
 _MAX_CACHED = 50_000
 
 
@@ -45,6 +48,7 @@ class StyledReader(StripReader):
         # Ink of a glyph without the blanks after it -> (is historic, cost, columns) of the likeliest such glyph.
         self._inks: dict[bytes, tuple[bool, float, int]] = {}
         self._num_inks = 0
+        self._grays: list[tuple[np.ndarray, np.ndarray, bytes, str]] = []
         self._templates: tuple[int, list[tuple[np.ndarray, int, bytes, str]]] = (-1, [])
 
     def learn(self, texts: Iterable[str]) -> None:
@@ -77,23 +81,37 @@ class StyledReader(StripReader):
             strip, regions = self._binarise(strip)
         data = self._pack(strip, height)
         style, eos_column = self._styled.style, self._find_eos(data)
+        if eos_column is None and style.strategy != "continuous":
+            eos_column = self._find_damaged_eos(data)
         if eos_column is not None:
             data = data[: eos_column * self._size]
-        places = None
+        places, whole = None, data
         if style.strategy != "continuous":
+            self._known.add_drawn()
             geometry = self.height, int(self._styled.patch_width or 1)
             space = self._styled._table[" "]
-            data, places = join_units(data, style.strategy, geometry, space, self._read_unit, self._widest())
+            data, places = join_units(data, style.strategy, geometry, space, self._read_unit, self._widths())
         result = super().read(data, base=base)
         columns = (
             result.char_columns if places is None else places[result.char_columns.clip(0, len(places) - 1)]
         )
+        if eos_column is None and places is None:
+            eos_column = result.eos_column
         result = replace(result, char_columns=columns, eos_column=eos_column)
+        if places is not None and result.unreadable == 0:
+            result = self._compared(result, whole, self._draw_units(result.text))
         return _with_clusters(result, regions) if regions else result
 
-    def _widest(self) -> int:
-        """Columns of the widest glyph known, or of a box."""
-        return max(int(self._known.index.widths.max()), 32)
+    def _draw_units(self, text: str) -> bytes | None:
+        """Draw a text with its units on patch borders; None if it cannot be drawn."""
+        try:
+            return self._drawer.render_bytes(text)
+        except ValueError:
+            return None
+
+    def _widths(self) -> list[int]:
+        """Columns that glyphs may have, ascending, those of a box among them."""
+        return sorted({32, *np.unique(self._known.index.widths).tolist()})
 
     def _read_unit(self, data: bytes, is_exact: bool) -> UnitReading | None:
         """Read the columns of what may be one unit; None if they must be exact glyphs, and are not."""
@@ -109,17 +127,30 @@ class StyledReader(StripReader):
         return self._unit_readings[data, is_exact]
 
     def _read_exact_unit(self, data: bytes) -> UnitReading | None:
-        known = self._known
-        known.add_drawn()
-        num_columns = len(data) // self._size
-        padded = data + bytes((2 * self._widest() + 2) * self._size)
-        run = parse_exactly(known.index, padded, 0, num_columns)
-        if not run.classes or run.bounds[-1] < num_columns:
-            return None
-        text = "".join(map(known.text_of, run.classes))
+        num_glyphs, text, stop, position = 0, "", 0, 0
+        boxes = find_hex_boxes(data, self.height, self._unit)
+        for start, end, char in [*boxes, (len(data) // self._size, 0, "")]:
+            if position < start:
+                run = self._parse_unit(data, position, start, not end)
+                if run is None:
+                    return None
+                num_glyphs += len(run.classes)
+                text += "".join(map(self._known.text_of, run.classes))
+                stop = self._narrowest_stop(data, *run.bounds[-2:])
+            if end:
+                # The blank columns at its end may have been cut off with those after the unit.
+                stop = start + len(draw_hex_box(char, self.height, self._unit)) // self._size
+                num_glyphs, text, position = num_glyphs + 1, text + char, end
         # Several glyphs may be one cluster (flags), several clusters one unit (joined letters).
-        count = min(len(run.classes), len(grapheme_bounds(text)) - 1)
-        return UnitReading(count, self._narrowest_stop(data, run.bounds[-2], run.bounds[-1]), 0.0)
+        return UnitReading(min(num_glyphs, len(grapheme_bounds(text)) - 1), stop, 0.0)
+
+    def _parse_unit(self, data: bytes, first: int, stop: int, is_last: bool) -> ExactRun | None:
+        """The glyphs of columns without a box; None if they are not all glyphs."""
+        known = self._known
+        padded = data[: stop * self._size] + bytes((2 * int(known.index.widths.max()) + 2) * self._size)
+        run = parse_exactly(known.index, padded, first, stop)
+        is_whole = run.bounds[-1] == stop or (is_last and run.bounds[-1] > stop)
+        return run if run.classes and is_whole else None
 
     def _read_damaged_unit(self, data: bytes) -> UnitReading:
         result = super().read(data)
@@ -169,6 +200,7 @@ class StyledReader(StripReader):
         values = pixels.astype(np.float32)
         if pixels.dtype != bool and not np.issubdtype(pixels.dtype, np.floating):
             values /= 255
+        check_finite(values)
         ink = self._styled.style.ink(values)
         regions: dict[int, str] = {}
         if len(values) == 3:
@@ -186,10 +218,11 @@ class StyledReader(StripReader):
         if not known:
             return []
         if self._templates[0] != len(known):
-            self._templates = (
-                len(known),
-                [template for template in (self._template(*item) for item in known.items()) if template],
-            )
+            drawn = [item for item in known.items() if not self._is_private(item[0])]
+            templates = [self._template(*item) for item in drawn]
+            self._templates = (len(known), [template for template in templates if template])
+            grays = [item for item, template in zip(drawn, templates, strict=True) if template is None]
+            self._grays = [self._gray_template(*item) for item in grays]
         own = _own_color_columns(self._styled.style, values)
         found: list[tuple[int, bytes, str]] = []
         position = 0
@@ -211,7 +244,50 @@ class StyledReader(StripReader):
                 continue
             found.append((best[1], best[3], best[4]))
             position = best[1] + best[2]
-        return found
+        return found + self._find_grays(values, found)
+
+    def _find_grays(
+        self, values: np.ndarray, colored: list[tuple[int, bytes, str]]
+    ) -> list[tuple[int, bytes, str]]:
+        """The same of glyphs of a colour font that have no colour but that of text (`©️`): by their levels."""
+        if not self._grays:
+            return []
+        background = np.array(self._styled.style.background_color, np.float32)[:, None, None] / 255
+        profile = np.abs(values - background).mean(axis=(0, 1))
+        is_free = np.ones(len(profile), bool)
+        for start, cell, _ in colored:
+            is_free[start : start + len(cell) // self._size] = False
+        found: list[tuple[float, int, bytes, str]] = []
+        for image, darkness, cell, cluster in self._grays:
+            width = image.shape[2]
+            if width > len(profile) or not darkness.any():
+                continue
+            most = _GRAY_DIFFERENCE * float(darkness.mean())
+            windows = np.lib.stride_tricks.sliding_window_view(profile, width)
+            for start in np.flatnonzero(np.abs(windows - darkness).mean(axis=1) < most).tolist():
+                difference = float(np.abs(values[:, :, start : start + width] - image).mean())
+                if difference < most and is_free[start : start + width].all():
+                    found.append((difference / most, start, cell, cluster))
+        chosen = []
+        for _, start, cell, cluster in sorted(found):
+            place = slice(start, start + len(cell) // self._size)
+            if is_free[place].all():
+                is_free[place] = False
+                chosen.append((start, cell, cluster))
+        return chosen
+
+    def _is_private(self, cluster: str) -> bool:
+        """Tell whether it is a font's own name of what text writes otherwise: one of the private planes."""
+        return len(cluster) == 1 and ord(cluster) >= 0xF0000 and cluster not in self._settings["alphabet"]
+
+    def _gray_template(
+        self, cluster: str, drawn: tuple[bytes, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, bytes, str]:
+        """(pixels `[3, H, w]`, mean distance of each column to the background, packed columns, cluster)."""
+        cell, rgba = drawn
+        image = lay_over(self._styled.style, rgba).astype(np.float32) / 255
+        background = np.array(self._styled.style.background_color, np.float32)[:, None, None] / 255
+        return image, np.abs(image - background).mean(axis=(0, 1)), cell, cluster
 
     def _template(
         self, cluster: str, drawn: tuple[bytes, np.ndarray]

@@ -2,13 +2,15 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Text from the units of a layout: pieces of fixed width, each read alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 # Ends that it tries for a word that cannot be read exactly.
 _MOST_TRIES = 3
+# Columns of the widest clusters that are put together from several glyphs.
+_USUAL_WIDTH = 128
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def join_units(
     geometry: tuple[int, int],
     space: bytes,
     read: Callable[[bytes, bool], UnitReading | None],
-    widest: int,
+    widths: Sequence[int],
 ) -> tuple[bytes, np.ndarray]:
     """Take the blanks between units out of a strip: the inverse of `place_units`.
 
@@ -46,7 +48,7 @@ def join_units(
         geometry: Rows of the strip, columns of a patch.
         space: Packed columns of a space.
         read: Reads the columns of what may be one unit: (columns, whether None shall tell that it is not exact).
-        widest: Columns of the widest cluster.
+        widths: Columns that a cluster may have, ascending.
 
     Returns:
         Packed columns of the continuous strip; int32 `[its columns + 1]`, the column of `data` each was taken from.
@@ -64,7 +66,7 @@ def join_units(
         elif strategy == "word_pieces":
             columns, blank, taken = finder.word_piece(position, widest)
         else:
-            columns, blank, taken = finder.clusters(position, end, 2 if strategy == "bigrams" else 1, widest)
+            columns, blank, taken = finder.clusters(position, end, 2 if strategy == "bigrams" else 1, widths)
         parts += [data[position * size : (position + columns) * size].ljust(columns * size, b"\0"), blank]
         places.append(position + np.arange(columns + len(blank) // size))
         position += taken
@@ -82,12 +84,12 @@ class _UnitFinder:
     space: bytes
     read: Callable[[bytes, bool], UnitReading | None]
 
-    def clusters(self, first: int, end: int, count: int, widest: int) -> tuple[int, bytes, int]:
+    def clusters(self, first: int, end: int, count: int, widths: Sequence[int]) -> tuple[int, bytes, int]:
         """(columns of the unit, blanks that belong to it, columns to the next unit), for units of `count` clusters."""
         blank = len(self.space) // self.size
         left = -(-(end - first) // self.width)
         # From wide to narrow: the left part of a wide glyph may look like a glyph.
-        for patches in range(min(left, -(-(count * widest) // self.width)), 0, -1):
+        for patches in self._sizes(count, widths, left):
             found = self.read(self._columns(first, first + patches * self.width), True)
             if found is None or found.num_clusters > count:
                 continue
@@ -99,6 +101,24 @@ class _UnitFinder:
         # Damaged, or drawn by nobody: what is too much in this patch is noise.
         stops = self._guess(self._columns(first, first + self.width)).stops[:count]
         return (stops[-1] if stops else 0), self.space * (count - len(stops)), self.width
+
+    def _sizes(self, count: int, widths: Sequence[int], left: int) -> list[int]:
+        """Patches that a unit may take, the most first.
+
+        Clusters up to some width may be put together from narrower glyphs; a wider one is drawn as a whole.
+        """
+        usual = max((width for width in widths if width <= _USUAL_WIDTH), default=_USUAL_WIDTH)
+        most = -(-(count * usual) // self.width)
+        sizes = set(range(1, most + 1))
+        for width in widths:
+            if width > _USUAL_WIDTH:
+                for others in range(count):
+                    room = range(
+                        -(-(width * (others + 1)) // self.width),
+                        -(-(width * (others + 1) + usual) // self.width) + 1,
+                    )
+                    sizes.update(room)
+        return sorted((size for size in sizes if size <= left), reverse=True)
 
     def word(self, first: int, end: int) -> tuple[int, bytes, int]:
         """(columns of the word, the blank after it, columns to the next word)."""
