@@ -91,7 +91,8 @@ class PixelTextStreamer(BaseStreamer):
         processor = self.processor
         geometry = (*processor.patch_size, processor.left_padding)
         is_left = processor.padding_side == "left"
-        return text_part(strip, processor.settings.style, geometry, is_left, mask, count, 0)
+        find_eos = processor.reader.eos_patches
+        return text_part(strip, processor.settings.style, geometry, is_left, mask, count, 0, find_eos)
 
     def put(self, value: torch.Tensor) -> None:
         """Called by `generate` with every patch, `[1, C, H, w]`.
