@@ -4,11 +4,10 @@
 
 Characters drawn alike (Latin `A`, Greek `Α`, Cyrillic `А`) form one class. The class stands for its canonical
 member: one of `alphabet` if given, else lower-case ASCII, other ASCII, then by code point, with phonetic letters,
-ideographic radicals and characters that NFC replaces last. Within a word, the letters that only one script has
-decide about those that several share.
+ideographic radicals and characters that NFC replaces last. Which member a text holds is decided by the language that it
+fits (see `reading.letters`).
 """
 
-import re
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
@@ -21,13 +20,6 @@ from .cell_index import CellIndex
 
 # Classes with at most this prior are frequent: a reader looks for them more closely.
 FREQUENT = 3.0
-_WORD = re.compile(r"[^\W_]+")
-_SCRIPTS = {
-    "Greek": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
-    "Cyrillic": re.compile("[\u0400-\u052f]"),
-    "Armenian": re.compile("[\u0530-\u058f]"),
-    "Cherokee": re.compile("[\u13a0-\u13ff\uab70-\uabbf]"),
-}
 
 
 class GlyphClasses:
@@ -105,46 +97,17 @@ class GlyphClasses:
         )
 
     @cached_property
-    def _twins(self) -> dict[str, dict[str, str]]:
-        """For each script, canonical character -> the member of its class that belongs to the script."""
-        twins: dict[str, dict[str, str]] = {name: {} for name in _SCRIPTS}
+    def alike(self) -> dict[str, str]:
+        """Canonical character -> all characters drawn like it, itself first; only where there are several."""
+        found: dict[int, list[int]] = {}
         for code, index in self.members.items():
-            char, canonical = chr(code), self.chars[index]
-            if char != canonical and canonical.isalnum():
-                for name, pattern in _SCRIPTS.items():
-                    if pattern.match(char) and not pattern.match(canonical):
-                        twins[name].setdefault(canonical, char)
-        return twins
-
-    def resolve_scripts(self, text: str) -> str:
-        """Give letters that several scripts draw alike the script of the word, or of the word before (else after)."""
-        if text.isascii() or self.alphabet:
-            return text
-        if not any(pattern.search(text) for pattern in _SCRIPTS.values()):
-            return text
-        words = list(_WORD.finditer(text))
-        scripts = [self._script_of(match.group()) for match in words]
-        decided = next((script for script in scripts if script is not None), "")
-        pieces, position = [], 0
-        for match, script in zip(words, scripts, strict=True):
-            decided = decided if script is None else script
-            twins = self._twins.get(decided, {})
-            word = match.group()
-            # Numbers stay numbers, though 5x8 draws Cyrillic `б` like `6`, unless other letters make them a word.
-            is_word = script is not None or word.isalpha()
-            if twins and is_word and all(char in twins or _SCRIPTS[decided].match(char) for char in word):
-                word = "".join(twins.get(char, char) for char in word)
-            pieces += [text[position : match.start()], word]
-            position = match.end()
-        return "".join([*pieces, text[position:]])
-
-    def _script_of(self, word: str) -> str | None:
-        """Name the script of a word by the letters only one script has; None if all are shared; "" if another's."""
-        shared = set().union(*self._twins.values())
-        for name, pattern in _SCRIPTS.items():
-            if any(pattern.match(char) and char not in shared for char in word):
-                return name
-        return None if all(char in shared or not char.isalpha() for char in word) else ""
+            found.setdefault(index, []).append(code)
+        return {
+            self.chars[index]: self.chars[index]
+            + "".join(chr(code) for code in sorted(codes) if chr(code) != self.chars[index])
+            for index, codes in found.items()
+            if len(codes) > 1
+        }
 
 
 def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:

@@ -7,7 +7,7 @@ its initial or medial form with nothing to join was followed by a zero-width joi
 Some letters of Arabic and of the languages written with more letters share forms; what a line holds besides decides.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Protocol
 
@@ -23,6 +23,9 @@ _ONLY_PERSIAN = (
 )
 _PERSIAN_TWINS = {0x643: 0x6A9, 0x649: 0x6CC, 0x64A: 0x6CC}
 _URDU_TWINS = _PERSIAN_TWINS | {0x647: 0x6C1}
+
+
+_LIKE_PERSIAN, _LIKE_URDU = frozenset(["fa", "ps", "ckb", "mzn", "lrc"]), frozenset(["ur", "pa-Arab"])
 
 
 class Prior(Protocol):
@@ -98,14 +101,22 @@ def _with_twins(text: str, is_urdu: bool) -> str:
     return text.translate(_URDU_TWINS if is_urdu else _PERSIAN_TWINS)
 
 
-def likelier_letters(text: str, draw: Callable[[str], bytes | None], prior: Prior | None) -> str:
+def likelier_letters(
+    text: str,
+    draw: Callable[[str], bytes | None],
+    prior: Prior | None,
+    languages: Collection[str] = (),
+) -> str:
     """Choose between the Arabic and the Persian or Urdu letters of a line that are drawn alike.
 
     Args:
         text: The line, with Arabic letters where both are possible.
         draw: Draws a text, None if it cannot: only words that are drawn alike are changed.
         prior: Decides if given; else the letters do that only one of the languages has.
+        languages: What the line is written in, where that is known: Persian or Urdu decide before all else.
     """
+    if languages and set(languages) <= _LIKE_PERSIAN | _LIKE_URDU:
+        return _redrawn(text, _with_twins(text, set(languages) <= _LIKE_URDU), draw)
     if prior is None:
         return _redrawn(text, as_persian(text), draw)
     ways = [text, *(_redrawn(text, _with_twins(text, is_urdu), draw) for is_urdu in (False, True))]

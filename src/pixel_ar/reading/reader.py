@@ -30,6 +30,7 @@ from .exact import ExactRun, Reading, parse_exactly
 from .glyph_classes import glyph_classes
 from .joiners import likelier_letters, restore_joiners
 from .known import GlyphsOnly
+from .letters import LetterChoice, find_languages
 from .logical_order import logical_text
 from .noisy import NoisyReader
 from .odds import GlyphOdds
@@ -84,9 +85,11 @@ class StripReader:
             draw from cells always, what a font draws as far as it was drawn before or shown to [`learn`].
         prior: Probabilities of characters after others, fitted from text; see [`CharacterPrior`]. It decides where
             pixels are wrong, and between characters that are drawn alike.
+        language: What the strips are written in, as tags of BCP 47 (`"uk"`, `["sr", "en"]`): of characters drawn alike,
+            those of its alphabet are read. None: the language that a line fits, of some two hundred.
 
     Raises:
-        ValueError: for a setting out of range.
+        ValueError: for a setting out of range, or a language whose letters are not known.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class StripReader:
         eos_width: int | None = None,
         renderer: StripRenderer | None = None,
         prior: CharacterPrior | None = None,
+        language: "str | Sequence[str] | None" = None,
     ) -> None:
         if noise is not None and not 0 < noise < 0.5:
             raise ValueError(f"noise must lie between 0 and 0.5, or be None, got {noise}")
@@ -112,7 +116,9 @@ class StripReader:
             "slack_cost": slack_cost,
             "noise": noise,
             "eos_width": eos_width,
+            "language": language,
         }
+        self._languages = find_languages(language)
         self._eos_width = eos_width
         self._size = self._atlases[0].height // 8
         self._unit = cell_width(self._atlases) or 1
@@ -131,6 +137,12 @@ class StripReader:
         glyphs = glyph_classes(self._atlases, self._settings["alphabet"])
         shaper = self._renderer.shaper if self._renderer is not None else None
         return GlyphsOnly(glyphs) if shaper is None else UnitClasses(glyphs, shaper, self._prior)
+
+    @cached_property
+    def _letters(self) -> LetterChoice:
+        """Chooses between characters drawn alike; those of an alphabet that was given are chosen already."""
+        alike = {} if self._settings["alphabet"] else self._known.glyphs.alike
+        return LetterChoice(alike, self._languages)
 
     @property
     def _chances(self) -> GlyphOdds:
@@ -396,7 +408,7 @@ class StripReader:
             places = np.repeat(np.arange(len(units)), [len(unit) for unit in units])
             starts, stops = reading.starts[places], reading.stops[places]
             confidences = reading.confidences[places]
-        text = known.glyphs.resolve_scripts(text)
+        text = self._letters.resolve(text)
         text, confidences = self._chances.resolve_twins(text, confidences[:length])
         last = stops[length - 1 : length] if length else np.zeros(1, np.int32)
         bounds = np.concatenate([starts[:length], last])
@@ -416,8 +428,10 @@ class StripReader:
         text, origins = logical_text(units, base)
         text, origins = restore_joiners(text, origins, self._known.masks_of(reading.codes))
         if not self._settings["alphabet"]:
-            text = likelier_letters(text, self._draw, self._prior)
-        text = self._known.glyphs.resolve_scripts(text)
+            text = likelier_letters(
+                text, self._draw, self._prior, self._languages if self._letters.is_narrow else ()
+            )
+        text = self._letters.resolve(text)
         starts = reading.starts[origins]
         stop = reading.stops[max(origins)] if origins else 0
         bounds = np.append(starts, stop).astype(np.int32)
