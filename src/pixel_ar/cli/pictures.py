@@ -13,6 +13,7 @@ from ..limits import MAX_IMAGE_PIXELS
 from ..processing.pictures import strip_to_pil, strips_of_page
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..reading.prior import CharacterPrior
+from ..reading.reader import ReadResult
 from .files import Output, check_output, note_of, open_image, read_text, save_image, unscale
 from .loading import load_processor
 from .messages import in_words_of_the_command_line
@@ -134,6 +135,8 @@ def _read_one(name: str, args: Namespace, prior: dict[str, Any]) -> dict[str, An
         confidences = [value for line in lines for value in line.confidences]
         unreadable = max((line.unreadable for line in lines), default=0.0)
         return {"text": page.text, **_sure(confidences, unreadable), **shown}
+    if kind is None and (found := _read_any(image, processor)) is not None:
+        return {"text": found.text, **_sure(list(found.confidences), found.unreadable), **shown}
     strips: list[Any] = [_strip(image, height)]
     if kind == "strips":
         strips = strips_of_page(np.asarray(image.convert("RGB")), note, height, processor.num_channels)
@@ -145,6 +148,22 @@ def _read_one(name: str, args: Namespace, prior: dict[str, Any]) -> dict[str, An
         confidences += list(result.confidences)
         unreadable = max(unreadable, result.unreadable)
     return {"text": "\n".join(texts), **_sure(confidences, unreadable), **shown}
+
+
+def _read_any(image: Image.Image, processor: PixelProcessor) -> ReadResult | None:
+    """Reads the line in a picture that says nothing of how it was drawn; None for a strip as the processor makes it."""
+    small, height = _strip(image, processor.patch_size[0]), processor.patch_size[0]
+    if small.height == height and not processor.settings.style.is_plain:
+        return None
+    if small.height == height:
+        try:
+            strip = small.convert("L") if processor.num_channels == 1 else small
+            inputs = processor(images=strip, add_eos=False, max_patches=sys.maxsize, return_tensors="np")
+            if processor.read(inputs)[0].unreadable == 0:
+                return None
+        except ValueError:
+            pass
+    return processor.reader.read_picture(image, warn_above=1.0)
 
 
 def _sure(confidences: list[Any], unreadable: float) -> dict[str, float]:

@@ -112,6 +112,21 @@ class NoisyReader:
 
     # ---- exact stretches ----
 
+    def exact_share(self, columns: np.ndarray, stop: int) -> float:
+        """Return the share of the inked columns before `stop` that lie in exact stretches; see [`read`].
+
+        A strip shorter than such a stretch counts if all of it parses.
+        """
+        has_ink = np.asarray(columns[:stop].any(axis=1))
+        first = int(has_ink.argmax())
+        run = parse_exactly(self.index, columns.tobytes(), first, stop)
+        starts = range(max(0, first - self.odds.known.glyphs.space_width), first)
+        runs = [run, *(parse_exactly(self.index, columns.tobytes(), start, stop) for start in starts)]
+        if any(each.bounds[-1] >= stop for each in runs):
+            return 1.0
+        runs = self._exact_runs(columns.tobytes(), columns, stop)
+        return sum(int(has_ink[each.bounds[0] : each.bounds[-1]].sum()) for each in runs) / int(has_ink.sum())
+
     def _exact_runs(self, data: bytes, columns: np.ndarray, stop: int) -> list[ExactRun]:
         """Find stretches that parse exactly and are long enough not to do so by accident."""
         has_ink = np.asarray(columns.any(axis=1))

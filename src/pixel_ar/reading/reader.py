@@ -11,6 +11,7 @@ same pixels again.
 
 import math
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,6 +32,7 @@ from .glyph_classes import glyph_classes
 from .joiners import likelier_letters, restore_joiners
 from .known import GlyphsOnly
 from .letters import LetterChoice, find_languages
+from .line_finder import find_line
 from .logical_order import logical_text
 from .noisy import NoisyReader
 from .odds import GlyphOdds
@@ -255,7 +257,11 @@ class StripReader:
         reading = Reading.join(readings)
         result = self._finish(reading, self._unreadable(data, reading), eos_column, base)
         is_put_together = position > 0 or bool((reading.codes >= FIRST_UNIT).any())
-        return self._checked(result, data, base) if is_put_together and result.unreadable == 0 else result
+        return (
+            self._checked(result, data, base)
+            if is_put_together and result.unreadable == 0 and self._renderer is not None
+            else result
+        )
 
     def _checked(self, result: ReadResult, data: bytes, base: int | None) -> ReadResult:
         """Draw what was put together from units and boxes again: where that differs, it was not read."""
@@ -288,6 +294,61 @@ class StripReader:
             confidences=np.where(is_wrong, np.minimum(result.confidences, _DIFFERS), result.confidences),
             unreadable=float(differs.sum() / has_ink.sum()),
         )
+
+    def read_picture(self, picture: Any, warn_above: float = 0.5) -> ReadResult:
+        """Read the line of text in a picture that is not exactly a strip.
+
+        The line is found first: dark on light or light on dark, with a border or without, zoomed (1 to 8 times, halves
+        among them), shifted, turned by up to two degrees, through the losses of JPEG.
+
+        Args:
+            picture: A PIL image; or pixels `[R, C]` or `[R, C, 3]`, uint8, bool or float in [0, 1].
+            warn_above: Share of unreadable ink above which a warning says that the text is a guess.
+
+        Returns:
+            The text; `char_columns` count in the strip that was found.
+
+        Raises:
+            ValueError: for another shape, or values that are NaN or infinite.
+        """
+        pixels = np.asarray(picture.convert("RGB") if hasattr(picture, "convert") else picture)
+        if (
+            pixels.ndim not in (2, 3)
+            or not pixels.size
+            or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3))
+        ):
+            raise ValueError(f"a picture has shape [R, C] or [R, C, 3], got {list(pixels.shape)}")
+        values = pixels.astype(np.float32)
+        check_finite(values)
+        if pixels.dtype != bool and np.issubdtype(pixels.dtype, np.integer):
+            values /= 255
+        found = find_line(values if values.ndim == 2 else values.mean(axis=2), self.height, self._exact_share)
+        if found is None:
+            return StripReader.read(self, np.ones((self.height, 1), bool))
+        result = StripReader.read(self, found.strip)
+        if found.kept < 1:  # ink beside the line was not read
+            most = np.minimum(result.confidences, np.float32(found.kept))
+            result = replace(result, confidences=most, unreadable=max(result.unreadable, 1 - found.kept))
+        if result.unreadable > warn_above:
+            warnings.warn(
+                f"{result.unreadable:.0%} of the ink is not that of any text drawn with {self._names()}: what was read "
+                "is a guess. Read with the atlas that drew it.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return result
+
+    def _exact_share(self, strip: np.ndarray) -> float:
+        """Share of the ink columns of a strip, bool `[H, W]`, that lie in stretches of exact glyphs."""
+        data = StripReader._pack(self, strip, None)
+        columns = np.frombuffer(data, np.uint8).reshape(-1, self._size)
+        has_ink = np.asarray(columns.any(axis=1))
+        if not has_ink.any():
+            return 0.0
+        reach = 2 * int(self._known.index.widths.max()) + 2
+        padded = np.pad(columns, ((0, reach), (0, 0)))
+        noisy = NoisyReader(self._chances, self._settings["slack_cost"], self._settings["noise"])
+        return noisy.exact_share(padded, len(columns))
 
     def read_batch(self, strips: Iterable[Any], height: int | None = None) -> list[ReadResult]:
         """Read several strips: a list, or an array `[B, H, W]` or `[B, 1, H, W]`; see [`read`]."""
