@@ -64,7 +64,7 @@ def join_units(
         if strategy == "words":
             columns, blank, taken = finder.word(position, end)
         elif strategy == "word_pieces":
-            columns, blank, taken = finder.word_piece(position, widest)
+            columns, blank, taken = finder.word_piece(position, widths[-1])
         else:
             columns, blank, taken = finder.clusters(position, end, 2 if strategy == "bigrams" else 1, widths)
         parts += [data[position * size : (position + columns) * size].ljust(columns * size, b"\0"), blank]
