@@ -87,6 +87,7 @@ class LetterChoice:
         self.is_narrow = len(languages) < len(LETTERS)
         self._rows = _table(languages)
         self._fits: dict[str, np.ndarray] = {}
+        self._none = np.zeros(len(languages))
         self._chosen: dict[tuple[str, int, bool], str] = {}
 
     @cached_property
@@ -131,6 +132,8 @@ class LetterChoice:
         """How well a canonical character fits each language, float64 `[L]`."""
         if char not in self._fits:
             members = self.alike.get(char, char)
+            if self._in_use.keys().isdisjoint(members):  # as all ideographs
+                return self._none
             self._fits[char] = np.array(
                 [
                     1.0 if not own.isdisjoint(members) else _LOAN if not loans.isdisjoint(members) else 0.0

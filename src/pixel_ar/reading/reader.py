@@ -596,7 +596,10 @@ class StripReader:
         return int((has_ink & ~is_explained).sum()) / total if total else 0.0
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{key}={value!r}" for key, value in self._settings.items())
+        shown = {
+            key: value for key, value in self._settings.items() if key != "language" or value is not None
+        }
+        settings = ", ".join(f"{key}={value!r}" for key, value in shown.items())
         return f"StripReader([{self._names()}], {settings})"
 
     def __reduce__(self) -> tuple:
