@@ -163,7 +163,9 @@ def _read_any(image: Image.Image, processor: PixelProcessor) -> ReadResult | Non
                 return None
         except ValueError:
             pass
-    return processor.reader.read_picture(image, warn_above=1.0)
+    found = processor.reader.read_picture(image, warn_above=1.0)
+    # Without a line, what is wrong with the picture as a strip says more.
+    return found if found.text else None
 
 
 def _sure(confidences: list[Any], unreadable: float) -> dict[str, float]:
