@@ -37,7 +37,10 @@ DOCUMENTED = (
     "transformers.pipelines.PIPELINE_REGISTRY",
 )
 # Imported where it is used, since this module is loaded by every process and that one by training alone.
-ELSEWHERE = {"transformers.trainer_callback.ExportableState": "state of a callback that a checkpoint keeps"}
+ELSEWHERE = {
+    "transformers.trainer_callback.ExportableState": "state of a callback that a checkpoint keeps",
+    "transformers.trainer_utils.TrainOutput": "what Trainer.train returns, as a type",
+}
 # Private attributes and arguments of transformers that are read or passed.
 ATTRIBUTES = {
     "_attn_implementation": "which attention function a configuration asks for",
