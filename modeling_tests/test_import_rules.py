@@ -34,7 +34,7 @@ SHARED = {"modalities", "atomic", "limits", "installed", "transformers_internals
 LEDGER = "transformers_internals"
 LIBRARY = {"training", "evaluation", "serving", "conversion"}
 
-REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub"}
+REMOTE_PACKAGES = {"torch", "numpy", "PIL", "transformers", "huggingface_hub", "safetensors"}
 # Renderer and reader run in processes that never load PyTorch.
 WITHOUT_TORCH = {"text", "fonts", "rendering", "reading"}
 # Imported in a `try`, by the files that need it.

@@ -22,11 +22,17 @@ MAX_EMS = 64.0
 MAX_BITMAP_PIXELS = 1 << 22
 MAX_IMAGE_PIXELS = 1 << 28
 MAX_GLYPH_PIXELS = 1 << 24
+# Pixels of a patch, and atlases and fonts of a chain.
+MAX_PATCH_PIXELS = 1 << 20
+MAX_CHAIN = 256
 
 # Bytes of a file of settings, any size in a model's configuration (vocabularies end at some millions), and classes.
 MAX_JSON_BYTES = 1 << 26
 MAX_CONFIG_SIZE = 1 << 24
 MAX_LABELS = 1 << 17
+# Decoder layers, and weights of all layers together.
+MAX_LAYERS = 1 << 12
+MAX_PARAMETERS = 1 << 40
 # How often the tensors of a weight file may share its bytes: tied tables are two of one storage.
 MAX_TENSOR_COPIES = 4
 
@@ -60,6 +66,7 @@ def read_limited(path: "str | os.PathLike[str]", limit: int = MAX_FILE_BYTES) ->
 
 __all__ = [
     "MAX_BITMAP_PIXELS",
+    "MAX_CHAIN",
     "MAX_CHARACTERS",
     "MAX_COMPONENTS",
     "MAX_CONFIG_SIZE",
@@ -71,6 +78,9 @@ __all__ = [
     "MAX_INFLATED_BYTES",
     "MAX_JSON_BYTES",
     "MAX_LABELS",
+    "MAX_LAYERS",
+    "MAX_PARAMETERS",
+    "MAX_PATCH_PIXELS",
     "MAX_TENSOR_COPIES",
     "check_limit",
     "read_limited",

@@ -83,7 +83,7 @@ def _expanded_right(folder: Path) -> str:
     path = own(folder / "pytorch_model.bin")
     weights = torch.load(path, weights_only=True)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    factor = 1 << 12
+    factor = 1 << 8
     for key in ("hidden_size", "intermediate_size"):
         config[key] *= factor
     own(folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -3,6 +3,7 @@
 """`.npz` files of a stranger: what their arrays declare is checked before anything is inflated."""
 
 import os
+import tokenize
 import zipfile
 import zlib
 from typing import Any
@@ -15,6 +16,7 @@ from ..limits import MAX_FILE_BYTES, MAX_INFLATED_BYTES, check_limit
 _DAMAGE = (
     *(ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, SyntaxError, MemoryError),
     *(RecursionError, OverflowError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    tokenize.TokenError,
 )
 _LONGEST_HEADER = 10_000
 

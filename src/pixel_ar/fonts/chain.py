@@ -3,7 +3,7 @@
 """A chain of atlases and fonts: the first member that has a character draws it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .atlas import GlyphAtlas
@@ -29,6 +29,8 @@ def load_atlases(
     """
     if isinstance(atlases, str | bytes | os.PathLike | GlyphSource):
         atlases = [atlases]
+    if not isinstance(atlases, Iterable):
+        raise TypeError(f"atlases must be a list of names, paths, atlases or fonts, got {atlases!r:.60}")
     # Atlases first: fonts take the height and the baseline of what is loaded.
     members = [_load_atlas(member) for member in atlases]
     known = [member for member in members if isinstance(member, GlyphSource)]
@@ -51,6 +53,8 @@ def _load_atlas(
     member: "str | bytes | os.PathLike[str] | GlyphSource",
 ) -> "str | bytes | os.PathLike[str] | GlyphSource":
     """Load a member of a chain, unless it is a font file, or what is in one."""
+    if not isinstance(member, str | bytes | os.PathLike | GlyphSource):
+        raise TypeError(f"an atlas is a name, a path, the bytes of a font, or an object, got {member!r:.60}")
     if isinstance(member, bytes | GlyphSource) or Path(member).suffix.lower() in _FONT_SUFFIXES:
         return member
     return GlyphAtlas.load(member)

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ..fonts.atlas import ATLAS_FOLDER, GlyphAtlas
 from ..fonts.shaped_font import ShapedFont
+from ..limits import MAX_CHAIN, check_limit
 from ..reading.prior import CharacterPrior
 from ..rendering.renderer import StripRenderer
 from ..rendering.style import RenderStyle
@@ -243,6 +244,7 @@ def load_members(
     settings.pop("font_sha256", None)
     if not is_wanted:
         return {}
+    check_limit(len(settings["atlases"]), MAX_CHAIN, "atlases and fonts of a processor")
     settings["atlases"] = tuple(
         _load_font(where, name, shaped[name], hashes.get(name), hub_kwargs)
         if name in shaped

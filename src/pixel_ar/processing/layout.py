@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from transformers.feature_extraction_utils import BatchFeature
 
+from ..limits import MAX_IMAGE_PIXELS, check_limit
 from ..reading.reader import check_finite
 from ..rendering.strip import ImageStrip, PackedStrip
 from ..rendering.style import RenderStyle
@@ -197,6 +198,7 @@ def draw_rows(
         pixels = _draw_unpacked(rows, starts, num_patches, patch_size, num_channels, background)
         return np.rint(pixels * 255).astype(np.uint8) if dtype == "uint8" else pixels
     height, width = patch_size
+    check_limit(num_patches * width * height, MAX_IMAGE_PIXELS, "pixels of a row")
     packed = np.zeros((len(rows), num_patches * width, height // 8), np.uint8)
     for row, start, columns in zip(rows, starts, packed, strict=True):
         for place, segment in row.segments:
@@ -238,6 +240,7 @@ def _draw_unpacked(
 ) -> np.ndarray:
     """As `draw_rows`, for rows whose pixels may be gray or coloured."""
     height, width = patch_size
+    check_limit(num_patches * width * height, MAX_IMAGE_PIXELS, "pixels of a row")
     pixels = np.ones((len(rows), num_channels, height, num_patches * width), np.float32)
     if background is not None:
         pixels *= background
@@ -354,6 +357,8 @@ def text_part(
         inked = np.flatnonzero(ink.any(axis=0))
         begin = (int(inked[0]) // width if len(inked) else 0) * width
     if count is not None:
+        if not isinstance(count, int | float | np.number) or count != count:
+            raise ValueError(f"num_columns of strip {index} must be a number, got {count!r:.60}.")
         end = min(end, begin + int(count))
     ink = ink[:, begin:end]
     # The EOS patch is black, whatever the colour of the text.

@@ -217,6 +217,9 @@ def pixel_dtype(dtype: Any) -> str:
 
 def _merge(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
+    for key in NESTED_KWARGS:
+        if not isinstance(kwargs.get(key) or {}, Mapping):
+            raise TypeError(f"{key} must be a dictionary of options, got {kwargs[key]!r:.60}.")
     flat = {key: value for key, value in kwargs.items() if key not in NESTED_KWARGS}
     for group in [*(kwargs.get(key) or {} for key in NESTED_KWARGS), flat]:
         twice = sorted(key for key in group if key in merged and merged[key] != group[key])

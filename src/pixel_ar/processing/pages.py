@@ -178,8 +178,8 @@ class PageMixin:
                 f"pages are drawn in 1 bit, one cluster after the other, but this processor has {style}; use one with "
                 'mode="1", strategy="continuous" and letter_spacing=0.'
             )
-        if max_sheets is not None and max_sheets < 1:
-            raise ValueError(f"max_sheets must be at least 1 or None, got {max_sheets}.")
+        if max_sheets is not None and (not isinstance(max_sheets, int) or max_sheets < 1):
+            raise ValueError(f"max_sheets must be at least 1 or None, got {max_sheets!r:.60}.")
         if padding not in _PADDING or (padding == "max_length" and max_rows is None):
             raise ValueError(
                 f'padding must be one of {_PADDING}, and "max_length" needs max_rows; got {padding!r}.'

@@ -539,8 +539,8 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         Returns:
             Images of mode L (one channel) or RGB.
         """
-        if scale < 1:
-            raise ValueError(f"scale must be at least 1, got {scale}.")
+        if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
+            raise ValueError(f"scale must be an integer of at least 1, got {scale!r:.60}.")
         return [strip_to_pil(strip, scale) for strip in list_strips(unpack_output(strips)[0])]
 
     def coverage(self, text: str | Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypedDict
 
+from ..limits import MAX_PATCH_PIXELS, check_limit
 from ..rendering.style import RenderStyle
 from ..text.characters import CharacterPolicy
 
@@ -86,6 +87,7 @@ class StripGeometry:
         if not is_pair or not all(_is_integer(side) and side >= 1 for side in size):
             raise ValueError(f"patch_size must be two positive integers (height, width), got {size!r}.")
         object.__setattr__(self, "patch_size", (int(size[0]), int(size[1])))
+        check_limit(size[0] * size[1], MAX_PATCH_PIXELS, "pixels of a patch (patch_size)")
         if self.num_channels not in (1, 3):
             raise ValueError(f"num_channels must be 1 or 3, got {self.num_channels!r}.")
         if self.padding_side not in ("right", "left"):

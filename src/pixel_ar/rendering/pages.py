@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from ..limits import MAX_IMAGE_PIXELS, check_limit
 from ..text.bidi import embedding_levels, visual_order
 from ..text.characters import MissingGlyphError
 from ..text.graphemes import grapheme_bounds
@@ -366,6 +367,7 @@ def draw_sheet(lines: Sequence[PageLine], page_format: PageFormat, num_rows: int
     Returns:
         uint8 `[R, W, H // 8]`, bit set = ink.
     """
+    check_limit(num_rows * page_format.width * size * 8, MAX_IMAGE_PIXELS, "pixels of a page")
     sheet = np.zeros((num_rows, page_format.width, size), np.uint8)
     for number, line in enumerate(lines):
         left = line_left(line, page_format)

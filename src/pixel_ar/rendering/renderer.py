@@ -205,6 +205,7 @@ class StripRenderer:
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn for `text`; see [`CharacterPolicy.normalise`]."""
+        _check_text(text)
         if self._is_shaped(text):
             return self._shaper.normalise(text)  # type: ignore[union-attr]
         return self._policy.normalise(text)

@@ -8,12 +8,14 @@ strip is cut into patches, how pixels enter the model, which patch head leaves i
 
 import difflib
 from collections.abc import Collection
+from dataclasses import fields
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig, RopeParameters
 
 from ...installed import refuse_registration
+from ...limits import MAX_CONFIG_SIZE, MAX_LABELS, MAX_LAYERS, MAX_PARAMETERS, check_limit
 from .presets import CONFIG_PRESETS
 
 # The names of patch heads, once they are imported; a configuration may be read without any model.
@@ -186,6 +188,7 @@ class PixelARConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         refuse_misspelt(kwargs, self)
+        self._check_sizes(kwargs)
         for known in _DECLARED_HEADS[-1:]:
             if self.patch_head not in known:
                 raise ValueError(
@@ -211,6 +214,25 @@ class PixelARConfig(PreTrainedConfig):
         if self.patch_loss_reduction is None:
             self.patch_loss_reduction = "sample" if self.patch_head == "bernoulli" else "patch"
         super().__post_init__(**kwargs)
+
+    def _check_sizes(self, kwargs: dict[str, Any]) -> None:
+        """Sizes of a configuration that may be anyone's, before anything as large as they say is made."""
+        if len(self.patch_size) != 2 or min(self.patch_size) < 1:
+            raise ValueError(
+                f"patch_size must be two positive integers (height, width), got {self.patch_size}."
+            )
+        sizes = {field.name: getattr(self, field.name) for field in fields(self)}
+        sizes |= {"patch_size": max(self.patch_size), "num_labels": kwargs.get("num_labels")}
+        limits = {"num_labels": MAX_LABELS, "num_hidden_layers": MAX_LAYERS, "head_num_layers": MAX_LAYERS}
+        for name, size in sizes.items():
+            if type(size) is int:
+                check_limit(size, limits.get(name, MAX_CONFIG_SIZE), name)
+        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "head_num_attention_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
+        inner = max(self.intermediate_size or 0, self.vocab_size or 0, self.hidden_size)
+        weights = self.hidden_size * inner * self.num_hidden_layers
+        check_limit(weights, MAX_PARAMETERS, "weights of the layers that config.json declares")
 
     def _default_group_columns(self) -> int:
         """The whole patch without decoder layers, else the largest divisor of the patch width up to 5 columns."""

@@ -5,6 +5,7 @@
 import torch
 
 from ...modalities import IGNORED_LABEL
+from .checks import require_tensors
 
 
 def check_labels(labels: torch.Tensor, shape: torch.Size, shift_labels: torch.Tensor | None = None) -> None:
@@ -13,6 +14,7 @@ def check_labels(labels: torch.Tensor, shape: torch.Size, shift_labels: torch.Te
     Raises:
         ValueError: for floating point labels, another shape than `[B, T]`, or any `shift_labels`.
     """
+    require_tensors(labels=labels)
     if shift_labels is not None:
         raise ValueError(
             "shift_labels: sequences split among devices (context or sequence parallelism) are not supported, since "
@@ -45,6 +47,7 @@ def check_sequence_labels(
     Raises:
         ValueError: naming the offending shape or value.
     """
+    require_tensors(labels=labels)
     batch, num_labels = shape
     if problem_type is None:
         is_class = not labels.is_floating_point() and labels.dtype != torch.bool
@@ -95,6 +98,7 @@ def check_position_labels(labels: torch.Tensor, shape: torch.Size) -> torch.Tens
     Raises:
         ValueError: naming the offending shape, dtype or value.
     """
+    require_tensors(labels=labels)
     if labels.is_floating_point():
         raise ValueError(f"labels must be integers [batch, positions], got {labels.dtype}.")
     if labels.shape != shape[:2]:

@@ -21,6 +21,7 @@ from transformers import Cache, DynamicCache, PreTrainedModel, logging
 from ...installed import refuse_registration
 from ...modalities import PATCH, TOKEN
 from ...transformers_internals import causal_mask, init
+from .checks import check_positions, loading, require_tensors
 from .configuration_pixel_ar import PixelARConfig
 from .dictionary import PatchDictionary, PatchMemory, hash_entries
 from .generation.generation_pixel_ar import PixelGenerationMixin
@@ -128,6 +129,16 @@ class PixelARPreTrainedModel(PreTrainedModel):
             self._input_embed_layer = "embed_tokens"  # what resizing a vocabulary and tying weights mean
 
     @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in Transformers.
+
+        Raises:
+            ValueError: for damaged files, and a configuration that no model has; names the checkpoint.
+        """
+        with loading(pretrained_model_name_or_path):
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+
+    @classmethod
     def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
         """As in Transformers, for classes outside the installed package; see `pixel_ar.export_remote_code`."""
         refuse_registration(cls)
@@ -197,6 +208,7 @@ class PixelARModel(PixelARPreTrainedModel):
             ValueError: if neither input is given, for tokens without a `vocab_size` or outside it, or for inputs that
                 do not fit each other.
         """
+        require_tensors(pixel_values=pixel_values, input_ids=input_ids, modality_ids=modality_ids)
         if pixel_values is None and input_ids is None:
             raise ValueError("Pass pixel_values, input_ids or both (or inputs_embeds alone).")
         patches = None if pixel_values is None else self.embed_patches(pixel_values)
@@ -224,7 +236,7 @@ class PixelARModel(PixelARPreTrainedModel):
                 "input_ids need a model with tokens, and config.vocab_size is None; pass pixel_values, or use a "
                 "dual-head checkpoint."
             )
-        if input_ids.dim() != 2 or input_ids.is_floating_point():
+        if input_ids.dim() != 2 or input_ids.dtype not in (torch.int64, torch.int32):
             raise ValueError(
                 f"input_ids must be integers [batch, tokens], got {input_ids.dtype} of shape {tuple(input_ids.shape)}."
             )
@@ -280,6 +292,7 @@ class PixelARModel(PixelARPreTrainedModel):
         Raises:
             ValueError: if not exactly one kind of input is given, or for strips, ids or masks that do not fit.
         """
+        require_tensors(attention_mask=attention_mask, position_ids=position_ids, inputs_embeds=inputs_embeds)
         if patches is not None:
             inputs_embeds = self.embed_patches(patches=patches)
         elif (pixel_values is None and input_ids is None) == (inputs_embeds is None):
@@ -289,6 +302,7 @@ class PixelARModel(PixelARPreTrainedModel):
         cache = one_cache(cache, past_key_values)
         check_mask_length(attention_mask, inputs_embeds.shape, cache is not None)
         cache = self._cache(cache, use_cache)
+        check_positions(position_ids, inputs_embeds.shape)
         if position_ids is None:
             past_length = 0 if cache is None else cache.get_seq_length()
             position_ids = (
@@ -660,6 +674,9 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         Raises:
             ValueError: for the regression head, which has no likelihood, and for inputs that do not fit.
         """
+        require_tensors(num_columns=num_columns)
+        if attention_mask is not None and attention_mask.dim() != 2:
+            raise ValueError(f"attention_mask must be [batch, patches], got {tuple(attention_mask.shape)}.")
         hidden_states = self.model(
             pixel_values=pixel_values,
             attention_mask=attention_mask,
@@ -696,6 +713,10 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         width = self.patch_head.patch_size[1]
         if num_columns is None:
             return mask * width
+        if num_columns.shape != mask.shape[:1]:
+            raise ValueError(
+                f"num_columns has shape {tuple(num_columns.shape)}, but there are {len(mask)} rows."
+            )
         attended_before = mask.cumsum(-1) - mask.to(torch.int64)
         return (num_columns[:, None].to(mask.device) - attended_before * width).clamp(0, width) * mask
 

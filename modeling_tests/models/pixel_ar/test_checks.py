@@ -1,0 +1,110 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Inputs that are no tensors or do not fit, configurations of no model, and damaged checkpoints."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tools.tiny import TINY
+
+from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelARForSequenceClassification
+
+
+@pytest.fixture(scope="module")
+def model() -> PixelARForCausalLM:
+    torch.manual_seed(0)
+    return PixelARForCausalLM(PixelARConfig(patch_size=(8, 8), vocab_size=20, **TINY)).eval()
+
+
+STRIPS = torch.ones(2, 1, 8, 24)
+
+
+@pytest.mark.parametrize("value", [np.ones((2, 3)), [[1, 1, 1]] * 2, "mask", 3])
+@pytest.mark.parametrize("name", ["attention_mask", "position_ids", "labels", "modality_ids", "input_ids"])
+def test_no_tensors(model: PixelARForCausalLM, name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name} must be a torch.Tensor, got {type(value).__name__}"):
+        model(**{"pixel_values": STRIPS, name: value})
+
+
+def test_strips_that_are_no_tensors(model: PixelARForCausalLM) -> None:
+    for value in (STRIPS.numpy(), STRIPS.tolist(), "strip", 10**30):
+        with pytest.raises(TypeError, match="pixel_values must be"):
+            model(pixel_values=value)
+        with pytest.raises(TypeError, match="pixel_values must be"):
+            model.log_likelihood(pixel_values=value)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (2, 0), (3,), (1, 1, 3), (2, 4)])
+def test_positions_that_do_not_fit(model: PixelARForCausalLM, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="position_ids must be integers"):
+        model(pixel_values=STRIPS, position_ids=torch.zeros(shape, dtype=torch.long))
+
+
+def test_columns_and_masks_of_other_rows(model: PixelARForCausalLM) -> None:
+    with pytest.raises(TypeError, match="num_columns must be"):
+        model.log_likelihood(pixel_values=STRIPS, num_columns=24)
+    with pytest.raises(ValueError, match=r"num_columns has shape \(1,\), but there are 2 rows"):
+        model.log_likelihood(pixel_values=STRIPS, num_columns=torch.tensor([24]))
+    with pytest.raises(ValueError, match="attention_mask must be"):
+        model.log_likelihood(pixel_values=STRIPS, attention_mask=torch.ones(1, 2, 3, dtype=torch.long))
+    with pytest.raises(ValueError, match="input_ids must be integers"):
+        model(input_ids=torch.ones(2, 3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_hidden_layers", 10**9),
+        ("num_hidden_layers", 0),
+        ("head_num_layers", 10**5),
+        ("hidden_size", 2**40),
+        ("vocab_size", 2**40),
+        ("max_position_embeddings", 2**62),
+        ("num_labels", 10**9),
+        ("patch_size", (8, 10**9)),
+        ("patch_size", (8,)),
+        ("head_group_columns", 10**9),
+    ],
+)
+def test_sizes_of_no_model(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=field):
+        PixelARConfig(**{**TINY, "patch_size": (8, 8), field: value})
+
+
+def test_layers_larger_than_any_machine() -> None:
+    with pytest.raises(ValueError, match="weights of the layers"):
+        PixelARConfig(hidden_size=2**20, intermediate_size=2**22, num_attention_heads=8, num_hidden_layers=2)
+
+
+@pytest.mark.parametrize("cls", [PixelARForCausalLM, PixelARForSequenceClassification])
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b"[" * 100_000),
+        ("config.json", b"\xff\xfe"),
+        ("config.json", b"[1]"),
+        ("config.json", b"{"),
+        ("model.safetensors", b"short"),
+        ("model.safetensors", (10**6).to_bytes(8, "little") + b"[" * 100),
+    ],
+)
+def test_damaged_checkpoints(
+    cls: Any, file: str, content: bytes, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "copied")
+    (folder / file).write_bytes(content)
+    with pytest.raises(ValueError, match="copied"):
+        cls.from_pretrained(folder)
+
+
+def test_configurations_of_no_model_name_their_folder(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "copied")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**9}), encoding="utf-8")
+    with pytest.raises(ValueError, match="copied: num_hidden_layers"):
+        PixelARForCausalLM.from_pretrained(folder)
