@@ -141,6 +141,30 @@ def test_warps_see_the_entries_first() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("num_glyphs", [0, 9])
+def test_a_temperature_does_not_favour_the_escape_for_its_many_patches(num_glyphs: int) -> None:
+    """Half of the probability lies on some 250 patches of 0.2 % each: at temperature 0.5 on one patch in a hundred."""
+    model = build_model(num_glyphs=num_glyphs, std=0.01)
+    head = head_of(model)
+    head.scores.bias.fill_(-20.0)
+    head.scores.bias[[3, -1]] = 0.0
+    state, rows = states(1).expand(2000, -1), 2000
+    known = bytes_to_patches(head.memory.entries[3:4].long(), (8, 1))
+
+    def share(temperature: float) -> float:
+        drawn = head.sample(
+            state, True, lambda _, scores: scores / temperature, torch.Generator().manual_seed(0)
+        )
+        return (drawn.patches == known).all(-1).sum().item() / rows
+
+    exact = head.log_prob(states(1).expand(256, -1), all_patches())
+    entry = int(head.memory.entries[3, 0])
+    for temperature in (1.0, 0.5):
+        wanted = (exact / temperature).softmax(0)[entry].item()
+        assert share(temperature) == pytest.approx(wanted, abs=0.05)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("num_glyphs", [0, 9])
 def test_the_eos_patch_can_be_forbidden(num_glyphs: int) -> None:
     model = build_model(num_glyphs=num_glyphs)
     head = head_of(model)

@@ -402,6 +402,42 @@ class AutoregressivePatchHead(PatchHead):
         Where the EOS patch may not be, a patch is drawn from the distribution of all others, exactly: a model that
         wants to end then writes what it deems next likeliest, not an EOS patch with a hole.
         """
+        return self._sample(
+            hidden_states, do_sample, warp, generator, prefix, prefix_columns, no_eos
+        ).sample()
+
+    def sample_weighed(
+        self,
+        hidden_states: torch.Tensor,
+        do_sample: bool,
+        warp: Warp | None,
+        generator: Generators | None,
+        prefix: torch.Tensor | None,
+        prefix_columns: torch.Tensor | None,
+        no_eos: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Patches `[N, P]` as [`sample`] draws them, and what the warp makes of their whole distribution `[N]`.
+
+        A temperature T below 1 leaves `sum p(patch) ** (1 / T)` of the probability, little where many patches are alike
+        likely. The product of what it leaves at each decision estimates that sum without bias, since the decisions are
+        drawn from what is left. Logarithms; 0 without a warp.
+        """
+        draw = self._sample(
+            hidden_states, do_sample, warp, generator, prefix, prefix_columns, no_eos, weighs=True
+        )
+        return draw.patches, draw.log_mass
+
+    def _sample(
+        self,
+        hidden_states: torch.Tensor,
+        do_sample: bool,
+        warp: Warp | None,
+        generator: Generators | None,
+        prefix: torch.Tensor | None,
+        prefix_columns: torch.Tensor | None,
+        no_eos: torch.Tensor | None,
+        weighs: bool = False,
+    ) -> "_BytesDraw":
         conditions = self._conditions(hidden_states)
         number, size = conditions.shape[0], self.group_bytes
         others = None if no_eos is None else self._not_eos(hidden_states, no_eos)
@@ -416,6 +452,8 @@ class AutoregressivePatchHead(PatchHead):
             number, self.num_groups * size, dtype=torch.int64, device=conditions.device
         )
         draw = _BytesDraw(self, warp, noise, prefix_bytes, others)
+        draw.log_mass = conditions.new_zeros(number, dtype=torch.float32)
+        draw.weighs = weighs
         past: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(self.layers)
         embedded: torch.Tensor | None = None
         for group in range(self.num_groups):
@@ -426,8 +464,8 @@ class AutoregressivePatchHead(PatchHead):
                 embedded = draw.choose(
                     state[:, 0], column_bytes, group, None if glyph_noise is None else glyph_noise[:, group]
                 )
-        patches = bytes_to_patches(column_bytes, self.patch_size)
-        return PatchSample(patches, torch.stack(draw.logits, 1), torch.stack(draw.scores, 1))
+        draw.patches = bytes_to_patches(column_bytes, self.patch_size)
+        return draw
 
     def _not_eos(self, hidden_states: torch.Tensor, rows: torch.Tensor) -> "_EosBan":
         """What a ban of the EOS patch in the given rows adds to scores after ink alone; see [`_EosBan`]."""
@@ -516,16 +554,23 @@ class _BytesDraw:
         self.prefix_bytes, self.ban = prefix_bytes, ban
         self.logits: list[torch.Tensor] = []
         self.scores: list[torch.Tensor] = []
+        self.weighs = False
+        self.log_mass = torch.zeros(0)
+        self.patches = torch.zeros(0)
+
+    def sample(self) -> PatchSample:
+        """What was drawn, as heads return it."""
+        return PatchSample(self.patches, torch.stack(self.logits, 1), torch.stack(self.scores, 1))
 
     def spell(self, states: torch.Tensor, column_bytes: torch.Tensor, group: int) -> torch.Tensor:
         """Draws a group byte by byte into `column_bytes` `[N, G * S]`; the embedded bytes `[N, S * K]`."""
-        logits, scores, parts = self._bytes(states, column_bytes, group)
+        logits, scores, parts = self._bytes(states, column_bytes, group, None)
         self.logits += logits
         self.scores += scores
         return torch.cat(parts, dim=-1)
 
     def _bytes(
-        self, states: torch.Tensor, column_bytes: torch.Tensor, group: int
+        self, states: torch.Tensor, column_bytes: torch.Tensor, group: int, rows: torch.Tensor | None
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
         head = self.head
         # One product per group instead of one per byte: each byte then reads its own part.
@@ -541,7 +586,8 @@ class _BytesDraw:
                 penalty = F.pad(self.ban.bytes[:, index, None], (ALL_INK, 0))
                 is_ink = (written == ALL_INK).all(-1, keepdim=True)
                 allowed = torch.where(is_ink, allowed + penalty, allowed)
-            scores.append(self._warped(written, allowed))
+            is_given = None if self.prefix_bytes is None else self.prefix_bytes[:, index] >= 0
+            scores.append(self._warped(written, allowed, rows, is_given))
             byte = (scores[-1] if self.noise is None else scores[-1] + self.noise[:, index]).argmax(-1)
             if self.prefix_bytes is not None:
                 byte = torch.where(self.prefix_bytes[:, index] >= 0, self.prefix_bytes[:, index], byte)
@@ -563,7 +609,8 @@ class _BytesDraw:
             ink = torch.where(is_ink, self.ban.glyphs[:, group, None], 0.0)
             penalty = torch.cat([ink, self.ban.escapes[:, group, None]], dim=1)
             allowed = torch.where((written == ALL_INK).all(-1, keepdim=True), logits + penalty, logits)
-        scores = self._warped(written, allowed)
+        is_given = None if self.prefix_bytes is None else self.prefix_bytes[:, first] >= 0
+        scores = self._warped(written, allowed, None, is_given)
         if self.prefix_bytes is not None:
             scores = self._continue(states, scores, first)
         self.logits.append(logits)
@@ -573,7 +620,7 @@ class _BytesDraw:
         is_spelled = chosen == len(glyphs.cells)
         drawn = cells[chosen]
         if bool(is_spelled.any()):
-            self._bytes(states, column_bytes, group)
+            self._bytes(states, column_bytes, group, is_spelled)
             drawn = torch.where(is_spelled[:, None], column_bytes[:, first : first + size], drawn)
         column_bytes[:, first : first + size] = drawn
         return self.head._embed_bytes(drawn).flatten(-2)
@@ -593,8 +640,26 @@ class _BytesDraw:
         known = scores[:, :-1].masked_fill(~fits, float("-inf"))
         return torch.cat([known, scores[:, -1:] + share[:, None]], dim=1)
 
-    def _warped(self, written: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        return logits if self.warp is None else self.warp(written, logits)
+    def _warped(
+        self,
+        written: torch.Tensor,
+        logits: torch.Tensor,
+        rows: torch.Tensor | None,
+        is_given: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Scores of a decision; notes what the warp leaves of its probability in the rows that take it freely."""
+        if self.warp is None:
+            return logits
+        if not self.weighs:
+            return self.warp(written, logits)
+        scores = self.warp(written, logits.log_softmax(-1))
+        left = scores.logsumexp(-1)
+        if rows is not None:
+            left = torch.where(rows, left, torch.zeros_like(left))
+        if is_given is not None:
+            left = torch.where(is_given, torch.zeros_like(left), left)
+        self.log_mass = self.log_mass + left
+        return scores
 
 
 def gumbel_noise(shape: tuple[int, ...], device: torch.device, generator: Generators | None) -> torch.Tensor:

@@ -256,8 +256,10 @@ class DictionaryPatchHead(PatchHead):
         """See [`PatchHead.sample`]. `warp` acts on the choice among entries and escape, then inside the escape.
 
         A begun patch is continued exactly: entries that begin otherwise are out, and the escape weighs as much as its
-        share of the patches that begin so. Without `do_sample` the likelier of the best entry and the escape's own best
-        patch is taken, so that the escape does not win by the sum of all it could draw.
+        share of the patches that begin so. The escape stands for many patches, each of them rare, and a temperature
+        below 1 must not favour it for their sum: where it wins, it is weighed again by what the warp leaves of its
+        patches (`sample_weighed`; all of them without a warp, so that drawing is exact), and without `do_sample` by its
+        best patch alone.
         """
         logits = self.logits(hidden_states).float()
         share = logits.new_zeros(len(logits))
@@ -265,29 +267,40 @@ class DictionaryPatchHead(PatchHead):
             share = self._share(hidden_states, prefix, prefix_columns).to(logits)
             logits = self._continue(logits, share, prefix, prefix_columns)
         allowed = logits if no_eos is None else self._without_eos(logits, hidden_states, no_eos)
-        scores = (
-            allowed if warp is None else warp(allowed.new_zeros(len(logits), 0, dtype=torch.int64), allowed)
-        )
+        scores = allowed
+        if warp is not None:
+            # Logarithms of probabilities, so that the escape is weighed on the same scale as what it draws.
+            nothing = allowed.new_zeros(len(logits), 0, dtype=torch.int64)
+            scores = warp(nothing, allowed.log_softmax(-1))
         noise = gumbel_noise(tuple(scores.shape), scores.device, generator) if do_sample else None
-        entry = (scores if noise is None else scores + noise).argmax(-1)
-        entries = self.memory.entries
-        known = entries[entry.clamp(max=self.num_entries - 1).to(entries.device)].to(torch.int64)
-        patches = bytes_to_patches(known, self.patch_size).to(hidden_states.device)
+        weights = scores if noise is None else scores + noise
+        entry = weights.argmax(-1)
+        patches = self._entry_patches(entry).to(hidden_states.device)
         rows = (entry == self.num_entries).nonzero()[:, 0]
         if not len(rows):
             return PatchSample(patches, logits, scores)
-        drawn = self.escape.sample(
+        drawn, log_mass = self.escape.sample_weighed(
             hidden_states[rows],
             do_sample,
             _rows_of(warp, rows, len(logits)),
             _generators_of(generator, rows),
             None if prefix is None else prefix[rows],
             None if prefix_columns is None else prefix_columns[rows],
-            no_eos=None if no_eos is None else no_eos[rows.to(no_eos.device)],
-        ).patches
+            None if no_eos is None else no_eos[rows.to(no_eos.device)],
+        )
+        own = weights[rows, -1] + log_mass.to(weights)
         if not do_sample:
-            drawn = self._likelier(scores[rows], share[rows], hidden_states[rows], drawn)
+            nats = self.escape.log_prob(hidden_states[rows], drawn).to(weights)
+            own = weights[rows, -1] - share[rows] + nats
+        best, rival = weights[rows, :-1].max(-1)
+        drawn = torch.where((best > own)[:, None], self._entry_patches(rival).to(drawn), drawn)
         return PatchSample(patches.index_copy(0, rows, drawn.to(patches)), logits, scores)
+
+    def _entry_patches(self, entry: torch.Tensor) -> torch.Tensor:
+        """Pixels `[N, P]` of entries `[N]`, the last one's for the escape."""
+        entries = self.memory.entries
+        known = entries[entry.clamp(max=self.num_entries - 1).to(entries.device)]
+        return bytes_to_patches(known.to(torch.int64), self.patch_size)
 
     def _without_eos(
         self, logits: torch.Tensor, hidden_states: torch.Tensor, rows: torch.Tensor
@@ -317,16 +330,6 @@ class DictionaryPatchHead(PatchHead):
         fits = self._begins_with(column_bytes, prefix_columns).to(logits.device)
         entries = logits[:, :-1].masked_fill(~fits, float("-inf"))
         return torch.cat([entries, logits[:, -1:] + share[:, None]], dim=1)
-
-    def _likelier(
-        self, scores: torch.Tensor, share: torch.Tensor, hidden_states: torch.Tensor, drawn: torch.Tensor
-    ) -> torch.Tensor:
-        """Of the best entry and the patch that the escape has drawn, the likelier, `[N, P]`."""
-        best, entry = scores[:, :-1].max(-1)
-        entries = self.memory.entries
-        candidate = bytes_to_patches(entries[entry.to(entries.device)].to(torch.int64), self.patch_size)
-        own = scores[:, -1] - share + self.escape.log_prob(hidden_states, drawn).to(scores)
-        return torch.where((best > own)[:, None], candidate.to(drawn), drawn)
 
 
 def _rows_of(warp: Warp | None, rows: torch.Tensor, number: int) -> Warp | None:
