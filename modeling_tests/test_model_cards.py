@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from tools.paths import ROOT
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.cli.main import build_parser
+from pixel_ar.cli.parser import build_parser
 from pixel_ar.models.pixel_ar.presets import CONFIG_PRESETS
 
 FOLDER = ROOT / "model_cards"
