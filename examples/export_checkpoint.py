@@ -49,6 +49,8 @@ def export(run: Path, folder: Path, preset: str | None) -> None:
         for name, tensor in load_file(weights).items()
     }
     save_file(halved, weights, metadata={"format": "pt"})
+    rounded = pixel_ar.PixelARForCausalLM.from_pretrained(folder).eval()
+    pixel_ar.write_selftest(rounded, shipped, folder)
 
 
 def main() -> None:
