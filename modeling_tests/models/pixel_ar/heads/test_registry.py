@@ -237,11 +237,14 @@ def test_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(PatchHead):
         pass
 
-    config = PixelARConfig(patch_head="other", hidden_size=16, num_attention_heads=2)
     with pytest.raises(ValueError, match=r"patch_head='other' is not registered.*autoregressive"):
-        build_patch_head(config)
+        PixelARConfig(patch_head="other", hidden_size=16, num_attention_heads=2)
     monkeypatch.setitem(PATCH_HEADS, "other", Other)
+    config = PixelARConfig(patch_head="other", hidden_size=16, num_attention_heads=2)
     head = build_patch_head(config)
+    monkeypatch.delitem(PATCH_HEADS, "other")
+    with pytest.raises(ValueError, match="is not registered"):
+        build_patch_head(config)
     assert isinstance(head, Other)
     hidden_states, patches = torch.zeros(1, 16), torch.zeros(1, 160)
     for call in (
