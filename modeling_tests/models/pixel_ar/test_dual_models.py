@@ -151,6 +151,10 @@ class TestForward:
         assert model.token_head.out_features == VOCABULARY + 4 == model.config.vocab_size
         assert model(input_ids=torch.tensor([[VOCABULARY + 3]])).logits.shape == (1, 1, VOCABULARY + 4)
 
+    def test_a_vocabulary_that_is_not_there_is_not_resized(self) -> None:
+        with pytest.raises(ValueError, match="vocab_size is None"):
+            build(vocab_size=None, bos_token_id=None, eos_token_id=None).resize_token_embeddings(4)
+
 
 class TestLikelihood:
     def test_of_tokens(self) -> None:

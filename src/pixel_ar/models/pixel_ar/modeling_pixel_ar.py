@@ -441,6 +441,17 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         """Replaces the token head."""
         self.token_head = new_embeddings
 
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any
+    ) -> nn.Embedding:
+        """As [`PreTrainedModel.resize_token_embeddings`]; raises `ValueError` without a vocabulary."""
+        if self.config.vocab_size is None:
+            raise ValueError(
+                f"resize_token_embeddings({new_num_tokens}): this model has no tokens (config.vocab_size is None); "
+                "set vocab_size in the configuration to add them."
+            )
+        return super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
+
     @tuple_on_request
     def forward(
         self,
