@@ -3,6 +3,7 @@
 """The order of the marks of a letter."""
 
 import unicodedata
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +11,19 @@ from hypothesis import strategies as st
 from tools.unicode import declarations
 
 from pixel_ar.rendering.renderer import StripRenderer
-from pixel_ar.text.marks import mark_rank, order_marks, ordered_places
+from pixel_ar.text.marks import mark_rank, normalise_marks, order_marks, ordered_places
 
 MARKS = [chr(code) for code in (*range(0x780, 0xF00), *range(0xF18, 0x10A0), *range(0x1780, 0x17E0))]
 MARKED_TEXT = st.text(
     st.sampled_from([char for char in MARKS if unicodedata.category(char)[0] == "M"] + list("क ษ\u200dကx")),
     max_size=8,
 )
+
+FLAT_MARKS = [
+    char
+    for char in map(chr, range(0x1000, 0x10A0))
+    if unicodedata.category(char) == "Mn" and mark_rank(char) is not None
+]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,27 @@ def test_normalisation_is_stable(text: str) -> None:
     normal = renderer.normalise(text)
     assert renderer.normalise(normal) == normal
     assert renderer.render_bytes(normal) == renderer.render_bytes(text)
+
+
+@given(st.lists(st.sampled_from(FLAT_MARKS), max_size=5), st.randoms())
+@settings(max_examples=200, deadline=None)
+def test_what_is_drawn_alike_has_one_order(marks: list[str], random: Random) -> None:
+    """Marks without a width can be typed in any order, and the picture of cells does not tell which it was."""
+    shuffled = random.sample(marks, len(marks))
+    assert normalise_marks("\u1000" + "".join(marks)) == normalise_marks("\u1000" + "".join(shuffled))
+
+
+@pytest.mark.parametrize(
+    ("typed", "normal"),
+    [
+        ("\u1075\u1087\u103a", "\u1075\u103a\u1087"),  # Shan: killer, tone beside the letter
+        ("\u1014\u102f\u103a", "\u1014\u103a\u102f"),  # Burmese: killer, vowel sign
+        ("\u1016\u1031\u102c\u103a", "\u1016\u1031\u102c\u103a"),  # but it follows aa
+        ("\u1019\u1031\u103a", "\u1019\u103a\u1031"),
+    ],
+)
+def test_a_pair_that_stands_in_one_order_only_has_it(typed: str, normal: str) -> None:
+    assert normalise_marks(typed) == normalise_marks(normal) == normal
 
 
 def test_samples_are_in_order() -> None:

@@ -19,8 +19,7 @@ import numpy as np
 from ..rendering.shaper import SURROUNDING
 from ..text.characters import unsupported_script
 from ..text.joining import letters_of_forms
-from ..text.marks import mark_rank, reading_key
-from ..text.normalization import nfc
+from ..text.marks import mark_rank, normalise_marks, reading_key
 from ..text.properties import CONSONANT, GRAPHEME_CLASSES, category, property_table
 from .joiners import Prior
 
@@ -143,7 +142,7 @@ class CellParts:
                 _, base, added = min(found, key=lambda way: way[0])
                 shapes = {way[1].shape for way in found if (way[1].text, way[2]) == (base.text, added)}
                 ordered = "".join(sorted((mark.text for mark in added), key=reading_key))
-                text = nfc(base.text + ordered)
+                text = normalise_marks(base.text + ordered)
                 return Explanation(text, "".join(sorted(shapes)), len(added))
         return None
 

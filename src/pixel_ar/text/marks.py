@@ -6,13 +6,13 @@ Normalisation sorts marks by their combining class, but most vowel signs, bindus
 none, so that one picture could be typed in several orders. The Unicode Standard, chapters 12, 13 and 16, names the
 order that text should have: nukta and medial consonants, vowel signs, tone marks or bindus, visarga. The renderer draws
 text in this order (`normalise` returns it), and the reader reads it: what cannot be seen is the same on both sides.
-Two marks whose order decides whether they may stand on the letter at all (`text.mark_pairs`) stay as they are.
+Of two marks that may stand on the letter in one order only (`text.mark_pairs`) that order comes first, whatever was
+typed: cells laid over each other do not show which it was, and what is drawn has to be read as it is normalised.
 """
 
 import base64
 import re
 import zlib
-from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -144,61 +144,23 @@ def normalise_marks(text: str) -> str:
     return text
 
 
-def ordered_places(text: str, origins: Sequence[int] | None = None) -> list[int]:
-    """Return the places of the characters of a text that was read in the order of their letters' marks.
-
-    Args:
-        text: What was read.
-        origins: For each character, the picture it comes from; None: all from one. Marks of one picture keep the
-            order that [`order_marks`] keeps. That of marks of several is not known, and becomes what it should be.
-    """
+def ordered_places(text: str) -> list[int]:
+    """Return the places of the characters of a text in the order that [`order_marks`] gives them."""
     places: list[int] = []
     position = 0
     for match in _runs()[1].finditer(text):
         places += range(position, match.start())
         following = text[match.end() : match.end() + 1]
-        is_one = origins is None or len(set(origins[match.start() : match.end()])) == 1
-        places += [match.start() + place for place in _order_of(match[0], following, is_one)]
+        places += [match.start() + place for place in _order_of(match[0], following)]
         position = match.end()
     return [*places, *range(position, len(text))]
 
 
 @cache
-def _kept_pairs() -> frozenset[str]:
-    """Two marks that stay in their order: exchanged, a font would draw a dotted circle below one of them."""
+def _pairs_in_order() -> frozenset[str]:
+    """Two marks that stand in this order: exchanged, a font would draw a dotted circle below one of them."""
     text = zlib.decompress(base64.b85decode(MARK_PAIRS)).decode()
     return frozenset(map("".join, zip(text[::2], text[1::2], strict=True)))
-
-
-def _exchanges_kept(marks: str, order: list[int]) -> bool:
-    """Tell whether an order exchanges two marks that are to stay in theirs."""
-    pairs = _kept_pairs()
-    if len(order) > _LONG_RUN:
-        return any(first + other in pairs for first in set(marks) for other in set(marks))
-    return any(
-        place < before and marks[place] + marks[before] in pairs
-        for index, place in enumerate(order)
-        for before in order[:index]
-    )
-
-
-def _insert(marks: str) -> list[int]:
-    """Places of the marks in order, as far as those that are to stay in their order allow."""
-    if len(marks) > _LONG_RUN:
-        return list(range(len(marks)))
-    found: list[int] = []
-    for place, mark in enumerate(marks):
-        index = len(found)
-        while index and _may_exchange(marks[found[index - 1]], mark):
-            index -= 1
-        found.insert(index, place)
-    return found
-
-
-def _may_exchange(first: str, second: str) -> bool:
-    if first + second in _kept_pairs() or (_stands_right(first) and _stands_right(second)):
-        return False
-    return mark_key(first) > mark_key(second)
 
 
 def _stands_right(mark: str) -> bool:
@@ -210,18 +172,44 @@ def _ordered(marks: str, following: str) -> str:
     return "".join([marks[place] for place in _order_of(marks, following)])
 
 
-def _order_of(marks: str, following: str, keeps_pairs: bool = True) -> list[int]:
+def _order_of(marks: str, following: str) -> list[int]:
     """Places of the marks in order; the last one does not move if it is a virama that joins what follows."""
     count = len(marks)
     if following and combining(marks[-1]) == 9 and marks[-1] != "\u103a":
         count -= following in "\u200c\u200d" or property_table("indic")[ord(following)] == CONSONANT
     order = sorted(range(count), key=lambda place: mark_key(marks[place]))
-    if keeps_pairs and _exchanges_kept(marks, order):
-        return [*_insert(marks[:count]), *range(count, len(marks))]
     # Marks to the right of the letter stay as they follow each other: that can be seen.
     beside = iter([place for place in range(count) if _stands_right(marks[place])])
     order = [next(beside) if _stands_right(marks[place]) else place for place in order]
+    if count <= _LONG_RUN:
+        order = _with_pairs_in_order(marks, order)
     return [*order, *range(count, len(marks))]
+
+
+def _with_pairs_in_order(marks: str, order: list[int]) -> list[int]:
+    """Move marks before those that they follow, where the pair has to stand the other way round.
+
+    Only neighbours count: a mark that may not follow another may follow what stands between them, as the Burmese
+    killer follows the vowel sign aa after e.
+    """
+    found: list[int] = []
+    for place in order:
+        index = len(found)
+        while index and _is_pair(marks[place], marks[found[index - 1]]):
+            index -= 1
+        found.insert(index, place)
+    return found
+
+
+def _is_pair(first: str, second: str) -> bool:
+    return first + second in _pairs_in_order() and not _order_can_be_seen(first, second)
+
+
+def _order_can_be_seen(first: str, second: str) -> bool:
+    """Whether two marks stand beside each other on one side of the letter, or are the same."""
+    if first == second or (_stands_right(first) and _stands_right(second)):
+        return True
+    return mark_key(first) == mark_key(second)
 
 
 __all__ = ["mark_key", "mark_rank", "normalise_marks", "order_marks", "ordered_places", "reading_key"]
