@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tools.paths import EXAMPLES
 from tools.tiny import TINY
 
-from pixel_ar import PixelARForCausalLM, PixelProcessor
+from pixel_ar import PixelARForCausalLM, PixelProcessor, selftest
 
 
 def run(script: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +77,7 @@ def test_pretrain_says_what_came_of_it(
     assert "texts have no glyph and were drawn as boxes: U+0007" in printed.out
     samples = list((tmp_path / "run" / "samples").glob("*.png"))
     assert len(samples) == 1 and str(samples[0]) in printed.out
+    assert all(check.passed for check in selftest(tmp_path / "run"))
 
 
 def test_pretrain_saves_what_loads(pretrained: Path) -> None:
