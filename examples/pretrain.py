@@ -451,7 +451,9 @@ def main() -> None:
     trainer.save_state()
     if trainer.is_world_process_zero():
         if not trainer.is_fsdp_enabled:  # a shard of a model has no figures
-            pixel_ar.write_selftest(trainer.accelerator.unwrap_model(trainer.model), processor, training.output_dir)
+            pixel_ar.write_selftest(
+                trainer.accelerator.unwrap_model(trainer.model), processor, training.output_dir
+            )
         print(summary(training.output_dir, output, metrics, processor))
 
 

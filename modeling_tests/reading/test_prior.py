@@ -114,9 +114,10 @@ def test_the_command_line_reads_with_it(tmp_path: Path, capsys: pytest.CaptureFi
     pixels ^= 255 * (np.random.default_rng(3).random(pixels.shape) < 0.1).astype(np.uint8)
     processor = PixelProcessor()
     processor.to_pil(pixels[None, None] / np.float32(255))[0].save(tmp_path / "strip.png")
-    assert main(["read", str(tmp_path / "strip.png")]) == 0
+    # Of so damaged a strip hardly any ink is an exact glyph, as the exit code says; the text is printed all the same.
+    assert main(["read", str(tmp_path / "strip.png")]) == 3
     assert capsys.readouterr().out.strip() != TEXTS[0]
-    assert main(["read", str(tmp_path / "strip.png"), "--prior", str(tmp_path / "prior.json")]) == 0
+    assert main(["read", str(tmp_path / "strip.png"), "--prior", str(tmp_path / "prior.json")]) == 3
     assert capsys.readouterr().out.strip() == TEXTS[0]
     (tmp_path / "prior.json").write_text("{}")
     assert main(["read", str(tmp_path / "strip.png"), "--prior", str(tmp_path / "prior.json")]) == 2

@@ -124,6 +124,7 @@ def test_the_processor_keeps_fonts_engine_and_prior(tmp_path: Path, monkeypatch:
     assert {path.name for path in tmp_path.iterdir()} == {
         "processor_config.json",
         "unifont-16.npz",
+        "LICENSE-unifont.txt",
         f"{font.stem}.ttf",
         "character_prior.json",
     }

@@ -147,7 +147,7 @@ def test_load_rejects_changed_glyphs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"height": 12}, "multiple of 8, got 12"),
+        ({"height": 12}, "multiple of 8 from 8 to 4096, got 12"),
         ({"code_points": []}, "no glyphs"),
         ({"code_points": [66, 65]}, "ascend"),
         ({"code_points": [65, 0x110000]}, "U\\+110000"),

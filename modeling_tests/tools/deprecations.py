@@ -26,6 +26,8 @@ PACKAGE = Path(pixel_ar.__file__).parent
 EXPORTED = "transformers_modules"
 CATEGORIES = (FutureWarning, DeprecationWarning, PendingDeprecationWarning)
 WORDS = ("deprecated", "will be removed")
+# Libraries that call transformers on their own account: what they call there is theirs to change.
+BETWEEN = {"accelerate", "bitsandbytes", "datasets", "peft", "torchao"}
 WARNINGS_MODULE = ("warnings.py", "_py_warnings.py")  # the standard library's, under any Python
 
 
@@ -40,7 +42,7 @@ def caller_in_package(frame: FrameType | None) -> str | None:
         path = Path(name)
         if path.is_relative_to(PACKAGE) or path.is_relative_to(EXAMPLES) or EXPORTED in path.parts:
             return None if is_first else f"{name}:{frame.f_lineno}"
-        if path.is_relative_to(ROOT / "modeling_tests"):
+        if path.is_relative_to(ROOT / "modeling_tests") or BETWEEN & set(path.parts):
             return None
         is_first = False
         frame = frame.f_back

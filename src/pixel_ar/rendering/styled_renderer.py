@@ -68,6 +68,14 @@ class StyledRenderer(StripRenderer):
         super().__init__(space_members(self._members, style.letter_spacing), **policy)
         if self._shaper is not None and style.letter_spacing:
             self._shaper = SpacedShaper(self._atlases, self._policy, self._table.__getitem__)
+        if style.strategy == "word_pieces" and style.letter_spacing and patch_width:
+            width = len(self._table["n"]) // (self.height // 8)
+            if width > patch_width:
+                # A space that begins a unit would look like one that a wide glyph left over.
+                raise ValueError(
+                    f"letter_spacing={style.letter_spacing} makes letters of {width} pixels, wider than a patch of "
+                    f"{patch_width}; strategy='word_pieces' cannot be read back so: take wider patches or less spacing."
+                )
         self._style, self._patch_width = style, patch_width
         self._has_levels = any(member.has_levels for member in self._members)
         self._levels: dict[tuple[str, bytes, str | None], tuple[np.ndarray, np.ndarray | None]] = {}
