@@ -344,3 +344,22 @@ class TestBadInput:
                 attention_mask=torch.zeros(1, 2, dtype=torch.int64),
                 output_modality="token",
             )
+
+
+def test_a_shorter_call_takes_a_static_cache_as_long_as_the_one_before() -> None:
+    """Transformers keeps that length, and a compiled step, from call to call, so that nothing is compiled again."""
+    model = build()
+    options: dict[str, Any] = {"cache_implementation": "static", "return_dict_in_generate": True}
+    lengths = [
+        model.generate(input_ids=ids(2, 3), max_new_tokens=new, min_new_tokens=new, **options)
+        .cache.layers[0]
+        .max_cache_len
+        for new in (9, 4)
+    ]
+    assert lengths[0] == lengths[1]
+    assert model.main_input_name == "pixel_values"
+
+
+def test_embedding_and_head_are_split_both_or_neither() -> None:
+    plan = build(tie_word_embeddings=True).tp_plan
+    assert ("token_head" in plan) == ("model.embed_tokens" in plan)

@@ -353,6 +353,8 @@ class PixelARModel(PixelARPreTrainedModel):
 class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
     """A decoder with a patch head, and with a token head where `vocab_size` is set: predicts, scores, generates."""
 
+    tp_plan: dict[str, str]
+
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
         self.model = PixelARModel(config)
@@ -365,6 +367,9 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             self._tied_weights_keys = {"token_head.weight": "model.embed_tokens.weight"}
             self.token_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+        if "model.embed_tokens" in self.tp_plan:
+            # Transformers splits the embedding by default: a head tied to it must be split as well.
+            self.tp_plan = {**self.tp_plan, "token_head": "colwise_gather_output"}
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:

@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.distributed
@@ -41,6 +42,10 @@ from .writer import PatchWriter
 logger = logging.get_logger(__name__)
 
 OUTPUT_MODALITIES = ("pixel", "token")
+
+# What Transformers' `generate` leaves for the next call, such as a compiled step and the length of its static cache.
+# Not on the model: a copy of it would run the step with the first one's weights.
+_KEPT: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -243,7 +248,15 @@ class PixelGenerationMixin(GenerationMixin):
         # The same model, but one whose main input are ids: a copy of the object shares modules and weights.
         writer = copy.copy(self)
         writer.main_input_name = "input_ids"
-        return super(PixelGenerationMixin, writer).generate(**arguments, **given)
+        writer.__dict__.update(_KEPT.get(self, {}))
+        try:
+            return super(PixelGenerationMixin, writer).generate(**arguments, **given)
+        finally:
+            _KEPT[self] = {
+                name: value
+                for name, value in vars(writer).items()
+                if name not in (*vars(self), "main_input_name")
+            }
 
     def _write_patches(
         self, request: PixelRequest, custom_generate: Callable | None
