@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from tools.deprecations import pytest_runtest_call, pytest_runtest_setup
 from tools.tiny import TINY
+from transformers.utils import logging
 
 from pixel_ar.reading.reader import StripReader
 from pixel_ar.rendering.renderer import StripRenderer
@@ -42,6 +43,16 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     yield
+
+
+@pytest.fixture(autouse=True)
+def verbosity() -> Iterator[None]:
+    """What transformers says is what it said before: the command line silences it in its process, which is ours here."""
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    yield
+    logging.set_verbosity(level)
+    if has_bars:
+        logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="session")
