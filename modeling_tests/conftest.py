@@ -47,7 +47,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def verbosity() -> Iterator[None]:
-    """What transformers says is what it said before: the command line silences it in its process, which is ours here."""
+    """Gives transformers its voice back: the command line silences it in its process, which is the tests' too."""
     level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     yield
     logging.set_verbosity(level)
