@@ -239,6 +239,7 @@ def test_converted_models_on_the_command_line(
 ) -> None:
     """They write, and are scored where they have a likelihood; the regression head says that it has none."""
     convert_checkpoint(sources[name], tmp_path / "target", kind, font=font)
+    capsys.readouterr()  # its bar of progress
     image = tmp_path / "strip.png"
     words = ("--model", tmp_path / "target", "--output", image, "--max-new-patches", "3")
     code, out, err = run(capsys, TEXT, *words, command="generate")
