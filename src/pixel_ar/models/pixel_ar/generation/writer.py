@@ -8,20 +8,12 @@ Shapes: B rows, C channels, H strip height, W strip width, w patch width, T patc
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList, StoppingCriteria
+from transformers import LogitsProcessorList
 
 from ..heads.base import PatchHead, Warp
 from ..patching import unpatchify
 from .prompts import PixelPrompt
 from .request import PixelRequest
-
-
-class EosPatchCriteria(StoppingCriteria):
-    """Stops a row at its EOS patch (all ink). Expects the patches just drawn, `[B, C, H, w]`, as `scores`."""
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """Bool `[B]`: rows that have just drawn an EOS patch."""
-        return (scores < 0.5).flatten(1).all(dim=1)
 
 
 class PatchWriter:
@@ -139,4 +131,4 @@ def _chain(processors: LogitsProcessorList) -> Warp | None:
     return warp
 
 
-__all__ = ["EosPatchCriteria", "PatchWriter"]
+__all__ = ["PatchWriter"]
