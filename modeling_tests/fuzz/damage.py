@@ -178,7 +178,7 @@ def _change_archive(path: Path, rng: Random) -> str:
     if how == "gone":
         del members[name]
     elif how == "renamed":
-        members[rng.choice(("../" + name, "x.npy", name.upper(), "/tmp/" + name))] = members.pop(name)
+        members[rng.choice(("../" + name, "x.npy", name.upper(), "/" + name))] = members.pop(name)
     elif how == "cut":
         members[name] = data[: rng.randrange(len(data) + 1)]
     elif how == "bits":
