@@ -39,6 +39,10 @@ $(DEMO_VENV)/.stamp: requirements/runtime.txt $(INSTALLER) MANIFEST.in $(SOURCES
 	$(PYTHON) requirements/install.py $(DEMO_VENV) runtime
 	@touch $@
 
+# Tests run beside each other, one thread each: threads of one would wait for those of another.
+test test-newest test-oldest: export OMP_NUM_THREADS = 1
+test test-newest test-oldest: export PYTEST_ADDOPTS := -n auto --maxprocesses 4 $(PYTEST_ADDOPTS)
+
 test: check  ## Run all checks and the test suite
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
