@@ -21,7 +21,6 @@ from PIL import Image, ImageDraw
 from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.reading.styled_reader import build_reader
-from pixel_ar.rendering.strip import ImageStrip
 from pixel_ar.rendering.style import RenderStyle
 from pixel_ar.rendering.styled_renderer import build_renderer
 
@@ -81,7 +80,7 @@ def draw_line(chain: Any, style: RenderStyle, width: int, text: str) -> tuple[Im
     if renderer.shaper is not None and renderer.shaper.has_fonts:
         reader.learn([text])
     whole = renderer.render(text)
-    read = reader.read(whole if isinstance(whole, ImageStrip) else np.asarray(whole.to_array()))
+    read = reader.read(whole if whole.levels is not None else np.asarray(whole.to_array()))
     return canvas, whole.text, read.text
 
 

@@ -43,7 +43,7 @@ def check_words(path: Path, words: list[str]) -> int:
         levels, base = embedding_levels(word)
         if not font.covers(word) or {level for level in levels if level >= 0} - {base}:
             continue
-        units = shaper.units(word)
+        units = shaper.pieces(word)
         alone = [glyph for unit in units for glyph in _glyphs(font, word[unit.start : unit.stop], base == 1)]
         assert alone == _glyphs(font, word, base == 1), word
         # Line by line and unit by unit are one way.
@@ -142,6 +142,6 @@ def test_a_tone_of_skin_before_a_joiner_is_one_picture() -> None:
     renderer = StripRenderer(["unifont-16", FOLDER / "colors-layers.ttf"], missing="hexbox")
     text = "\U0001f469\U0001f3fd\u200d\U0001f4bb"
     assert renderer.normalise(text) == text and renderer.shaper is not None
-    assert len(renderer.shaper.units(text)) == 1
+    assert len(renderer.shaper.pieces(text)) == 1
     # A joiner after what is no picture changes nothing, and goes.
     assert renderer.normalise("a\ufe0f\u200d\U0001f4bb") == "a\ufe0f\U0001f4bb"

@@ -120,7 +120,7 @@ def test_no_ink_is_lost_in_a_line(code: str) -> None:
     drawn_by_font = 0
     for text in map(renderer.normalise, declarations()[code]):
         total = 0
-        for unit in shaper.units(text):
+        for unit in shaper.pieces(text):
             if unit.source == font.name and any(unit.cell):
                 drawn_by_font += 1
                 total += ink_of(full_drawing(path, font, text[unit.start : unit.stop], code == "arb"))
@@ -155,7 +155,7 @@ def test_cells_keep_their_ink(drawer: StripRenderer, code: str) -> None:
     shaper = drawer.shaper
     assert shaper is not None
     text = drawer.normalise(declarations()[code][0])[:80]
-    for unit in shaper.units(text):
+    for unit in shaper.pieces(text):
         cluster = text[unit.start : unit.stop]
         if not unit.source:  # a box
             continue
@@ -192,7 +192,7 @@ def test_east_asia_and_emoji(drawer: StripRenderer, reader: StripReader, text: s
     drawn = drawer.render_bytes(text)
     assert drawn == drawer.render_bytes(normal) and reader.read(drawn).text == normal
     strip = drawer.render(text)
-    assert strip.num_columns == sum(len(unit.cell) // 2 for unit in drawer.shaper.units(normal))  # type: ignore[union-attr]
+    assert strip.num_columns == sum(len(unit.cell) // 2 for unit in drawer.shaper.pieces(normal))  # type: ignore[union-attr]
 
 
 def test_jamo_are_one_cell(drawer: StripRenderer) -> None:

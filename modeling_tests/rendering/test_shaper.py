@@ -111,7 +111,7 @@ def test_joined_letters_of_a_font_are_one_unit() -> None:
     shaper = StripRenderer([font, "unifont-16"]).shaper
     assert shaper is not None
     text = "الناس"
-    assert [text[unit.start : unit.stop] for unit in shaper.units(text)] == ["س", "لنا", "ا"]
+    assert [text[unit.start : unit.stop] for unit in shaper.pieces(text)] == ["س", "لنا", "ا"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_no_ink_is_lost(name: str, codes: tuple[str, ...]) -> None:
     for text in (text for code in codes for text in declarations()[code]):
         shaper = StripRenderer(["unifont-16", font], missing="hexbox").shaper
         assert shaper is not None
-        for unit in shaper.units(text):
+        for unit in shaper.pieces(text):
             cluster = text[unit.start : unit.stop]
             if unit.source == font.name:
                 count += 1
@@ -191,7 +191,7 @@ def check_text(renderer: StripRenderer, text: str) -> None:
     assert renderer.normalise(strip.text) == strip.text
     assert len(strip.columns) == strip.num_columns * 2 and strip.char_columns[-1] == strip.num_columns
     if needs_shaping(strip.text, True) and renderer.shaper is not None and strip.char_spans is not None:
-        units = renderer.shaper.units(strip.text)
+        units = renderer.shaper.pieces(strip.text)
         assert sum(len(unit.cell) for unit in units) == len(strip.columns)
         widths = strip.char_spans[:, 1] - strip.char_spans[:, 0]
         assert (widths >= 0).all() and strip.char_spans.max(initial=0) <= strip.num_columns

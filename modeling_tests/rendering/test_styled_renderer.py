@@ -12,12 +12,13 @@ import pytest
 from PIL import ImageFont
 from tools.unicode import FOLDER
 
+from pixel_ar import PixelProcessor
 from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.shaped_font import ShapedFont
 from pixel_ar.fonts.spacing import SpacedAtlas, space_members
 from pixel_ar.reading.styled_reader import StyledReader, build_reader
 from pixel_ar.rendering.renderer import StripRenderer
-from pixel_ar.rendering.strip import ImageStrip, PackedStrip, UnitStrip
+from pixel_ar.rendering.strip import PackedStrip
 from pixel_ar.rendering.style import STRATEGIES, RenderStyle, parse_color
 from pixel_ar.rendering.styled_renderer import StyledRenderer, build_renderer
 
@@ -106,20 +107,20 @@ def test_binarised_strips_are_the_one_bit_strip(strategy: str, spacing: int, tex
     renderer = build_renderer(chain, style, 16)
     for text in TEXTS:
         packed, strip = plain.render(text), renderer.render(text)
-        assert isinstance(strip, ImageStrip) and strip.packed == packed
+        assert strip.levels is not None and strip.packed == packed != strip
         assert renderer.render_bytes(text) == packed.columns
         assert renderer.measure(text) == strip.num_columns == strip.to_array().shape[2]
         assert strip.to_array().shape[:2] == (3 if mode == "RGB" else 1, 16)
         ink = style.ink(strip.to_array().astype(np.float32) / 255)
         assert np.array_equal(ink, packed.to_array() == 0)
         # There are levels between ink and background, or the test would say nothing of them.
-        assert len(np.unique(strip.coverage)) > 10
+        assert len(np.unique(strip.levels.coverage)) > 10
         assert np.array_equal(strip.char_columns, packed.char_columns)
 
 
 def test_levels_are_those_of_the_outlines() -> None:
     atlas = gray_atlas()
-    levels = build_renderer((atlas,), RenderStyle("L"), None).render("g").coverage
+    levels = build_renderer((atlas,), RenderStyle("L"), None).render("g").levels.coverage
     drawn = atlas.coverage(atlas.index("g"))
     assert np.array_equal(levels, drawn) and 0 < (drawn > 0).mean() < 0.9
     # Cut at one half they are the glyph that the font gives in 1 bit.
@@ -262,7 +263,7 @@ def test_units_begin_at_patch_borders(strategy: str, patch_width: int) -> None:
     renderer = build_renderer(("tiny5-8",), RenderStyle(strategy=strategy), patch_width)
     for text in TEXTS:
         strip = renderer.render(text)
-        assert isinstance(strip, UnitStrip)
+        assert strip.unit_spans is not None
         assert (strip.unit_spans[:, 0] % patch_width == 0).all()
         starts = set(strip.unit_spans[:, 0].tolist())
         firsts = {
@@ -298,6 +299,17 @@ def test_clusters_stay_together() -> None:
     assert [span.tolist() for span in strip.char_spans[1:4]] == [[16, 24]] * 3
 
 
+@pytest.mark.parametrize("others", ["", " q\u0323"])
+def test_letter_spacing_keeps_flags_together(others: str) -> None:
+    text = "a\U0001f1e9\U0001f1eab" + others
+    atlas = cut_atlas("unifont-16", "ab q\u0323\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7")
+    processor = PixelProcessor((atlas,), (16, 16), letter_spacing=3)
+    strip = processor.renderer.render(text)
+    assert strip.char_columns[:5].tolist() == [0, 11, 11, 46, 57]
+    flags = text + " \U0001f1eb\U0001f1f7\U0001f1e9\U0001f1ea"
+    assert processor.decode(processor(text=flags, return_tensors="pt")) == flags
+
+
 @pytest.mark.parametrize("mode", ["1", "RGB"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("text", ["The people of the", "שלום עולם אב"])
@@ -313,7 +325,7 @@ def test_a_cut_strip_is_the_beginning(mode: str, strategy: str, text: str) -> No
         place = strip.num_columns - part.num_columns if strip.is_right_to_left else 0
         assert np.array_equal(part.to_array(), whole[..., place : place + part.num_columns])
         # Unless not even one unit fits.
-        if strategy != "continuous" and isinstance(part, UnitStrip):
+        if strategy != "continuous" and part.unit_spans is not None:
             assert place % 16 == 0
         # As many characters as have columns.
         shown = part.char_spans[:, 1] > part.char_spans[:, 0] if part.char_spans is not None else ()
@@ -395,8 +407,8 @@ def emoji(request: pytest.FixtureRequest) -> StyledRenderer:
 
 def test_emoji_have_their_own_colors(emoji: StyledRenderer) -> None:
     strip = emoji.render("a🟥b")
-    assert len(strip.colored) == 1
-    start, rgba = strip.colored[0]
+    assert len(strip.levels.colored) == 1
+    start, rgba = strip.levels.colored[0]
     middle = strip.to_array()[:, 8, start + rgba.shape[1] // 2]
     assert np.abs(middle - np.array([230, 26, 26])).max() <= 1
     # Letters are not touched.
@@ -418,8 +430,8 @@ def test_emoji_are_read_by_their_colors(emoji: StyledRenderer) -> None:
 def test_emoji_in_gray_and_in_one_bit(emoji: StyledRenderer) -> None:
     gray = build_renderer(emoji.atlases, RenderStyle("L"), None).render("😀")
     packed = StripRenderer(emoji.atlases).render("😀")
-    assert isinstance(packed, PackedStrip) and gray.packed == packed
-    assert len(np.unique(gray.coverage)) > 2
+    assert isinstance(packed, PackedStrip) and packed.levels is None and gray.packed == packed
+    assert len(np.unique(gray.levels.coverage)) > 2
     # Eyes and mouth are darker than the face.
     assert 0.05 < (packed.to_array() == 0).mean() < 0.6
 
@@ -446,9 +458,9 @@ def test_shaped_clusters_have_levels() -> None:
     chain = ("fixed-5x8-x2", FOLDER / "NotoSansDevanagari-sample.ttf")
     renderer = build_renderer(chain, RenderStyle("L", letter_spacing=1), None)
     strip = renderer.render("ok मनुष्य 1")
-    hindi = strip.coverage[:, 36:-24]
-    assert len(np.unique(hindi)) > 10 and set(np.unique(strip.coverage[:, :30])) == {0, 255}
-    assert np.array_equal(strip.coverage >= 128, strip.packed.to_array() == 0)
+    hindi = strip.levels.coverage[:, 36:-24]
+    assert len(np.unique(hindi)) > 10 and set(np.unique(strip.levels.coverage[:, :30])) == {0, 255}
+    assert np.array_equal(strip.levels.coverage >= 128, strip.packed.to_array() == 0)
     reader = build_reader(renderer)
     reader.learn(["मनुष्य"])
     assert reader.read(strip).text == "ok मनुष्य 1"

@@ -54,7 +54,7 @@ def drawn_in_units(renderer: StripRenderer, text: str) -> bytes:
     """The general way, which remembers nothing of words and lines."""
     normal = renderer.normalise(text)
     if renderer.shaper is not None and renderer._is_shaped(normal):
-        return b"".join(unit.cell for unit in renderer.shaper.units(normal))
+        return b"".join(unit.cell for unit in renderer.shaper.pieces(normal))
     return renderer._draw(normal)
 
 
@@ -130,7 +130,7 @@ def test_a_line_is_as_wide_as_its_units(chain: str, text: str) -> None:
     renderer = renderer_of(chain)
     assert renderer.shaper is not None
     normal = renderer.normalise(text)
-    units = renderer.shaper.units(normal)
+    units = renderer.shaper.pieces(normal)
     bounds = sorted((unit.start, unit.stop) for unit in units)
     assert "".join(normal[first:stop] for first, stop in bounds) == normal
     assert all(before[1] == after[0] for before, after in pairwise(bounds))

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixel_ar import PixelProcessor
-from pixel_ar.rendering.strip import UnitStrip
 from pixel_ar.text.graphemes import grapheme_bounds
 
 LATIN = PixelProcessor(patch_size=(8, 40), strategy="word_pieces", newline="symbol")
@@ -28,7 +27,7 @@ RULE = re.compile(rf" (?:{SPACED}|\d{{1,4}})|(?:{PLAIN}|\d{{1,4}})| ")
 def units(processor: PixelProcessor, text: str) -> list[str]:
     """The text of every unit, from left to right."""
     strip = processor.renderer.render(text)
-    assert isinstance(strip, UnitStrip) and strip.char_spans is not None
+    assert strip.unit_spans is not None and strip.char_spans is not None
     found = []
     for first, stop in strip.unit_spans:
         inside = (strip.char_spans[:, 0] >= first) & (strip.char_spans[:, 1] <= stop)
@@ -101,5 +100,5 @@ def test_glyphs_wider_than_a_patch_go_on_in_the_next() -> None:
     processor = PixelProcessor(("unifont-16",), (16, 8), strategy="word_pieces")
     text = "a日 本b"
     assert processor.decode(processor(text=text, return_tensors="pt")) == text
-    spans = processor.renderer.render(text).unit_spans  # type: ignore[union-attr]
+    spans = processor.renderer.render(text).unit_spans
     assert all(first % 8 == 0 for first, _ in spans) and all(a[1] <= b[0] for a, b in pairwise(spans))

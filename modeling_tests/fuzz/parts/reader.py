@@ -86,8 +86,7 @@ def _pixels(rng: Random, index: int) -> np.ndarray:
         drawn = renderer_of(index).render(any_text(rng, 16))
     except ValueError:
         drawn = renderer_of(index).render(plain_text(rng, 12))
-    packed = drawn.packed if hasattr(drawn, "packed") else drawn
-    pixels = packed.to_array() > 0
+    pixels = drawn.packed.to_array() > 0
     if kind < 0.5:
         pixels = pixels ^ (noise.random(pixels.shape) < rng.choice((0.0, 0.01, 0.1)))
     elif kind < 0.65:

@@ -113,8 +113,7 @@ def _check(index: int, text: str) -> None:
     places = np.asarray(strip.char_columns)
     expect(((places >= 0) & (places <= strip.num_columns)).all(), "characters outside the strip")
     expect(renderer.normalise(strip.text) == strip.text, "normalising twice is not normalising once")
-    packed = strip.packed if hasattr(strip, "packed") else strip
-    expect(renderer.render_bytes(text) == packed.columns, "render_bytes and render differ")
+    expect(renderer.render_bytes(text) == strip.columns, "render_bytes and render differ")
     if len(text) <= 400 and renderer.policy.missing == "error":
         expect(not renderer.coverage(text), f"drawn, though coverage names {renderer.coverage(text)[:3]}")
 
@@ -130,7 +129,6 @@ def _check_batch(index: int, texts: list[str]) -> None:
 
 def _check_cut(index: int, text: str, columns: int) -> None:
     strip = renderer_of(index).render(text)
-    strip = strip.packed if hasattr(strip, "packed") else strip
     short = strip.cut(columns)
     expect(short.num_columns <= max(columns, 0), f"cut to {columns} columns, it has {short.num_columns}")
     expect(short.columns in strip.columns, "what was cut is no part of the strip")

@@ -18,7 +18,7 @@ from transformers.feature_extraction_utils import BatchFeature
 
 from ..limits import MAX_IMAGE_PIXELS, check_limit
 from ..reading.reader import check_finite
-from ..rendering.strip import ImageStrip, PackedStrip
+from ..rendering.strip import PackedStrip
 from ..rendering.style import RenderStyle
 from .options import LayoutOptions
 
@@ -38,7 +38,7 @@ class Segment:
 
     name: str
     num_columns: int
-    strip: PackedStrip | ImageStrip | None = None
+    strip: PackedStrip | None = None
     image: np.ndarray | None = None
     left: int = 0
     right: int = 0
@@ -62,7 +62,7 @@ class Segment:
 
     def packed(self) -> np.ndarray:
         """The columns of a text, uint8 `[num_columns, H // 8]`."""
-        if not isinstance(self.strip, PackedStrip):
+        if self.strip is None or self.strip.levels is not None:
             raise TypeError(f"{self.name} is an image or has levels, and so no packed form.")
         step = self.strip.height // 8
         return np.frombuffer(self.strip.columns, np.uint8, self.num_columns * step).reshape(-1, step)
@@ -71,7 +71,7 @@ class Segment:
         """float32 `[C or 1, H, num_columns]`."""
         if self.image is not None:
             return self.image[:, :, : self.num_columns]
-        if isinstance(self.strip, ImageStrip):
+        if self.strip is not None and self.strip.levels is not None:
             return self.strip.to_array()[:, :, : self.num_columns].astype(np.float32) / 255
         return 1 - np.unpackbits(self.packed(), axis=1).T[None].astype(np.float32)
 
@@ -281,7 +281,7 @@ def offset_mapping(rows: list[Row], starts: list[int], num_patches: int, patch_w
 
 
 def _characters_between(
-    strip: PackedStrip | ImageStrip, borders: np.ndarray, stops: np.ndarray
+    strip: PackedStrip, borders: np.ndarray, stops: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first character in each range of columns, and the one after the last."""
     if strip.char_spans is not None:

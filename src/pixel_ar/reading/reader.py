@@ -503,7 +503,7 @@ class StripReader:
         try:
             shaper = self._drawer.shaper
             if base is not None and shaper is not None:
-                return b"".join([unit.cell for unit in shaper.units(self._drawer.normalise(text), base)])
+                return b"".join([unit.cell for unit in shaper.pieces(self._drawer.normalise(text), base)])
             return StripRenderer.render_bytes(self._drawer, text)
         except ValueError:
             return None

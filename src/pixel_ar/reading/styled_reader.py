@@ -10,14 +10,16 @@
 - Letter spacing: letters are looked up with their blanks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ..fonts.hexbox import draw_hex_box, find_hex_boxes
-from ..rendering.strip import ImageStrip, PackedStrip, lay_over
+from ..fonts.source import GlyphSource
+from ..rendering.strip import PackedStrip, lay_over
 from ..rendering.styled_renderer import StyledRenderer
 from ..text.graphemes import grapheme_bounds
 from .exact import ExactRun, parse_exactly
@@ -31,6 +33,7 @@ _LARGEST_DIFFERENCE = 0.08
 # The same as a share of its own distance to the background, for a glyph without a colour of its own.
 _GRAY_DIFFERENCE = 0.15
 _MAX_CACHED = 50_000
+_REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
 
 
 class StyledReader(StripReader):
@@ -50,6 +53,9 @@ class StyledReader(StripReader):
         self._num_inks = 0
         self._grays: list[tuple[np.ndarray, np.ndarray, bytes, str]] = []
         self._templates: tuple[int, list[tuple[np.ndarray, int, bytes, str]]] = (-1, [])
+        if renderer.style.letter_spacing and renderer.shaper is not None:
+            # A flag is two glyphs without the blanks between them: what no single glyph looks like.
+            super().learn(_flags(renderer.atlases))
 
     def learn(self, texts: Iterable[str]) -> None:
         """Make known what texts look like, sequences of coloured emoji included; see [`StripReader.learn`]."""
@@ -65,7 +71,7 @@ class StyledReader(StripReader):
         """Read one strip.
 
         Args:
-            strip: An [`ImageStrip`] or [`PackedStrip`], packed columns as bytes, or pixels `[C, H, W]` or `[H, W]`:
+            strip: A [`PackedStrip`], packed columns as bytes, or pixels `[C, H, W]` or `[H, W]`:
                 float in [0, 1], uint8, or bool (True = background).
             height: Rows of a strip given as bytes.
             base: Direction of the line, see [`StripReader.read`].
@@ -77,7 +83,7 @@ class StyledReader(StripReader):
             ValueError: if the strip is not as high as the atlases.
         """
         regions: dict[int, str] = {}
-        if not isinstance(strip, PackedStrip | bytes | bytearray | memoryview):
+        if not _is_packed(strip):
             strip, regions = self._binarise(strip)
         data = self._pack(strip, height)
         style, eos_column = self._styled.style, self._find_eos(data)
@@ -180,22 +186,20 @@ class StyledReader(StripReader):
     # ---- levels and colours ----
 
     def _pack(self, strip: Any, height: int | None) -> bytes:
-        if isinstance(strip, ImageStrip):
-            strip = strip.packed
-        elif isinstance(strip, np.ndarray) and strip.dtype != bool:
+        if isinstance(strip, np.ndarray) and strip.dtype != bool:
             strip, _ = self._binarise(strip)
         return super()._pack(strip, height)
 
     def _binarise(self, strip: Any) -> tuple[np.ndarray, dict[int, str]]:
         """(bool `[H, W]`, True = background; first column -> cluster of each coloured glyph found)."""
-        pixels = strip.to_array() if isinstance(strip, ImageStrip) else strip_array(strip)
+        pixels = strip.to_array() if isinstance(strip, PackedStrip) else strip_array(strip)
         while pixels.ndim > 3 and pixels.shape[0] == 1:
             pixels = pixels[0]
         pixels = pixels[None] if pixels.ndim == 2 else pixels
         if pixels.ndim != 3 or pixels.shape[1] != self.height or pixels.shape[0] not in (1, 3):
             raise ValueError(
                 f"a strip for {self._names()} has shape [C, {self.height}, W] with 1 or 3 channels, got "
-                f"{list(np.shape(strip)) if not isinstance(strip, ImageStrip) else list(pixels.shape)}"
+                f"{list(pixels.shape)}"
             )
         values = pixels.astype(np.float32)
         if pixels.dtype != bool and not np.issubdtype(pixels.dtype, np.floating):
@@ -328,6 +332,21 @@ def _with_clusters(result: ReadResult, regions: dict[int, str]) -> ReadResult:
         confidences=result.confidences[origins],
         char_columns=np.append(result.char_columns[origins], result.char_columns[-1:]).astype(np.int32),
     )
+
+
+def _flags(sources: Sequence[GlyphSource]) -> list[str]:
+    """The pairs of regional indicators that the atlases of a chain draw; what fonts draw is learned when it is met."""
+    chars = [chr(code) for code in _REGIONAL_INDICATORS]
+    atlases = [source for source in sources if not source.shapes_clusters]
+    known = [char for char in chars if any(char in atlas for atlas in atlases)]
+    return ["".join(pair) for pair in product(known, repeat=2)]
+
+
+def _is_packed(strip: Any) -> bool:
+    """Whether a strip comes in 1 bit, so that no levels or colours are looked at."""
+    if isinstance(strip, PackedStrip):
+        return strip.levels is None
+    return isinstance(strip, bytes | bytearray | memoryview)
 
 
 def _rebuild(renderer: StyledRenderer, settings: dict[str, Any]) -> StyledReader:

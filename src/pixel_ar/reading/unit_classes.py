@@ -362,7 +362,7 @@ def unit_pairs(shaper: TextShaper, texts: Iterable[str]) -> list[tuple[str, byte
     counts: dict[bytes, Counter[str]] = {}
     for text in texts:
         try:
-            units = shaper.units(text)
+            units = shaper.pieces(text)
         except NeedsFontError:
             continue
         for unit in units:

@@ -6,7 +6,7 @@ What a unit looks like depends on nothing but its characters, the direction it r
 it. None of these reaches over a space, so a line is cut into runs of one direction, a run into words, and a word is
 looked up. A word that is new is cut into clusters by one regular expression, and these are looked up.
 
-The bytes are those of [`TextShaper.units`], which is asked wherever a word or a line is out of the ordinary. Which
+The bytes are those of [`TextShaper.pieces`], which is asked wherever a word or a line is out of the ordinary. Which
 words are remembered changes how long a line takes, never what it looks like.
 """
 
@@ -45,6 +45,7 @@ from ..text.patterns import (
 from ..text.properties import BIDI_CLASSES, CATEGORIES, GRAPHEME_CLASSES, code_points, property_table
 from .cache import LONGEST_WORD, BoundedCache
 from .joined_words import JoinedLetters
+from .pieces import Piece
 
 # What a line holds, one bit each: see `line_flags`.
 NORMALISED, COMPLEX, EUROPEAN_NUMBER, ARABIC_LETTER, RIGHT, ARABIC_NUMBER, LEFT, HARD = (
@@ -71,10 +72,10 @@ class Shaper(Protocol):
     def normalise(self, text: str) -> str:
         """Return the text that is drawn."""
 
-    def units(self, text: str, base: int | None = None) -> list[Any]:
-        """Draw a line as units from left to right."""
+    def pieces(self, text: str, base: int | None = None) -> list[Piece]:
+        """Draw a line as pieces from left to right."""
 
-    def piece(self, text: str, level: int) -> bytes:
+    def draw_run(self, text: str, level: int) -> bytes:
         """Draw text that runs in one direction."""
 
     def looks_across(self, parts: Sequence[str], is_right: bool) -> bool:
@@ -211,7 +212,7 @@ class LineDrawer:
         try:
             return self._draw_embedded(text) if self._flags(text) & HARD else self._draw_runs(text)
         except _NotAloneError:
-            return b"".join([unit.cell for unit in self.shaper.units(text)])
+            return b"".join([piece.cell for piece in self.shaper.pieces(text)])
 
     def _is_right_line(self, text: str, flags: int) -> bool:
         """Tell whether the words of a line stand one after another from right to left, whatever is in them.
@@ -341,10 +342,10 @@ class LineDrawer:
             word = normalise_marks(word)
         odd, cluster = left_expressions()
         if odd.search(word):
-            return self.shaper.piece(_whole_word(word), 0)
+            return self.shaper.draw_run(_whole_word(word), 0)
         clusters = cluster.findall(word)
         if self.shaper.looks_across(clusters, False):
-            return self.shaper.piece(word, 0)
+            return self.shaper.draw_run(word, 0)
         return b"".join(map(self._left_clusters.__getitem__, clusters))
 
     def _draw_right_word(self, word: str) -> bytes:
@@ -359,12 +360,12 @@ class LineDrawer:
                 # An Arabic letter mark has no shape, and makes the numbers after it Arabic ones.
                 marked = "\u061c" + word
                 return self._draw_levels(word, plain_levels(marked, bidi_classes(marked), 1)[1:], 1)
-            return self.shaper.piece(word, 1)
+            return self.shaper.draw_run(word, 1)
         letters = (joined_with_marks if mark.search(word) else joined).findall(word)
         # Letters that join may have different sources.
         fonts = self.shaper.has_fonts and [self.shaper.font_of(letter) for letter in single.findall(word)]
         if fonts and len(fonts) > 1 and any(font is not None for font in fonts):
-            return self.shaper.piece(word, 1)
+            return self.shaper.draw_run(word, 1)
         return b"".join(map(self._joined.__getitem__, letters[::-1]))
 
     def _draw_joined(self, letters: str) -> bytes:
@@ -372,7 +373,7 @@ class LineDrawer:
         if letters[0] not in joining_letters():
             return self.shaper.drawn[letters, True, False][0]
         if self._fonts_join:
-            return self.shaper.piece(letters, 1)
+            return self.shaper.draw_run(letters, 1)
         clusters = right_expressions(False)[4].findall(letters)
         isolated, final, initial, medial = self._forms
         if len(clusters) == 1:

@@ -261,7 +261,7 @@ def _draw_paragraph(renderer: StripRenderer, text: str) -> _Paragraph:
         bounds = grapheme_bounds(text)
         return _Paragraph(text, bounds, strip.char_columns[bounds].tolist(), strip.columns)
     try:
-        units = sorted(shaper.units(text), key=lambda unit: unit.start)
+        units = sorted(shaper.pieces(text), key=lambda unit: unit.start)
     except MissingGlyphError:
         renderer.render_bytes(text)  # which names all that is missing
         raise

@@ -37,7 +37,8 @@ from ..text.characters import (
 )
 from ..text.properties import tables_digest
 from ..text.unicode_data import UNICODE_VERSION
-from .shaper import TextShaper, Unit, needs_shaping
+from .pieces import Piece
+from .shaper import TextShaper, needs_shaping
 from .strip import PackedStrip
 
 # Counts the changes of what shaped text looks like: where it is cut into units, and how these are put together.
@@ -235,9 +236,9 @@ class StripRenderer:
         found: dict[str, set[str]] = {}
         text = self.normalise(text)
         if self._is_shaped(text):
-            for unit in self._shaper.units(text):  # type: ignore[union-attr]
-                name = "(apart)" if unit.is_unjoined else unit.source or "(box)"
-                found.setdefault(name, set()).add(text[unit.start : unit.stop])
+            for piece in self._shaper.pieces(text):  # type: ignore[union-attr]
+                name = "(apart)" if piece.is_unjoined else piece.source or "(box)"
+                found.setdefault(name, set()).add(text[piece.start : piece.stop])
         else:
             for char in set(text):
                 names = [atlas.name for atlas in self._atlases if atlas.index(char) >= 0]
@@ -340,22 +341,22 @@ class StripRenderer:
         return PackedStrip(columns, self.height, num_columns, text, starts)
 
     def _render_shaped(self, text: str) -> PackedStrip:
-        units = self._shaped_units(text)
+        pieces = self._shaped_pieces(text)
         size = self.height // 8
         spans = np.zeros((len(text), 2), np.int32)
         position = 0
-        for unit in units:
-            width = len(unit.cell) // size
-            spans[unit.start : unit.stop] = position, position + width
+        for piece in pieces:
+            width = len(piece.cell) // size
+            spans[piece.start : piece.stop] = position, position + width
             position += width
         starts = np.append(spans[:, 0], np.int32(position))
         is_right = embedding_levels(text)[1] == 1
-        columns = b"".join([unit.cell for unit in units])
+        columns = b"".join([piece.cell for piece in pieces])
         return PackedStrip(columns, self.height, position, text, starts, spans, is_right)
 
-    def _shaped_units(self, text: str) -> list[Unit]:
+    def _shaped_pieces(self, text: str) -> list[Piece]:
         try:
-            return self._shaper.units(text)  # type: ignore[union-attr]
+            return self._shaper.pieces(text)  # type: ignore[union-attr]
         except MissingGlyphError:
             raise self._all_missing(text) from None
 

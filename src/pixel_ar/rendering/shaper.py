@@ -13,7 +13,6 @@ letters, letters that join without a presentation form) needs a font in the chai
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from itertools import groupby, pairwise
 from typing import Any
@@ -45,6 +44,7 @@ from ..text.properties import (
 )
 from .cache import BoundedCache
 from .line_drawer import LineDrawer
+from .pieces import Piece
 
 _IGNORABLE = re.compile(f"[{IGNORABLE}]")
 # Without a font, one form of a character is as good as another.
@@ -109,25 +109,6 @@ class NeedsFontError(UnsupportedScriptError):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.cluster, self.script)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is drawn as one.
-
-    Attributes:
-        start: Position of its first character in the text.
-        stop: Position after its last.
-        cell: Packed columns.
-        source: Name of the atlas or font it was drawn from; "" for a box.
-        is_unjoined: Whether letters that should be joined stand side by side.
-    """
-
-    start: int
-    stop: int
-    cell: bytes
-    source: str
-    is_unjoined: bool = False
 
 
 @cache
@@ -234,13 +215,13 @@ class TextShaper:
         """Draw a normalised line."""
         return self.lines.columns(text)
 
-    def piece(self, text: str, level: int) -> bytes:
+    def draw_run(self, text: str, level: int) -> bytes:
         """Draw text whose characters all stand at one level of direction."""
         levels = [-1 if letter == "b" else level for letter in bidi_classes(text)]
-        return b"".join([unit.cell for unit in self._units(text, levels, level)])
+        return b"".join([piece.cell for piece in self._pieces(text, levels, level)])
 
-    def units(self, text: str, base: int | None = None) -> list[Unit]:
-        """Draw a normalised line as units from left to right.
+    def pieces(self, text: str, base: int | None = None) -> list[Piece]:
+        """Draw a normalised line as pieces from left to right.
 
         Args:
             text: In logical order.
@@ -251,31 +232,32 @@ class TextShaper:
         """
         if not text:
             return []
-        return self._units(text, *embedding_levels(text, base))
+        return self._pieces(text, *embedding_levels(text, base))
 
-    def _units(self, text: str, levels: list[int], base: int) -> list[Unit]:
+    def _pieces(self, text: str, levels: list[int], base: int) -> list[Piece]:
         if not text:
             return []
         kinds = joining_types(text)
         drawn, unjoined = join_letters(text) if set(kinds) & set("DRL") else (list(text), [])
         lost = set(unjoined)
         bounds = self._unit_bounds(text, kinds, drawn, levels)
-        pieces: list[tuple[int, int, int]] = []
+        parts: list[tuple[int, int, int]] = []
         current = next((level for level in levels if level >= 0), base)
         for start, stop in pairwise(bounds):
             # What rule X9 removes has no level, and must not give the line another one.
             current = next((level for level in levels[start:stop] if level >= 0), current)
-            pieces.append((start, stop, current))
-        units = []
-        for index in visual_order([level for _, _, level in pieces]):
-            start, stop, level = pieces[index]
+            parts.append((start, stop, current))
+        pieces = []
+        for index in visual_order([level for _, _, level in parts]):
+            start, stop, level = parts[index]
             chars = text[start:stop]
             shapes = drawn[start] if start + 1 == stop else "".join(drawn[start:stop])
             is_unjoined = bool(lost) and not lost.isdisjoint(range(start, stop))
             key = chars if shapes == chars else (chars, shapes)
-            cell, source, is_split = self.drawn[key, level & 1 == 1, is_unjoined]
-            units.append(Unit(start, stop, cell, source, is_split))
-        return units
+            is_right = level & 1 == 1
+            cell, source, is_split = self.drawn[key, is_right, is_unjoined]
+            pieces.append(Piece(start, stop, cell, source, is_right, is_split))
+        return pieces
 
     def _unit_bounds(self, text: str, kinds: str, drawn: list[str], levels: list[int]) -> list[int]:
         """Where units begin, then the length of the text."""
@@ -573,4 +555,4 @@ class SpacedShaper(TextShaper):
         return cell + bytes(spacing * self.size)
 
 
-__all__ = ["NeedsFontError", "SpacedShaper", "TextShaper", "Unit", "needs_shaping"]
+__all__ = ["NeedsFontError", "SpacedShaper", "TextShaper", "needs_shaping"]

@@ -2,9 +2,8 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Strips in every style: gray and colour, spaced letters, units on patch borders.
 
-[`StyledRenderer`] draws the same 1-bit strip as [`StripRenderer`] first, and the levels and colours over it: what has
-outlines antialiased (levels of an atlas made with `GlyphAtlas.from_font(mode="L")`, drawn by Pillow with basic layout;
-clusters of a [`ShapedFont`], drawn by HarfBuzz), what is 1-bit in black and white, emoji in their own colours.
+[`StyledRenderer`] draws the same 1-bit strip as [`StripRenderer`] first, puts its pieces to units, and lets
+`rendering.painting` lay levels and colours over it.
 """
 
 import hashlib
@@ -12,7 +11,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -22,22 +20,16 @@ from ..fonts.chain import load_atlases
 from ..fonts.source import GlyphSource
 from ..fonts.spacing import space_members
 from ..text.graphemes import grapheme_bounds
+from .painting import StripPainter
+from .pieces import Piece
 from .renderer import StripRenderer
 from .shaper import SpacedShaper
-from .strip import ImageStrip, PackedStrip
+from .strip import PackedStrip
 from .style import RenderStyle
-from .units import Piece, group_pieces, group_word_pieces, place_cells, place_units
+from .units import group_pieces, group_word_pieces, place_cells, place_units
 
-_MAX_CELLS = 20_000
 # Characters that are clusters by themselves and, the space apart, not blank: Latin, punctuation, the symbol for a line.
 _CELLS_ALONE = re.compile("[\u0020-\u007e\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u203a\u21b5]+")
-
-
-@dataclass(frozen=True)
-class _SourcedPiece(Piece):
-    """A piece with the name of what drew it; None for characters that stand for themselves."""
-
-    source: str | None = None
 
 
 class StyledRenderer(StripRenderer):
@@ -77,9 +69,7 @@ class StyledRenderer(StripRenderer):
                     f"{patch_width}; strategy='word_pieces' cannot be read back so: take wider patches or less spacing."
                 )
         self._style, self._patch_width = style, patch_width
-        self._has_levels = any(member.has_levels for member in self._members)
-        self._levels: dict[tuple[str, bytes, str | None], tuple[np.ndarray, np.ndarray | None]] = {}
-        self._colored: dict[str, tuple[bytes, np.ndarray]] = {}
+        self._painter = StripPainter(self._atlases, style) if style.has_levels else None
 
     @property
     def atlases(self) -> tuple[GlyphSource, ...]:
@@ -114,27 +104,23 @@ class StyledRenderer(StripRenderer):
             return super().render_bytes(text)
         return (self._render_cells(text) or self._render_packed(text)[0]).columns
 
-    def render(self, text: str) -> "PackedStrip | ImageStrip":  # type: ignore[override]
-        """Draw a text: a [`PackedStrip`] in mode `"1"`, an [`ImageStrip`] in the others."""
-        if self._style.mode == "1" or not self._has_levels:
-            continuous = self._style.strategy == "continuous"
-            if continuous:
-                packed = super().render_batch([text])[0]
-            else:
-                packed = self._render_cells(text) or self._render_packed(text)[0]
-            if self._style.mode == "1":
-                return packed
-            return ImageStrip(packed, self._hard_levels(packed.columns), self._style)
-        packed, pieces = self._render_packed(text)
-        return self._paint(packed, pieces)
+    def render(self, text: str) -> PackedStrip:
+        """Draw a text; the strip has levels unless the mode is `"1"`."""
+        if self._painter is not None and self._painter.needs_pieces:
+            return self._painter.paint(*self._render_packed(text))
+        if self._style.strategy == "continuous":
+            packed = super().render_batch([text])[0]
+        else:
+            packed = self._render_cells(text) or self._render_packed(text)[0]
+        return packed if self._painter is None else self._painter.paint(packed, [])
 
-    def render_batch(self, texts: "Sequence[str]") -> list[Any]:
+    def render_batch(self, texts: "Sequence[str]") -> list[PackedStrip]:
         """Draw texts; see [`render`]."""
         return [self.render(text) for text in texts]
 
     # ---- 1 bit ----
 
-    def _render_packed(self, text: str) -> tuple[PackedStrip, list[_SourcedPiece]]:
+    def _render_packed(self, text: str) -> tuple[PackedStrip, list[Piece]]:
         strip = self._render_whole(text)  # checks that everything has a glyph
         pieces = self._pieces(strip.text)
         strategy = self._style.strategy
@@ -164,73 +150,28 @@ class StyledRenderer(StripRenderer):
             return None
         return place_cells(text, uniform.cells.take(index), (self.height, width))
 
-    def _pieces(self, text: str) -> list[_SourcedPiece]:
+    def _is_shaped(self, text: str) -> bool:
+        if super()._is_shaped(text):
+            return True
+        if not self._style.letter_spacing or self._shaper is None or text.isascii():
+            return False
+        # The blanks come after clusters: one of several characters (a flag) is drawn as one.
+        return len(grapheme_bounds(text)) <= len(text)
+
+    def _pieces(self, text: str) -> list[Piece]:
         """Cut a normalised text into what is drawn as one, in visual order."""
         if self._is_shaped(text):
-            units = self._shaped_units(text)
-            return [_SourcedPiece(unit.start, unit.stop, unit.cell, unit.source) for unit in units]
+            return self._shaped_pieces(text)
         table = self._table
         if text.isascii():
-            return [_SourcedPiece(place, place + 1, table[char]) for place, char in enumerate(text)]
+            return [Piece(place, place + 1, table[char]) for place, char in enumerate(text)]
         bounds = grapheme_bounds(text)
         return [
-            _SourcedPiece(start, stop, b"".join(map(table.__getitem__, text[start:stop])))
+            Piece(start, stop, b"".join(map(table.__getitem__, text[start:stop])))
             for start, stop in pairwise(bounds)
         ]
 
     # ---- levels ----
-
-    def _hard_levels(self, columns: bytes) -> np.ndarray:
-        """Coverage of packed columns, uint8 `[H, W]` of 0 and 255."""
-        packed = np.frombuffer(columns, np.uint8).reshape(-1, self.height // 8)
-        return np.ascontiguousarray(np.unpackbits(packed, axis=1).T) * np.uint8(255)
-
-    def _paint(self, packed: PackedStrip, pieces: Sequence[_SourcedPiece]) -> ImageStrip:
-        coverage = np.zeros((self.height, packed.num_columns), np.uint8)
-        colored: list[tuple[int, np.ndarray]] = []
-        spans = packed.char_spans
-        for piece in pieces:
-            if not any(piece.cell):
-                continue
-            start = int(packed.char_columns[piece.start] if spans is None else spans[piece.start, 0])
-            levels, rgba = self._piece_levels(packed.text[piece.start : piece.stop], piece)
-            coverage[:, start : start + levels.shape[1]] = levels
-            if rgba is not None and self._style.mode == "RGB":
-                colored.append((start, rgba))
-        return ImageStrip(packed, coverage, self._style, tuple(colored))
-
-    def _piece_levels(self, cluster: str, piece: _SourcedPiece) -> tuple[np.ndarray, np.ndarray | None]:
-        """(coverage uint8 `[H, w]`, colours uint8 `[H, w, 4]` or None) of a piece."""
-        key = cluster, piece.cell, piece.source
-        found = self._levels.get(key)
-        if found is None:
-            hard = self._hard_levels(piece.cell)
-            drawn = self._soft_levels(cluster, piece)
-            levels, rgba = drawn if drawn is not None and drawn[0].shape == hard.shape else (hard, None)
-            found = self._style.align(levels, hard > 0), rgba
-            if rgba is not None:
-                self._colored[cluster] = piece.cell, rgba
-            if len(self._levels) >= _MAX_CELLS:
-                self._levels.clear()
-            self._levels[key] = found
-        return found
-
-    def _soft_levels(self, cluster: str, piece: _SourcedPiece) -> tuple[np.ndarray, np.ndarray | None] | None:
-        """The levels as the piece's source draws it; None for what was put together from cells."""
-        if piece.source is None:
-            drawn = [self._char_levels(char) for char in cluster]
-            if len(drawn) == 1 or any(part is None for part in drawn):
-                return drawn[0] if len(drawn) == 1 else None
-            return np.concatenate([part[0] for part in drawn if part is not None], axis=1), None
-        source = next((member for member in self._atlases if member.name == piece.source), None)
-        for is_right in (False, True):
-            if source is not None and source.draw(cluster, is_right) == piece.cell:
-                return source.draw_levels(cluster, is_right)
-        return None
-
-    def _char_levels(self, char: str) -> tuple[np.ndarray, np.ndarray | None] | None:
-        member = self._first(char)
-        return None if member is None else member.draw_levels(char, False)
 
     def colored_clusters(self) -> dict[str, tuple[bytes, np.ndarray]]:
         """What is known in colour: cluster -> (packed columns, uint8 `[H, w, 4]`).
@@ -238,20 +179,21 @@ class StyledRenderer(StripRenderer):
         These are the single characters of the chain's colour fonts, drawn at the first call, and every sequence drawn
         since.
         """
-        if self._style.mode != "RGB" or not any(member.has_colors for member in self._atlases):
+        painter = self._painter
+        if painter is None or self._style.mode != "RGB":
             return {}
         for font in self._atlases:
             if font.has_colors:
                 for code in font.code_points.tolist():
                     char = chr(code)
                     # Only if no member before it draws the character.
-                    if font.index(char) >= 0 and char not in self._colored and self._first(char) is font:
-                        cell = self._table[char]
-                        self._piece_levels(char, _SourcedPiece(0, 1, cell))
-        return self._colored
-
-    def _first(self, char: str) -> GlyphSource | None:
-        return next((member for member in self._atlases if member.index(char) >= 0), None)
+                    if (
+                        font.index(char) >= 0
+                        and char not in painter.colored
+                        and painter.first_source(char) is font
+                    ):
+                        painter.piece_levels(char, Piece(0, 1, self._table[char]))
+        return painter.colored
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, {self._style})".replace("StripRenderer", "StyledRenderer", 1)

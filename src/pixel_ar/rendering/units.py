@@ -19,32 +19,17 @@ there; every other ends at a border.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from .strip import UnitStrip
+from .pieces import Piece
+from .strip import PackedStrip
 
 _NEWLINE = "\u21b5"
 _APOSTROPHES = "'\u2019"
 # A year is one unit, and the number of different units stays small.
 _MOST_DIGITS = 4
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What is drawn as one: a grapheme cluster, or letters that join.
-
-    Attributes:
-        start: Position of its first character in the text.
-        stop: Position after its last.
-        cell: Packed columns.
-    """
-
-    start: int
-    stop: int
-    cell: bytes
 
 
 def group_pieces(pieces: Sequence[Piece], strategy: str) -> list[list[Piece]]:
@@ -156,7 +141,7 @@ def word_piece_pattern(num_cells: int) -> re.Pattern[str]:
     return re.compile("|".join([*parts, " "]))
 
 
-def place_cells(text: str, cells: np.ndarray, geometry: tuple[int, int]) -> UnitStrip:
+def place_cells(text: str, cells: np.ndarray, geometry: tuple[int, int]) -> PackedStrip:
     """Draw text whose characters are clusters of one width, as `group_word_pieces` and `place_units` do.
 
     Args:
@@ -180,7 +165,7 @@ def place_cells(text: str, cells: np.ndarray, geometry: tuple[int, int]) -> Unit
     num_columns = (len(units) - 1) * width + int(lengths[-1]) * columns
     first = (unit_of * width + places * columns).astype(np.int32)
     borders = np.arange(len(units), dtype=np.int32) * width
-    return UnitStrip(
+    return PackedStrip(
         drawn.tobytes()[: num_columns * height // 8],
         height,
         num_columns,
@@ -198,7 +183,7 @@ def place_units(
     text: str,
     geometry: tuple[int, int],
     is_right_to_left: bool,
-) -> UnitStrip:
+) -> PackedStrip:
     """Draw units, each from a patch border on.
 
     Args:
@@ -227,7 +212,7 @@ def place_units(
             blank = -position % width
             parts.append(bytes(blank * size))
             position += blank
-    return UnitStrip(
+    return PackedStrip(
         b"".join(parts),
         height,
         position,
@@ -249,4 +234,4 @@ def _is_open(unit: Sequence[Piece], strategy: str) -> bool:
     return strategy == "words" and bool(drawn) and any(drawn[-1].cell)
 
 
-__all__ = ["Piece", "group_pieces", "group_word_pieces", "place_cells", "place_units", "word_piece_pattern"]
+__all__ = ["group_pieces", "group_word_pieces", "place_cells", "place_units", "word_piece_pattern"]

@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..rendering.renderer import StripRenderer
-from ..rendering.strip import UnitStrip
+from ..rendering.strip import PackedStrip
 from ..text.graphemes import grapheme_bounds
 from .columns import check_rows, read_column
 
@@ -109,7 +109,7 @@ class PackedTextDataset(IterableDataset):
                     segments.append(text)
                     room -= needed
                     text = ""
-                elif isinstance(strip, UnitStrip) and (cut := self._whole_units(strip, room)) is not None:
+                elif (cut := self._whole_units(strip, room)) is not None:
                     if cut:
                         segments.append(strip.text[:cut])
                     text, room = strip.text[cut:], 0
@@ -151,11 +151,13 @@ class PackedTextDataset(IterableDataset):
             count *= 2
         return text + document[position:], len(document)
 
-    def _whole_units(self, strip: UnitStrip, room: int) -> int | None:
+    def _whole_units(self, strip: PackedStrip, room: int) -> int | None:
         """Characters of the units that a block with `room` patches left can show; `None` where that is no beginning.
 
         A unit is drawn alike wherever it stands, so there is nothing to gain from cutting elsewhere.
         """
+        if strip.unit_spans is None:
+            return None
         spans = strip.char_spans
         if spans is None or strip.is_right_to_left or (np.diff(spans[:, 0]) < 0).any():
             return None

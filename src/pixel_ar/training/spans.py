@@ -21,7 +21,7 @@ from ..processing.layout import Segment, lay_out
 from ..processing.options import LayoutOptions
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..rendering.renderer import StripRenderer
-from ..rendering.strip import ImageStrip, PackedStrip
+from ..rendering.strip import PackedStrip
 from .alignment import TextAlignment
 
 SNAPS = ("words", "patches")
@@ -196,7 +196,7 @@ def row_patches(
     return RowPatches(tuple(found), row.num_patches)
 
 
-def char_spans(strip: PackedStrip | ImageStrip) -> np.ndarray:
+def char_spans(strip: PackedStrip) -> np.ndarray:
     """int64 `[len(text), 2]`: first column and column after the last of what each character is drawn as."""
     if strip.char_spans is not None:
         return np.asarray(strip.char_spans, dtype=np.int64)
