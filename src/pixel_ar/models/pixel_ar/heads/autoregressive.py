@@ -35,6 +35,8 @@ BYTE_VALUES = 256
 ALL_INK = 255
 # Stands for the logarithm of 0 where infinity would send NaN through a gradient.
 NEVER = -1e9
+# Up to so many rows, slots are mapped one after another where no gradient is asked for.
+_FEW_ROWS = 64
 # Share of the bytes of glyphs in the training loss.
 BYTE_SHARE = 0.1
 
@@ -89,8 +91,12 @@ class CausalSlotLinear(nn.Module):
 
         With `slot`, computes the output of that slot alone from the inputs before it: `[N, slot * in]` to `[N, out]`.
         """
-        if slot is None:
+        if slot is None and (torch.is_grad_enabled() or inputs.shape[0] > _FEW_ROWS):
             return F.linear(inputs, self.weight * self._mask())
+        if slot is None:
+            # Masking the weight costs more than few rows do.
+            widths = [index * self.in_features for index in range(self.num_slots)]
+            return torch.cat([self(inputs[:, :width], index) for index, width in enumerate(widths)], dim=-1)
         rows = slice(slot * self.out_features, (slot + 1) * self.out_features)
         return F.linear(inputs, self.weight[rows, : slot * self.in_features])
 
