@@ -412,10 +412,10 @@ def main() -> None:
             validation = split_documents(validation, data)
         texts = [row[data.text_column] for row in validation][: data.max_validation_texts]
         # Squared errors are no likelihoods, and a model that never saw a strip has none worth reporting.
-        if model.config.patch_head != "regression" and "pixel" in (data.mix or "pixel"):
+        if model.patch_head.has_likelihood and "pixel" in (data.mix or "pixel"):
             callbacks.append(BitsPerCharacterCallback(processor, texts, training.per_device_eval_batch_size))
         prompts = prompts or [" ".join(text.split()[:4]) for text in texts[:2]]
-    if (prompts and model.config.patch_head != "regression" and data.mix is None) or data.sample_prompts:
+    if (prompts and model.patch_head.can_sample and data.mix is None) or data.sample_prompts:
         callbacks.append(SampleStripsCallback(processor, prompts, Path(training.output_dir) / "samples"))
 
     trainer = FiniteLossTrainer(

@@ -232,7 +232,7 @@ def test_models_that_do_not_fit() -> None:
 # ---- models ----
 
 
-@pytest.mark.parametrize("head", ["bernoulli", "regression"])
+@pytest.mark.parametrize("head", ["bernoulli", "regression", "flow"])
 @pytest.mark.parametrize("settings", MODES)
 @pytest.mark.parametrize("strategy", ["continuous", "bigrams"])
 def test_models_take_every_mode(head: str, settings: dict, strategy: str) -> None:

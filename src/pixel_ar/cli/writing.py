@@ -50,9 +50,8 @@ def generate(args: Namespace) -> int:
     _check_room(model.config, inputs["attention_mask"].shape[1], args.max_new_patches)
     if args.seed is not None:
         torch.manual_seed(args.seed)
-    # The regression head has one answer and no probabilities.
-    has_likelihood = model.config.patch_head != "regression"
-    greedy = args.greedy or not has_likelihood
+    has_likelihood = model.patch_head.has_likelihood
+    greedy = args.greedy or not model.patch_head.can_sample
     temperature = 0.7 if args.temperature is None else args.temperature
     sampling = {"temperature": temperature, "top_p": args.top_p, "top_k": args.top_k}
     out = Output(None, args.json)

@@ -86,8 +86,8 @@ def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: i
     if config.patch_head in ("autoregressive", "dictionary") and style.has_levels:
         raise ValueError(
             f"patch_head={config.patch_head!r} writes 1-bit columns, but the processor draws mode={style.mode!r}; use "
-            "a processor with mode='1' and num_channels=1, or a model with patch_head='regression' (levels and "
-            "colours) or 'bernoulli'."
+            "a processor with mode='1' and num_channels=1, or a model with patch_head='regression' or 'flow' (levels "
+            "and colours) or 'bernoulli'."
         )
 
 

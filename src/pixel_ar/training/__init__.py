@@ -13,6 +13,7 @@ from .checkpoints import MarkCheckpoints, checkpoint_fault, find_checkpoint, res
 from .collators import LanguageModelingCollator, MixedModalityCollator
 from .discriminator import PatchDiscriminator, PatchDiscriminatorOutput
 from .finite_loss import FiniteLossMixin, FiniteLossTrainer, NonFiniteLossError
+from .flow_distillation import FlowDistillationArguments, FlowDistillationTrainer
 from .lora import LORA_TARGETS, QUANTIZATION_SKIPS
 from .modality_groups import ModalityGroups
 from .muon import MuonAdamW, muon_groups
@@ -31,6 +32,8 @@ __all__ = [
     "BitsPerCharacterCallback",
     "FiniteLossMixin",
     "FiniteLossTrainer",
+    "FlowDistillationArguments",
+    "FlowDistillationTrainer",
     "LanguageModelingCollator",
     "MarkCheckpoints",
     "MixedModalityCollator",

@@ -7,6 +7,7 @@ strip is cut into patches, how pixels enter the model, which patch head leaves i
 """
 
 import difflib
+import math
 from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Literal
@@ -17,6 +18,9 @@ from transformers import PreTrainedConfig, RopeParameters
 from ...installed import refuse_registration
 from ...limits import MAX_CONFIG_SIZE, MAX_LABELS, MAX_LAYERS, MAX_PARAMETERS, check_limit
 from .presets import CONFIG_PRESETS
+
+# Blocks of the flow head's network and their width, unless a configuration says otherwise.
+FLOW_LAYERS, FLOW_WIDTH = 4, 384
 
 # The names of patch heads, once they are imported; a configuration may be read without any model.
 _DECLARED_HEADS: list[Collection[str]] = []
@@ -62,11 +66,12 @@ class PixelARConfig(PreTrainedConfig):
             linear projection of the papers. A hidden layer lets the first decoder layer see glyphs instead of pixels.
         patch_head: Name of the patch head, a key of `PATCH_HEADS`.
         head_hidden_size: Width of the head's decoder over column groups; `None` for 512 without decoder layers, else
-            192, or for `hidden_size` where that is smaller.
+            192, or for `hidden_size` where that is smaller. Of the flow head's network: `None` for 384.
         head_intermediate_size: Width of that decoder's SwiGLU; `None` for 8/3 of `head_hidden_size`.
         head_num_layers: Layers of that decoder. 0 (the default) leaves the byte-causal masked MLP alone, which writes
             fastest. It then spans the whole patch: `head_group_columns` must be the patch width. Where the head shall
-            have no more than a million parameters or so, 1 learns more (measured: examples/benchmarks).
+            have no more than a million parameters or so, 1 learns more (measured: examples/benchmarks). Of the flow
+            head: blocks of its network, at least 1; `None` for 4.
         head_num_attention_heads: Attention heads of that decoder.
         head_group_columns: Pixel columns written per step of that decoder; must divide the patch width. `None` for the
             patch width without decoder layers, else for the largest divisor up to 5, about a glyph; 1 gives a plain
@@ -90,6 +95,18 @@ class PixelARConfig(PreTrainedConfig):
             cannot write pixels.
         regression_output_range: What the regression head's outputs mean as pixels: `"unit"`, [0, 1]; `"signed"`, [-1,
             1] in generation although the loss fits [0, 1], which is what PIXAR's RGB release does.
+        flow_prediction: What the network of `patch_head="flow"` predicts: `"x"`, the patch (arXiv 2511.13720), or
+            `"v"`, the velocity from the noise to it. The loss is that of the velocity in both cases.
+        flow_draws: Noisy copies of every patch per training step.
+        flow_time_mean: Training times are `sigmoid(n)`, n normal with this mean; 0 is noise and 1 the patch.
+        flow_time_std: And with this standard deviation.
+        flow_condition_dropout: Share of the copies that are trained without their context, for `guidance_scale`.
+        flow_guided: Whether the guidance scale is an input of the network (arXiv 2210.03142, stage 1), so that guidance
+            costs no second evaluation. [`pixel_ar.training.FlowDistillationTrainer`] makes such a head.
+        flow_scale_range: The scales that such a head was trained for.
+        flow_steps: Steps from noise to a patch in `generate`, unless `pixel_steps` says otherwise.
+        flow_pixel_mean: Mean of the pixel values in [0, 1] that the head writes, which it standardises.
+        flow_pixel_std: Their standard deviation.
         patch_loss_reduction: `"patch"`, the mean over the labelled patches of a batch; `"sample"`, the mean over the
             patches of each row, then over the rows (PIXAR). `None` for `"sample"` with the bernoulli head, else
             `"patch"`.
@@ -162,7 +179,7 @@ class PixelARConfig(PreTrainedConfig):
     patch_head: str = "autoregressive"
     head_hidden_size: int | None = None
     head_intermediate_size: int | None = None
-    head_num_layers: int = 0
+    head_num_layers: int | None = None
     head_num_attention_heads: int = 4
     head_group_columns: int | None = None
     head_byte_embedding_size: int = 32
@@ -175,6 +192,16 @@ class PixelARConfig(PreTrainedConfig):
     memory_dropout: float = 0.1
     norm_pix_loss: bool = False
     regression_output_range: Literal["unit", "signed"] = "unit"
+    flow_prediction: Literal["x", "v"] = "x"
+    flow_draws: int = 4
+    flow_time_mean: int | float = -0.4
+    flow_time_std: int | float = 1.0
+    flow_condition_dropout: int | float = 0.1
+    flow_guided: bool = False
+    flow_scale_range: tuple[int | float, ...] | list[int | float] = (1.0, 4.0)
+    flow_steps: int = 16
+    flow_pixel_mean: int | float = 0.85
+    flow_pixel_std: int | float = 0.3
     patch_loss_reduction: Literal["patch", "sample"] | None = None
     patch_loss_weight: int | float = 1.0
     token_loss_weight: int | float = 1.0
@@ -200,6 +227,11 @@ class PixelARConfig(PreTrainedConfig):
             self.num_key_value_heads = self.num_attention_heads
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
+        self.flow_scale_range = tuple(self.flow_scale_range)
+        if self.head_num_layers is None:
+            self.head_num_layers = FLOW_LAYERS if self.patch_head == "flow" else 0
+        if self.head_hidden_size is None and self.patch_head == "flow":
+            self.head_hidden_size = FLOW_WIDTH
         if self.head_hidden_size is None:
             heads = self.head_num_attention_heads
             widest = 192 if self.head_num_layers else 512
@@ -310,6 +342,32 @@ class PixelARConfig(PreTrainedConfig):
         if self.patch_head in ("autoregressive", "dictionary"):
             self._validate_autoregressive_head()
         self._validate_dictionary()
+        self._validate_flow()
+
+    def _validate_flow(self) -> None:
+        """The flow head's fields, whatever the head: a wrong value is a mistake in any case."""
+        if self.patch_head == "flow" and (self.head_num_layers or 0) < 1:
+            raise ValueError(
+                f"patch_head='flow' needs at least one block, got head_num_layers={self.head_num_layers}."
+            )
+        for name in ("flow_draws", "flow_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("flow_time_std", "flow_pixel_std"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
+        for name in ("flow_time_mean", "flow_pixel_mean"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be a finite number, got {getattr(self, name)}.")
+        if not 0 <= self.flow_condition_dropout < 1:
+            raise ValueError(f"flow_condition_dropout must lie in [0, 1), got {self.flow_condition_dropout}.")
+        scales = tuple(self.flow_scale_range)
+        if len(scales) != 2 or not 0 <= scales[0] < scales[1] < math.inf:
+            raise ValueError(
+                f"flow_scale_range must be two rising numbers that are not negative, got {scales}."
+            )
+        if self.flow_guided and self.patch_head != "flow":
+            raise ValueError(f"flow_guided=True belongs to patch_head='flow', not to {self.patch_head!r}.")
 
     def _validate_dictionary(self) -> None:
         if self.patch_head == "dictionary" and not (self.dictionary_size and self.dictionary_size > 0):
@@ -353,7 +411,7 @@ class PixelARConfig(PreTrainedConfig):
         if self.num_channels != 1:
             raise ValueError(
                 f"patch_head={self.patch_head!r} writes 1-bit columns and needs num_channels=1, got "
-                f"{self.num_channels}; use patch_head='regression' or 'bernoulli' for strips in colour, or a "
+                f"{self.num_channels}; use patch_head='regression', 'flow' or 'bernoulli' for strips in colour, or a "
                 "processor with mode='1'."
             )
         if height % 8 != 0:

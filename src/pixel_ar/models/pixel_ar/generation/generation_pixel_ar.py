@@ -154,7 +154,8 @@ class PixelGenerationMixin(GenerationMixin):
             kwargs: `pixel_values` `[B, C, H, W]`, `attention_mask` `[B, T]` (padding anywhere), `num_columns` `[B]`,
                 `input_ids` `[B, L]`, `modality_ids` `[B, T]`, `output_modality`, `past_key_values` (with whole strips:
                 what the cache holds is not read again), `max_new_patches`, `min_new_patches`, `pixel_sampler`,
-                `pixel_threshold`, `stop_at_eos` and all options of `GenerationConfig`.
+                `pixel_threshold`, `pixel_steps` and `guidance_scale` (of a head that refines noise), `stop_at_eos` and
+                all options of `GenerationConfig`.
 
         Returns:
             float32 strips `[B, C, H, W]`, 1 = background: each row's prompt, its continuation after it without a gap,

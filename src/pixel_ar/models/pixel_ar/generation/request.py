@@ -55,7 +55,7 @@ CUTS = ("top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
 # Names of this package and what Transformers calls the same thing.
 PATCH_ALIASES = {"max_new_patches": "max_new_tokens", "min_new_patches": "min_new_tokens"}
 # Options of this package, in a call or in a generation configuration.
-PIXEL_OPTIONS = ("pixel_sampler", "pixel_threshold", "stop_at_eos")
+PIXEL_OPTIONS = ("pixel_sampler", "pixel_steps", "pixel_threshold", "stop_at_eos")
 # Arguments of Transformers' `generate` that a continued strip has no use for.
 UNSUPPORTED = ("inputs_embeds", "position_ids", "prefill_chunk_size", "tokenizer", "assistant_tokenizer")
 # What Transformers takes for options that nobody has set.
@@ -78,6 +78,7 @@ class PixelRequest:
         pixel_sampler: how a linear head turns logits into pixels; `None` for its own choice.
         pixel_threshold: probability of background from which a pixel is background.
         stop_at_eos: whether a row ends with its EOS patch.
+        head_options: what this kind of patch head takes besides.
         extra: what is left, for a `custom_generate`.
     """
 
@@ -92,6 +93,7 @@ class PixelRequest:
     pixel_sampler: str | None
     pixel_threshold: float
     stop_at_eos: bool
+    head_options: dict[str, Any]
     extra: dict[str, Any]
 
     def new_patches(self, prompt_length: int, trained_length: int) -> tuple[int, int]:
@@ -154,8 +156,10 @@ def parse_request(
     name = type(model).__name__
     cache = one_cache(options.pop("cache", None), options.pop("past_key_values", None))
     _refuse_unsupported(prompt, options, arguments, model)
+    if model.patch_head.draws_from_noise:
+        _refuse_logit_options(options, arguments, model)
     config, options = resolve_config(model.generation_config, arguments["generation_config"], options)
-    _check_config(config, cache, name)
+    _check_config(config, cache, model)
     if custom_generate is None and any(value is not None for value in options.values()):
         unknown = [option for option, value in options.items() if value is not None]
         raise ValueError(f"{', '.join(unknown)}: unknown arguments of {name}.generate; are they misspelt?")
@@ -174,6 +178,7 @@ def parse_request(
         pixel_sampler=sampler,
         pixel_threshold=0.5 if threshold is None else threshold,
         stop_at_eos=True if stop_at_eos is None else bool(stop_at_eos),
+        head_options=model.patch_head.read_options(config),
         extra=options,
     )
 
@@ -252,7 +257,35 @@ def _refuse_unsupported(
         )
 
 
-def _check_config(config: GenerationConfig, cache: Cache | None, model: str) -> None:
+def _refuse_logit_options(options: dict[str, Any], arguments: dict[str, Any], model: Any) -> None:
+    """Refuses what acts on logits where the head refines noise; looks before defaults are filled in.
+
+    Raises:
+        ValueError: naming the options and what there is instead.
+    """
+    places = (
+        options,
+        vars(arguments["generation_config"] or GenerationConfig()),
+        vars(model.generation_config),
+    )
+    given = [
+        f"{name}={place[name]}"
+        for name in ("top_k", *CUTS)
+        for place in places
+        if place.get(name) not in (None, 0) and (place[name] != 1 or name == "top_k")
+    ]
+    if arguments["logits_processor"]:
+        given.append("logits_processor")
+    if given:
+        raise ValueError(
+            f"{', '.join(dict.fromkeys(given))}: patch_head={model.config.patch_head!r} refines noise and has no "
+            "logits of which some could be left out or changed; use temperature (the size of the noise), "
+            "guidance_scale and pixel_steps."
+        )
+
+
+def _check_config(config: GenerationConfig, cache: Cache | None, causal_lm: Any) -> None:
+    model, head = type(causal_lm).__name__, causal_lm.patch_head
     mode = str(config.get_generation_mode().value)
     if mode not in ("greedy_search", "sample"):
         raise ValueError(
@@ -260,12 +293,19 @@ def _check_config(config: GenerationConfig, cache: Cache | None, model: str) -> 
             "or sampled (do_sample=True), with num_beams=1 and without an assistant."
         )
     # 0, 1 and empty collections are the neutral values of these options.
-    set_options = [(name, getattr(config, name, None)) for name in TOKEN_OPTIONS]
+    options = [name for name in TOKEN_OPTIONS if name not in head.generation_options]
+    set_options = [(name, getattr(config, name, None)) for name in options]
     refused = [f"{name}={value}" for name, value in set_options if value and value != 1]
     if refused:
         raise ValueError(
             f"{', '.join(refused)}: not supported by {model}, which writes patches, not tokens. "
             "Use a logits processor (over the bytes of a patch) or a stopping criterion (over patches) instead."
+        )
+    steps = getattr(config, "pixel_steps", None)
+    if steps is not None and "pixel_steps" not in head.generation_options:
+        raise ValueError(
+            f"pixel_steps={steps}: an option of heads that refine noise, such as 'flow'; this one is "
+            f"{causal_lm.config.patch_head!r}."
         )
     if cache is not None and config.use_cache is False:
         raise ValueError("past_key_values need use_cache=True: without it, all patches are read again.")
@@ -290,6 +330,8 @@ def _check_sampler(config: GenerationConfig, head: PatchHead, name: str) -> tupl
 
 def _processors(config: GenerationConfig, own: LogitsProcessorList, model: Any) -> LogitsProcessorList:
     """The caller's processors, then what the options ask for, in Transformers' order."""
+    if model.patch_head.draws_from_noise:  # `own` is empty, temperature the head's
+        return LogitsProcessorList()
     temperature = [] if config.temperature in (None, 1) else [TemperatureLogitsWarper(config.temperature)]
     if model.patch_head.samplers:  # two values per decision
         values = {name: getattr(config, name, None) for name in CUTS}

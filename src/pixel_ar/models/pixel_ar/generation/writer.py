@@ -78,7 +78,7 @@ class PatchWriter:
         patches = self.patches[-1]
         stopped = self.num_drawn - self.completes >= self.most
         if self.request.stop_at_eos:
-            stopped = stopped | (patches < 0.5).all(-1)
+            stopped = stopped | self.head.is_eos(patches)
         if self.request.criteria:
             self.positions = torch.cat([self.positions, self.positions.new_ones(len(patches), 1)], dim=1)
             stopped = stopped | self.request.criteria(self.positions, self.last_strip()).to(stopped.device)
@@ -103,8 +103,8 @@ class PatchWriter:
         return strips, (position < ends).to(torch.int64)
 
     def _options(self, device: torch.device) -> dict[str, Any]:
-        """What heads take besides: a ban of the EOS patch, and how pixels are drawn."""
-        options: dict[str, Any] = {}
+        """What heads take besides: a ban of the EOS patch, how pixels are drawn, and what is one head's own."""
+        options: dict[str, Any] = dict(self.request.head_options)
         if 0 < self.least >= len(self.patches):
             options["no_eos"] = (len(self.patches) - self.completes < self.least).to(device)
         if self.head.samplers:

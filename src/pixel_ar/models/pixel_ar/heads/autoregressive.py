@@ -270,7 +270,7 @@ class AutoregressivePatchHead(PatchHead):
         if self.num_groups > 1:
             group_features = self.group_bytes * config.head_byte_embedding_size
             self.previous_group = nn.Linear(group_features, state_size, bias=False)
-        self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers)])
+        self.layers = nn.ModuleList([ColumnDecoderLayer(config) for _ in range(config.head_num_layers or 0)])
         self.norm = RMSNorm(state_size, eps=config.rms_norm_eps)
         self.group_decoder = GroupByteDecoder(config, self.group_bytes)
         self.glyphs = GroupGlyphs(config, self.group_bytes) if config.head_num_glyphs else None

@@ -8,7 +8,7 @@ Shapes: N patches, D hidden size, P values per patch, S decisions (bytes) per pa
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -42,13 +42,23 @@ class PatchHead(nn.Module):
     Attributes:
         samplers: names of the ways in which it turns logits into pixels, for heads that write all of them at once,
             each with two values; empty for heads whose decisions top-k, top-p and the like can act on.
+        generation_options: names of the options of `generate` that this kind of head alone takes.
+        has_likelihood: whether `log_prob` is defined.
+        can_sample: whether `do_sample` is.
+        draws_from_noise: whether it draws by refining noise: temperature is the size of the noise, and there are no
+            logits that processors could change.
     """
 
     samplers: ClassVar[tuple[str, ...]] = ()
+    generation_options: ClassVar[tuple[str, ...]] = ()
+    has_likelihood: ClassVar[bool] = True
+    can_sample: ClassVar[bool] = True
+    draws_from_noise: ClassVar[bool] = False
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__()
         self.patch_size = (config.patch_size[0], config.patch_size[1])
+        self.num_channels = config.num_channels
 
     def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """What is known of the next patch before any of it is drawn: `[..., D]` to `[..., L]`, raw logits."""
@@ -72,6 +82,20 @@ class PatchHead(nn.Module):
     def loss(self, hidden_states: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
         """Training loss per patch, `[N]`: the negative log-probability unless a head has none."""
         return -self.log_prob(hidden_states, patches)
+
+    def read_options(self, config: Any) -> dict[str, Any]:
+        """What `generate` hands to [`sample`] besides, from its `GenerationConfig`: nothing, for most heads."""
+        return {}
+
+    def is_eos(self, patches: torch.Tensor) -> torch.Tensor:
+        """Bool `[N]`: which of the drawn patches `[N, P]` are the EOS patch."""
+        return (patches < 0.5).all(-1)
+
+    def is_within(self, num_columns: torch.Tensor) -> torch.Tensor:
+        """Bool `[N, P]`: values of the first `num_columns` `[N]` pixel columns."""
+        height, width = self.patch_size
+        positions = torch.arange(height * width * self.num_channels, device=num_columns.device)
+        return positions // self.num_channels % width < num_columns[:, None]
 
     def drawing(self) -> AbstractContextManager[None]:
         """Entered by `generate` around its loop: what a head works out from its weights may be kept within it."""
@@ -107,4 +131,30 @@ class PatchHead(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define sample")  # abstract
 
 
-__all__ = ["Generators", "PatchHead", "PatchSample", "Warp"]
+def draw_rows(
+    draw: Callable[..., torch.Tensor],
+    shape: tuple[int, ...],
+    device: torch.device,
+    generator: Generators | None,
+) -> torch.Tensor:
+    """Random numbers, one row from each generator where a sequence of them is given.
+
+    Args:
+        draw: `torch.rand` or `torch.randn`.
+        shape: `[N, ...]`.
+        device: where the numbers are wanted; they are drawn where the generator is.
+        generator: see [`PatchHead.sample`].
+
+    Raises:
+        ValueError: for another number of generators than rows.
+    """
+    if generator is None or isinstance(generator, torch.Generator):
+        source = device if generator is None else generator.device
+        return draw(shape, generator=generator, device=source).to(device)
+    if len(generator) != shape[0]:
+        raise ValueError(f"{len(generator)} generators for {shape[0]} rows: pass one, or one for every row.")
+    rows = [draw(shape[1:], generator=each, device=each.device) for each in generator]
+    return torch.stack([row.to(device) for row in rows])
+
+
+__all__ = ["Generators", "PatchHead", "PatchSample", "Warp", "draw_rows"]

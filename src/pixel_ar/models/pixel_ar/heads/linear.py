@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..configuration_pixel_ar import PixelARConfig
-from .base import Generators, PatchHead, PatchSample, Warp
+from .base import Generators, PatchHead, PatchSample, Warp, draw_rows
 
 # Mean and spread of a text patch of which a fifth is ink. A normalised patch is shown with them, its own being lost.
 TYPICAL_MEAN, TYPICAL_STD = 0.8, 0.4
@@ -25,7 +25,6 @@ class LinearPatchHead(PatchHead):
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
-        self.num_channels = config.num_channels
         self.projection = nn.Linear(config.hidden_size, config.patch_length, bias=False)
 
     def logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
@@ -58,7 +57,7 @@ class LinearPatchHead(PatchHead):
         scores = logits if warp is None else warp(logits.new_zeros(len(logits), 0, dtype=torch.int64), logits)
         patches = self._draw(scores, do_sample, generator, sampler, threshold)
         if no_eos is not None:
-            is_eos = no_eos & (patches < 0.5).all(-1)
+            is_eos = no_eos & self.is_eos(patches)
             likeliest = (
                 torch.zeros_like(is_eos)[:, None]
                 .expand(patches.shape)
@@ -66,7 +65,7 @@ class LinearPatchHead(PatchHead):
             )
             patches = patches.masked_fill(is_eos[:, None] & likeliest, 1.0)
         if prefix is not None and prefix_columns is not None:
-            patches = torch.where(self._is_within(prefix_columns), prefix.to(patches), patches)
+            patches = torch.where(self.is_within(prefix_columns), prefix.to(patches), patches)
         return PatchSample(patches, logits, scores)
 
     def _draw(
@@ -78,11 +77,6 @@ class LinearPatchHead(PatchHead):
         threshold: float,
     ) -> torch.Tensor:
         raise NotImplementedError(f"{type(self).__name__} must define _draw")  # abstract
-
-    def _is_within(self, num_columns: torch.Tensor) -> torch.Tensor:
-        """Bool `[N, P]`: values of the first `num_columns` `[N]` pixel columns."""
-        positions = torch.arange(self.projection.out_features, device=num_columns.device)
-        return positions // self.num_channels % self.patch_size[1] < num_columns[:, None]
 
     def _check_sampler(self, sampler: str | None) -> None:
         if sampler is not None and sampler not in self.samplers:
@@ -109,7 +103,7 @@ class BernoulliPatchHead(LinearPatchHead):
         targets = (patches >= 0.5).to(logits)
         nats = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
         if num_columns is not None:
-            nats = nats * self._is_within(num_columns)
+            nats = nats * self.is_within(num_columns)
         return -nats.sum(-1)
 
     def to_pixels(
@@ -138,13 +132,17 @@ class BernoulliPatchHead(LinearPatchHead):
         self._check_sampler(sampler)
         if sampler != "bernoulli" and not (sampler is None and do_sample):
             return self.to_pixels(scores, sampler, threshold)
-        return (_uniform(scores, generator) < scores.sigmoid()).to(scores)
+        return (draw_rows(torch.rand, tuple(scores.shape), scores.device, generator) < scores.sigmoid()).to(
+            scores
+        )
 
 
 class RegressionPatchHead(LinearPatchHead):
     """One value per pixel value, trained by the squared error; without probabilities it neither draws nor scores."""
 
     samplers = ("clamp", "round", "raw")
+    has_likelihood = False
+    can_sample = False
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
@@ -207,23 +205,6 @@ class RegressionPatchHead(LinearPatchHead):
                 "patch_head='regression' has no distribution to sample from; generate with do_sample=False."
             )
         return self.to_pixels(scores, sampler, threshold)
-
-
-def _uniform(scores: torch.Tensor, generator: Generators | None) -> torch.Tensor:
-    """Uniform numbers of the shape of `scores` `[N, P]`; one generator per row where a sequence is given.
-
-    Raises:
-        ValueError: for another number of generators than rows.
-    """
-    if generator is None or isinstance(generator, torch.Generator):
-        device = scores.device if generator is None else generator.device
-        return torch.rand(scores.shape, generator=generator, device=device).to(scores.device)
-    if len(generator) != len(scores):
-        raise ValueError(
-            f"{len(generator)} generators for {len(scores)} rows: pass one, or one for every row."
-        )
-    rows = [torch.rand(scores.shape[1:], generator=each, device=each.device) for each in generator]
-    return torch.stack([row.to(scores.device) for row in rows])
 
 
 __all__ = ["BernoulliPatchHead", "LinearPatchHead", "RegressionPatchHead"]

@@ -6,6 +6,7 @@ from ..configuration_pixel_ar import PixelARConfig, declare_patch_heads
 from .autoregressive import AutoregressivePatchHead
 from .base import PatchHead
 from .dictionary import DictionaryPatchHead
+from .flow import FlowPatchHead
 from .linear import BernoulliPatchHead, RegressionPatchHead
 
 PATCH_HEADS: dict[str, type[PatchHead]] = {
@@ -13,6 +14,7 @@ PATCH_HEADS: dict[str, type[PatchHead]] = {
     "dictionary": DictionaryPatchHead,
     "bernoulli": BernoulliPatchHead,
     "regression": RegressionPatchHead,
+    "flow": FlowPatchHead,
 }
 declare_patch_heads(PATCH_HEADS)
 
