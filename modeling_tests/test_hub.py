@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import ModelCard
 from tools.full_disk import contents, full_disk
+from tools.tiny import TINY
 from transformers import AutoModelForCausalLM
 from transformers.dynamic_module_utils import get_relative_import_files
 
@@ -55,7 +57,8 @@ model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True).eva
 processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
 inputs = processor(text=text, add_eos=False, return_tensors="pt")
 out = model.generate(**inputs, max_new_tokens=3, do_sample=False)
-nats = model.log_likelihood(**processor(text=text, add_start=True, return_tensors="pt"))
+scored = processor(text=text, add_start=True, return_tensors="pt")
+nats = model.log_likelihood(**scored) if model.patch_head.has_likelihood else torch.zeros(0)
 model.save_pretrained(again)
 processor.save_pretrained(again)
 reloaded = AutoModel.from_pretrained(again, trust_remote_code=True)
@@ -237,10 +240,8 @@ def test_export_refuses_other_models(tmp_path: Path) -> None:
         export_remote_code(LlamaModel(config), None, tmp_path)
 
 
-@pytest.mark.slow
-def test_exported_folder_works_without_the_package(
-    exported: Path, tiny_checkpoint: Path, tmp_path: Path
-) -> None:
+def outside(exported: Path, tmp_path: Path) -> dict[str, Any]:
+    """What a process that cannot import the package makes of a folder."""
     environment = {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
@@ -251,7 +252,14 @@ def test_exported_folder_works_without_the_package(
     command = [sys.executable, "-c", OUTSIDER, str(exported), str(tmp_path / "again"), TEXT]
     run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-2000:]
-    seen = json.loads(run.stdout.splitlines()[-1])
+    return dict(json.loads(run.stdout.splitlines()[-1]))
+
+
+@pytest.mark.slow
+def test_exported_folder_works_without_the_package(
+    exported: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    seen = outside(exported, tmp_path)
     assert seen["classes"] == ["PixelARModel", "PixelARForCausalLM", "PixelProcessor", "PixelARModel"]
     assert seen["model_type"] == "pixel_ar" and seen["decoded"] == TEXT
 
@@ -261,6 +269,23 @@ def test_exported_folder_works_without_the_package(
     assert model.generate(**inputs, max_new_tokens=3, do_sample=False).flatten().tolist() == seen["pixels"]
     nats = model.log_likelihood(**processor(text=TEXT, add_start=True, return_tensors="pt"))
     torch.testing.assert_close(nats, torch.tensor(seen["nats"]))
+
+
+@pytest.mark.slow
+def test_an_exported_flow_head_works_without_the_package(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = pixel_ar.PixelARConfig(**{**TINY, "patch_head": "flow", "num_channels": 3})
+    model = pixel_ar.PixelARForCausalLM(config).eval()
+    torch.nn.init.normal_(model.patch_head.network.output.weight, std=0.3)
+    processor = PixelProcessor(mode="RGB", num_channels=3)
+    files = export_remote_code(model, processor, tmp_path / "model")
+    assert {"heads_flow.py", "heads_flow_network.py"} <= set(files)
+    assert all(check.passed for check in pixel_ar.selftest(tmp_path / "model"))
+    seen = outside(tmp_path / "model", tmp_path)
+    inputs = processor(text=TEXT, add_eos=False, return_tensors="pt")
+    out = model.generate(**inputs, max_new_tokens=3, do_sample=False)
+    torch.testing.assert_close(torch.tensor(seen["pixels"]), out.flatten(), atol=1e-5, rtol=0)
+    assert seen["decoded"] == TEXT and not seen["nats"]
 
 
 def test_the_installed_package_wins_over_the_code_in_a_folder(exported: Path) -> None:

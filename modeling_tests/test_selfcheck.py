@@ -68,6 +68,26 @@ def test_a_processor_that_draws_otherwise_fails(folder: Path) -> None:
     assert "reading back" in failed(folder)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_head_without_likelihood(channels: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    fields = {**TINY, "patch_head": "flow", "head_hidden_size": 32, "num_channels": channels}
+    model = pixel_ar.PixelARForCausalLM(pixel_ar.PixelARConfig(**fields))
+    torch.nn.init.normal_(model.patch_head.network.output.weight, std=0.5)
+    processor = pixel_ar.PixelProcessor(mode="L" if channels == 1 else "RGB", num_channels=channels)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    figures = pixel_ar.write_selftest(model, processor, tmp_path)
+    assert "bits_per_character" not in figures
+    checks = pixel_ar.selftest(tmp_path)
+    assert [check.name for check in checks] == ["reading back", "continuation", "cache"]
+    assert all(check.passed for check in checks)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["patch_head.network.output.bias"] -= 1
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert [check.name for check in pixel_ar.selftest(tmp_path) if not check.passed] == ["continuation"]
+
+
 def test_a_folder_without_figures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "selftest.json").unlink()
     with pytest.raises(ValueError, match=r"write_selftest\(model, processor, folder\)"):

@@ -94,7 +94,8 @@ def write_selftest(model: Any, processor: PixelProcessor, folder: "str | os.Path
 
     Returns:
         What was written: `line`, the text drawn and read; `bits_per_character` of it, for heads with a likelihood; and
-        `continuation`, the column bytes in hexadecimal that follow `prompt` greedily, of heads that draw 1-bit patches.
+        `continuation`, the column bytes in hexadecimal that follow `prompt` greedily; of levels and colours, what
+        is darker than half.
     """
     figures: dict[str, Any] = {"line": LINE, "versions": versions()}
     if getattr(model, "patch_head", None) is not None:
@@ -103,7 +104,7 @@ def write_selftest(model: Any, processor: PixelProcessor, folder: "str | os.Path
             # A head without a likelihood, or a model whose strips are of another kind: there is no such figure.
             with contextlib.suppress(ValueError):
                 figures["bits_per_character"] = round(_bits(model, processor, LINE), 6)
-            if model.config.num_channels == 1 and model.config.patch_size[0] % 8 == 0:
+            if model.config.patch_size[0] % 8 == 0:
                 with contextlib.suppress(ValueError):
                     figures |= {
                         "continuation": _continue(model, processor, PROMPT, NEW_PATCHES),
@@ -136,7 +137,8 @@ def _continue(model: Any, processor: PixelProcessor, prompt: str, count: int, us
         use_cache=use_cache,
     )
     size = (model.config.patch_size[0], model.config.patch_size[1])
-    columns = patches_to_bytes(patchify(strips.cpu(), size), size)
+    gray = strips.cpu().mean(1, keepdim=True)  # colours and levels as ink or none
+    columns = patches_to_bytes(patchify(gray, size), size)
     return bytes(columns[0, -count:].flatten().tolist()).hex()
 
 
