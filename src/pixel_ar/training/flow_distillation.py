@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, StackDataset
+from torch.utils.data import DataLoader, Dataset
 from transformers import (
     Trainer,
     TrainerCallback,
@@ -112,13 +112,14 @@ class _DistillationLoss(Trainer):
 
     distillation: FlowDistillationArguments
     teacher: FlowPatchHead
+    lr_scheduler: Any
 
     def compute_loss(
         self,
         model: Any,
         inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs: Any,
     ) -> Any:
         """The squared error between student and teacher, weighted by time; a scalar."""
         bare = self.accelerator.unwrap_model(model)
@@ -193,7 +194,7 @@ class FlowDistillationTrainer(FiniteLossMixin, _DistillationLoss):
         **options: Any,
     ) -> None:
         settings = distillation or FlowDistillationArguments()
-        _check_model(model, settings)
+        head = _check_model(model, settings)
         # The caller's own stay as they are.
         args = TrainingArguments("flow_distillation") if args is None else copy.copy(args)
         if args.world_size > 1 or args.n_gpu > 1:
@@ -205,7 +206,7 @@ class FlowDistillationTrainer(FiniteLossMixin, _DistillationLoss):
         args.remove_unused_columns = False
         args.prediction_loss_only = True
         self.distillation = settings
-        self.teacher = copy.deepcopy(model.patch_head).eval().requires_grad_(False).to(args.device)
+        self.teacher = copy.deepcopy(head).eval().requires_grad_(False).to(args.device)
         _make_student(model, settings)
         if settings.cache_states and train_dataset is not None:
             model.to(args.device)
@@ -285,10 +286,31 @@ class _Phases(TrainerCallback):
             self.trainer.end_phase(phase - 1)
 
 
+class CachedStates(Dataset[dict[str, torch.Tensor]]):
+    """Dictionaries of `hidden_states` `[D]` and of the `patches` `[P]` that follow them.
+
+    Args:
+        hidden_states: `[N, D]`.
+        patches: `[N, P]` in [0, 1].
+    """
+
+    def __init__(self, hidden_states: torch.Tensor, patches: torch.Tensor) -> None:
+        self.hidden_states = hidden_states
+        self.patches = patches
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.hidden_states)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """One state and its patch."""
+        return {"hidden_states": self.hidden_states[index], "patches": self.patches[index]}
+
+
 @torch.no_grad()
 def cache_states(
     model: PixelARForCausalLM, dataset: Any, collator: Any, count: int, batch_size: int
-) -> StackDataset:
+) -> "CachedStates":
     """Hidden states of a frozen decoder, and the patches that follow them.
 
     Args:
@@ -299,7 +321,7 @@ def cache_states(
         batch_size: rows read at a time.
 
     Returns:
-        Dictionaries of `hidden_states` `[D]` and `patches` `[P]` on the CPU.
+        On the CPU.
 
     Raises:
         ValueError: for a data set without targets.
@@ -315,7 +337,7 @@ def cache_states(
             break
     if not sum(map(len, states)):
         raise ValueError("the training data hold no patch to predict.")
-    return StackDataset(hidden_states=torch.cat(states)[:count], patches=torch.cat(patches)[:count])
+    return CachedStates(torch.cat(states)[:count], torch.cat(patches)[:count])
 
 
 def _states_and_patches(
@@ -374,7 +396,7 @@ def _either(collator: Any) -> Any:
     return collate
 
 
-def _check_model(model: Any, settings: FlowDistillationArguments) -> None:
+def _check_model(model: Any, settings: FlowDistillationArguments) -> FlowPatchHead:
     if not isinstance(model, PixelARForCausalLM):
         raise TypeError(f"distillation takes a PixelARForCausalLM as it is, not a {type(model).__name__}.")
     if not isinstance(model.patch_head, FlowPatchHead):
@@ -383,6 +405,7 @@ def _check_model(model: Any, settings: FlowDistillationArguments) -> None:
         )
     if settings.stage == "guidance" and model.config.flow_guided:
         raise ValueError("the head takes the guidance scale already (flow_guided=True); use stage='halving'.")
+    return model.patch_head
 
 
-__all__ = ["FlowDistillationArguments", "FlowDistillationTrainer", "cache_states"]
+__all__ = ["CachedStates", "FlowDistillationArguments", "FlowDistillationTrainer", "cache_states"]
