@@ -107,6 +107,18 @@ def test_rooms_stand_in_order(path: Path) -> None:
             assert target in ORDER[own], f"{relative_name(path)} imports {inside}, which is not below it"
 
 
+def test_systems_of_models_stand_on_the_first_one_alone() -> None:
+    """`models/pixel_ar` knows no other system, and the others know it and nothing of each other."""
+    for path in SOURCES:
+        own = path.relative_to(PACKAGE).parts[:2]
+        if own[0] != "models" or len(own) < 2:
+            continue
+        for outside, inside in imports(path):
+            target = tuple(inside.split(".")[:2])
+            if not outside and target[0] == "models":
+                assert target in {own, ("models", "pixel_ar")}, f"{relative_name(path)} imports {inside}"
+
+
 def test_folders_that_are_exported_have_empty_init_files() -> None:
     for path in exported_paths():
         for folder in path.relative_to(PACKAGE).parents:

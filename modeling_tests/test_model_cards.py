@@ -23,7 +23,7 @@ def named(text: str, pattern: str) -> list[str]:
 
 
 def test_each_family_has_a_card() -> None:
-    assert {"pixar", "pixelgpt", "pixel-ar", "pixel-ar-tiny"} <= {path.stem for path in CARDS}
+    assert {"pixar", "pixelgpt", "page", "pixel-ar", "pixel-ar-tiny"} <= {path.stem for path in CARDS}
 
 
 @pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
@@ -60,7 +60,7 @@ def test_presets_and_their_sizes(path: Path) -> None:
 def test_commands_are_understood(path: Path) -> None:
     """Every `pixel-ar` line of a card parses."""
     lines = named(path.read_text(encoding="utf-8"), r"(?m)^pixel-ar (.+)$")
-    if path.stem in ("pixar", "pixelgpt"):
+    if path.stem in ("pixar", "pixelgpt", "page"):
         assert lines
     for line in lines:
         build_parser().parse_args(line.split())

@@ -9,6 +9,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -20,6 +21,8 @@ from .fonts.atlas import GlyphAtlas, bundled_atlases
 from .fonts.fitting import fit_font
 from .fonts.shaped_font import ShapedFont
 from .hub import bundled_checkpoint, bundled_checkpoints, export_remote_code
+from .models.page.configuration_page import PixelPageConfig
+from .models.page.modeling_page import PixelPageForConditionalGeneration, PixelPagePreTrainedModel
 from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
 from .models.pixel_ar.dictionary import PatchDictionary
 from .models.pixel_ar.generation.generation_pixel_ar import PixelGenerateOutput
@@ -57,6 +60,10 @@ AutoModelForTokenClassification.register(PixelARConfig, PixelARForTokenClassific
 AutoModelForQuestionAnswering.register(PixelARConfig, PixelARForQuestionAnswering, exist_ok=True)
 AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
 AutoTokenizer.register(PixelARConfig, PixelCheckpointTokenizer, exist_ok=True)
+AutoConfig.register("pixel_page", PixelPageConfig, exist_ok=True)
+AutoModel.register(PixelPageConfig, PixelPageForConditionalGeneration, exist_ok=True)
+AutoModelForImageTextToText.register(PixelPageConfig, PixelPageForConditionalGeneration, exist_ok=True)
+AutoProcessor.register(PixelPageConfig, PixelProcessor, exist_ok=True)
 register_pipelines()
 
 __all__ = [
@@ -79,6 +86,9 @@ __all__ = [
     "PixelARModel",
     "PixelARPreTrainedModel",
     "PixelGenerateOutput",
+    "PixelPageConfig",
+    "PixelPageForConditionalGeneration",
+    "PixelPagePreTrainedModel",
     "PixelProcessor",
     "PixelTextIteratorStreamer",
     "PixelTextStreamer",

@@ -12,20 +12,24 @@ from .loading import check_config, count_parameters, resolve
 
 
 def convert(args: Namespace) -> int:
-    """`pixel-ar convert`: a published checkpoint to a folder for the Auto classes."""
+    """`pixel-ar convert`: a published checkpoint to a folder for the Auto classes, or a page model back."""
     from transformers.utils import logging
 
     from ..conversion.checkpoints import convert_checkpoint
+    from ..conversion.export import export_pix2struct
 
     logging.disable_progress_bar()
-    report = convert_checkpoint(
-        args.source,
-        args.target,
-        args.kind,
-        font=args.font,
-        atlas=args.atlas,
-        with_processor=not args.no_processor,
-    )
+    if args.to is not None:
+        report = export_pix2struct(args.source, args.target, with_processor=not args.no_processor)
+    else:
+        report = convert_checkpoint(
+            args.source,
+            args.target,
+            args.kind,
+            font=args.font,
+            atlas=args.atlas,
+            with_processor=not args.no_processor,
+        )
     out = Output(None, args.json)
     result = {
         "folder": str(report.target),

@@ -193,15 +193,17 @@ def _add_selftest(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:
     text = (
-        "Convert a checkpoint of PIXAR or PixelGPT to a folder that loads through the Auto classes. Nothing is written "
-        "unless every tensor fits."
+        "Convert a checkpoint of PIXAR, PixelGPT or Pix2Struct to a folder that loads through the Auto classes, or a "
+        "page model of this package to one of Pix2Struct. Nothing is written unless every tensor fits."
     )
     parser = commands.add_parser("convert", help="convert a published checkpoint", description=text)
-    parser.add_argument("source", metavar="SRC", help="folder of the original checkpoint")
+    parser.add_argument("source", metavar="SRC", help="folder of the checkpoint")
     parser.add_argument("target", metavar="DST", help="new folder")
-    parser.add_argument(
-        "--from", dest="kind", choices=("pixar", "pixelgpt"), required=True, help="whose it is"
+    direction = parser.add_mutually_exclusive_group(required=True)
+    direction.add_argument(
+        "--from", dest="kind", choices=("pixar", "pixelgpt", "pix2struct"), help="whose it is"
     )
+    direction.add_argument("--to", choices=("pix2struct",), help="whose it shall become")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--font", metavar="FILE", help="the font that the model was trained on (not shipped)")
@@ -234,6 +236,8 @@ def parse(argv: "list[str] | None" = None) -> argparse.Namespace:
 
 
 def _contradiction(args: argparse.Namespace) -> str | None:
+    if args.command == "convert" and args.to is not None and (args.font or args.atlas):
+        return "--font and --atlas belong to --from; with --to, leave them out."
     if args.command == "render" and (args.file is None) == (args.text is None):
         return "give either TEXT or --file."
     if args.command == "generate":

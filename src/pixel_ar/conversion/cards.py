@@ -5,12 +5,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .families import CAUSAL_LM, CLASSIFIER, DISCRIMINATOR, Family
+from .families import CAUSAL_LM, CLASSIFIER, DISCRIMINATOR
+from .family import Family
+from .pix2struct import ARCHITECTURE as PAGE_MODEL
 
 _LOADERS = {
     CAUSAL_LM: "AutoModelForCausalLM",
     CLASSIFIER: "AutoModelForSequenceClassification",
     DISCRIMINATOR: DISCRIMINATOR,
+    PAGE_MODEL: "AutoModelForImageTextToText",
 }
 
 # What the projects say about their weights. Code and weights are different things: both repositories are MIT.
@@ -23,6 +26,10 @@ _ORIGIN = {
     "pixelgpt": (
         "[PixelGPT](https://arxiv.org/abs/2404.10710), `ernie-research/pixelgpt`",
         "The repository is MIT; the published weights name no licence of their own.",
+    ),
+    "pix2struct": (
+        "[Pix2Struct](https://arxiv.org/abs/2210.03347), `google-research/pix2struct`",
+        "The repository is Apache-2.0; what the card of these weights says of their licence holds for this copy too.",
     ),
 }
 
@@ -98,14 +105,15 @@ def conversion_card(family: Family, record: Mapping[str, Any]) -> str:
         loader=loader,
         processor='processor = AutoProcessor.from_pretrained(".")\n' if has_processor else "",
         files="\n".join(f"| `{name}` | `{about['sha256']}` |" for name, about in files),
-        drawing=_drawing(record["processor"]),
+        drawing=_drawing(family, record["processor"]),
         notes="\n".join(f"- {note}." for note in record["notes"]) or "Nothing was left out.",
     )
 
 
-def _drawing(processor: Mapping[str, Any] | None) -> str:
+def _drawing(family: Family, processor: Mapping[str, Any] | None) -> str:
     if processor is None:
-        return "No processor: text has to be drawn by other means."
+        what = "text has to be drawn" if family.reads_strips else "pages have to be cut into patches"
+        return f"No processor: {what} by other means."
     drawn = [*([processor["font"]] if "font" in processor else []), *processor["atlases"]]
     rows = "\n".join(f"| `{item['name']}` | `{item['sha256']}` |" for item in drawn)
     return f"| drawn with | sha256 |\n|---|---|\n{rows}"

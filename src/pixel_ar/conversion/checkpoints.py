@@ -19,20 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 
+from ..models.page.configuration_page import PixelPageConfig
 from .cards import conversion_card
 from .families import (
     DISCRIMINATOR,
     FAMILIES,
     PIXAR_DISCRIMINATOR,
-    Family,
-    Mapped,
-    TensorRule,
     tensor_rules,
 )
+from .family import Family, Mapped, TensorRule
 from .processors import TOKENIZER_FILES, ProcessorChoice, build_processor, load_tokenizer
-from .sources import SourceCheckpoint, file_sha256, read_checkpoint
+from .sources import SourceCheckpoint, file_sha256, read_checkpoint, read_json
 
 RECORD = "conversion.json"
 
@@ -67,10 +66,11 @@ def convert_checkpoint(
     atlas: str | None = None,
     with_processor: bool = True,
 ) -> ConversionReport:
-    """Converts a checkpoint of PIXAR or PixelGPT.
+    """Converts a checkpoint of PIXAR, PixelGPT or Pix2Struct.
 
     The target then loads with `AutoModelForCausalLM.from_pretrained` (`AutoModelForSequenceClassification` where the
-    source is a classifier, `PatchDiscriminator` where it is PIXAR's) and computes what the original computes. Beside
+    source is a classifier, `AutoModelForImageTextToText` where it is Pix2Struct, `PatchDiscriminator` where it is
+    PIXAR's) and computes what the original computes. Beside
     the model it holds a processor, a `README.md` with origin and licence, and `conversion.json` with the hashes of all
     that was read.
 
@@ -78,7 +78,7 @@ def convert_checkpoint(
         source: a folder with `config.json` and `pytorch_model.bin` or `model.safetensors`, whole or in shards; for
             PIXAR also the folder around `backbone/`, and its `discriminator/`.
         target: a folder that does not exist yet, or is empty.
-        kind: `"pixar"` or `"pixelgpt"`.
+        kind: `"pixar"`, `"pixelgpt"` or `"pix2struct"`.
         font: the font file that the model was trained on, which cannot be shipped; its sha256 is recorded.
         atlas: draw with this bundled atlas instead. The model was not trained on its glyphs.
         with_processor: `False` for a folder without a processor.
@@ -100,9 +100,10 @@ def convert_checkpoint(
     target = Path(target)
     check_target(target)
     family, folder = _find_model(Path(source), family)
-    checkpoint = read_checkpoint(folder, family.weight_file)
+    checkpoint = read_checkpoint(folder, family.weight_file, family.settings_file)
     mapped = _map_config(family, checkpoint)
     model, dropped = _build_model(family, mapped, checkpoint)
+    _take_generation_settings(family, model, checkpoint.folder)
     tokenizer_files = _tokenizer_files(family, checkpoint.folder)
     tokenizer, tokenizer_notes = load_tokenizer(tokenizer_files, mapped.config)
     processor, processor_notes = build_processor(family, choice, mapped.config, checkpoint.config, tokenizer)
@@ -122,7 +123,7 @@ def convert_checkpoint(
         "notes": list(notes),
         "versions": _versions(),
     }
-    with _staging(target) as folder:
+    with staging(target) as folder:
         model.save_pretrained(folder)
         for path in tokenizer_files:
             # The processor writes its tokenizer itself; only the file it was once made from is not among those.
@@ -130,7 +131,7 @@ def convert_checkpoint(
                 shutil.copyfile(path, folder / path.name)
         if processor is not None:
             processor.save_pretrained(folder)
-        _write_json(folder / RECORD, record)
+        write_json(folder / RECORD, record)
         (folder / "README.md").write_text(conversion_card(family, record), encoding="utf-8")
     return ConversionReport(
         target, mapped.architecture, count, tuple(path.name for path in files), tuple(sorted(dropped)), notes
@@ -190,7 +191,7 @@ def _map_config(family: Family, checkpoint: SourceCheckpoint) -> Mapped:
 
 
 def _tokenizer_files(family: Family, folder: Path) -> tuple[Path, ...]:
-    if family.kind != "pixelgpt":
+    if not family.has_tokenizer:
         return ()
     return tuple(folder / name for name in TOKENIZER_FILES if (folder / name).is_file())
 
@@ -220,13 +221,24 @@ def _build_model(
     tensors = dict(checkpoint.tensors)
     dropped = {name for name in tensors if name in family.droppable}
     dropped |= _buffers_of_old_versions(tensors, mapped)
-    shared = _share_token_tables(tensors, mapped, rules)
+    shared = _share_token_tables(family, tensors, mapped, rules)
     _check_tensors(checkpoint.folder, tensors, rules, dropped | shared)
     dtype = reduce(torch.promote_types, {tensors[rule.source].dtype for rule in rules.values()})
     weights = {name: rule.convert(tensors[rule.source]).to(dtype) for name, rule in rules.items()}
     model.load_state_dict(weights, assign=True)
     model.tie_weights()
     return model.eval(), dropped
+
+
+def _take_generation_settings(family: Family, model: PreTrainedModel, folder: Path) -> None:
+    """How the original writes answers (their length, above all), where `generate` is Transformers'."""
+    if family.reads_strips or not (folder / "generation_config.json").is_file():
+        return
+    read_json(folder / "generation_config.json")
+    settings = GenerationConfig.from_pretrained(folder)
+    # The original turns its cache off, and computes the same with it.
+    settings.use_cache = True
+    model.generation_config = settings
 
 
 def _model_class(name: str) -> type[PreTrainedModel]:
@@ -240,14 +252,14 @@ def _model_class(name: str) -> type[PreTrainedModel]:
 
 
 def _share_token_tables(
-    tensors: dict[str, torch.Tensor], mapped: Mapped, rules: Mapping[str, TensorRule]
+    family: Family, tensors: dict[str, torch.Tensor], mapped: Mapped, rules: Mapping[str, TensorRule]
 ) -> set[str]:
     """With tied tables, enters the one in the file under both names; returns the name that was entered.
 
     Raises:
         ValueError: if a file calls its tables tied and holds two that differ.
     """
-    names = ["model.embed_tokens.weight", "token_head.weight"]
+    names = family.token_tables
     if not mapped.config.tie_word_embeddings or any(name not in rules for name in names):
         return set()
     present = [rules[name].source for name in names if rules[name].source in tensors]
@@ -265,6 +277,8 @@ def _share_token_tables(
 
 def _buffers_of_old_versions(tensors: Mapping[str, torch.Tensor], mapped: Mapped) -> set[str]:
     """Rotary frequencies, which versions of transformers before 4.31 saved, where they are those of the config."""
+    if isinstance(mapped.config, PixelPageConfig):
+        return set()
     head_dim = mapped.config.head_dim or 1
     theta = float((mapped.config.rope_parameters or {})["rope_theta"])
     expected = theta ** -(torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
@@ -319,7 +333,7 @@ def _drop_notes(family: Family, dropped: set[str]) -> list[str]:
 
 
 @contextmanager
-def _staging(target: Path) -> Iterator[Path]:
+def staging(target: Path) -> Iterator[Path]:
     """A new folder beside the target, renamed to it at the end of the block, or removed after an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
     # One folder inside another: a temporary one is closed to other users, a checkpoint should not be.
@@ -348,8 +362,8 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-__all__ = ["ConversionReport", "convert_checkpoint"]
+__all__ = ["ConversionReport", "check_target", "convert_checkpoint", "staging", "write_json"]

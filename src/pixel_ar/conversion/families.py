@@ -9,14 +9,17 @@ configuration, and the source of every tensor. A further kind of model is a furt
 Shapes: D hidden size, C channels, P values of a patch (height * width * channels), V vocabulary.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ..limits import MAX_CONFIG_SIZE, MAX_LABELS
+from ..models.page.configuration_page import PixelPageConfig
 from ..models.pixel_ar.configuration_pixel_ar import PixelARConfig
+from .family import Family, Mapped, TensorRule
+from .pix2struct import PIX2STRUCT
 
 CAUSAL_LM = "PixelARForCausalLM"
 CLASSIFIER = "PixelARForSequenceClassification"
@@ -59,65 +62,6 @@ SILENT_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class TensorRule:
-    """Where one of our tensors comes from.
-
-    Attributes:
-        source: its name in the checkpoint.
-        shape: its shape there.
-        convert: turns it into ours.
-    """
-
-    source: str
-    shape: tuple[int, ...]
-    convert: Callable[[torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """A checkpoint's configuration in our terms.
-
-    Attributes:
-        config: ours.
-        architecture: name of our model class.
-        ignored_fields: fields of the original that this package does not know.
-        notes: what a user should know about the mapping.
-    """
-
-    config: PixelARConfig
-    architecture: str
-    ignored_fields: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Family:
-    """One kind of published checkpoint.
-
-    Attributes:
-        kind: its name on the command line.
-        title: its name in sentences.
-        model_types: what `model_type` its `config.json` carries.
-        map_config: `(config.json, names of the tensors)` to our configuration.
-        source_name: the name that a tensor of ours has there.
-        convolutions: our names of the tensors that are convolutions there, and the conversion.
-        droppable: names that may be in a file and mean nothing, with the reason.
-        subfolder: where a training folder of the project keeps the model.
-        weight_file: a name of its own that the weights may have.
-    """
-
-    kind: str
-    title: str
-    model_types: tuple[str, ...]
-    map_config: Callable[[Mapping[str, Any], Collection[str]], Mapped]
-    source_name: Callable[[str], str]
-    convolutions: Mapping[str, Callable[[torch.Tensor], torch.Tensor]]
-    droppable: Mapping[str, str] = field(default_factory=dict)
-    subfolder: str | None = None
-    weight_file: str | None = None
-
-
 # ---- tensors ----
 
 
@@ -136,7 +80,7 @@ def _unchanged(weight: torch.Tensor) -> torch.Tensor:
 
 
 def tensor_rules(
-    family: Family, config: PixelARConfig, shapes: Mapping[str, tuple[int, ...]]
+    family: Family, config: PixelARConfig | PixelPageConfig, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, TensorRule]:
     """The source of every tensor of a model.
 
@@ -148,13 +92,13 @@ def tensor_rules(
     Returns:
         One rule for each of our names.
     """
-    convolution = (config.hidden_size, config.num_channels, *config.patch_size)
-    return {
-        name: TensorRule(family.source_name(name), convolution, family.convolutions[name])
-        if name in family.convolutions
-        else TensorRule(family.source_name(name), tuple(shape), _unchanged)
-        for name, shape in shapes.items()
-    }
+    rules = {}
+    for name, shape in shapes.items():
+        convert = family.convolutions.get(name, _unchanged)
+        if name in family.convolutions:
+            shape = (config.hidden_size, config.num_channels, *(config.patch_size or ()))
+        rules[name] = TensorRule(family.source_name(name), tuple(shape), convert)
+    return rules
 
 
 def _pixar_name(name: str) -> str:
@@ -394,8 +338,10 @@ FAMILIES: dict[str, Family] = {
         model_types=("ernie-pixel",),
         map_config=map_pixelgpt_config,
         source_name=_pixelgpt_name,
+        has_tokenizer=True,
         convolutions={"model.embed_patches.projection.weight": projection_of_convolution},
     ),
+    "pix2struct": PIX2STRUCT,
 }
 
 # The second stage's other half; its folder is recognised by its file.
@@ -415,9 +361,6 @@ __all__ = [
     "DISCRIMINATOR",
     "FAMILIES",
     "PIXAR_DISCRIMINATOR",
-    "Family",
-    "Mapped",
-    "TensorRule",
     "head_of_transposed_convolution",
     "projection_of_convolution",
     "tensor_rules",

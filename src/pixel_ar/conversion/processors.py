@@ -10,20 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..fonts.atlas import bundled_atlases
+from ..fonts.atlas import GlyphAtlas, bundled_atlases
+from ..models.page.configuration_page import PixelPageConfig
 from ..models.pixel_ar.configuration_pixel_ar import PixelARConfig
 from ..processing.presets import ORIGINAL_FONTS, PROCESSOR_PRESETS
 from ..processing.processing_pixel_ar import PixelProcessor
-from .families import Family
+from .family import Family
+from .pix2struct import processor_settings
 from .sources import file_sha256
 
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
+    "spiece.model",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
 )
+
+# What headers of pages are drawn with, unless another atlas is named.
+HEADER_ATLAS = "unifont-16"
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,21 @@ class ProcessorChoice:
 
     def check(self, family: Family) -> None:
         """Raises `ValueError` for a choice that contradicts itself, or is none."""
-        original = ORIGINAL_FONTS[family.kind].file
         given = [self.font is not None, self.atlas is not None, not self.wanted]
         if sum(given) > 1:
             raise ValueError("give only one of a font, an atlas and no processor: each excludes the others.")
+        if not family.reads_strips and self.font is not None:
+            raise ValueError(
+                f"{family.title} reads pages, for which no font is needed: leave it out, and pass header_font=PATH to "
+                "processor.page_patches where a header shall look as in training."
+            )
+        if self.atlas is not None and self.atlas not in bundled_atlases():
+            raise ValueError(
+                f"no bundled atlas is called {self.atlas!r}; there are: {', '.join(bundled_atlases())}."
+            )
+        if not family.reads_strips:
+            return
+        original = ORIGINAL_FONTS[family.kind].file
         if not any(given):
             raise ValueError(
                 f"{family.title} was trained on text drawn with {original}, which cannot be shipped here: give its "
@@ -55,10 +72,6 @@ class ProcessorChoice:
             )
         if self.font is not None and not self.font.is_file():
             raise ValueError(f"there is no font file {self.font}; give the path of {original}.")
-        if self.atlas is not None and self.atlas not in bundled_atlases():
-            raise ValueError(
-                f"no bundled atlas is called {self.atlas!r}; there are: {', '.join(bundled_atlases())}."
-            )
 
     def describe(self, processor: PixelProcessor | None) -> dict[str, Any] | None:
         """What `conversion.json` says about the processor: names and hashes, no paths."""
@@ -71,7 +84,11 @@ class ProcessorChoice:
 
 
 def build_processor(
-    family: Family, choice: ProcessorChoice, config: PixelARConfig, source: Mapping[str, Any], tokenizer: Any
+    family: Family,
+    choice: ProcessorChoice,
+    config: PixelARConfig | PixelPageConfig,
+    source: Mapping[str, Any],
+    tokenizer: Any,
 ) -> tuple[PixelProcessor | None, tuple[str, ...]]:
     """A processor set up as the model was trained.
 
@@ -89,7 +106,10 @@ def build_processor(
         ValueError: if the font cannot be drawn in strips of the model's height.
     """
     if not choice.wanted:
-        return None, ("there is no processor in this folder: bring strips of your own",)
+        own = "strips" if family.reads_strips else "patches"
+        return None, (f"there is no processor in this folder: bring {own} of your own",)
+    if isinstance(config, PixelPageConfig):
+        return _page_processor(choice, config, source, tokenizer)
     settings: dict[str, Any] = {
         "patch_size": tuple(config.patch_size),
         "num_channels": config.num_channels,
@@ -118,6 +138,23 @@ def build_processor(
     return processor, tuple(notes)
 
 
+def _page_processor(
+    choice: ProcessorChoice, config: PixelPageConfig, source: Mapping[str, Any], tokenizer: Any
+) -> tuple[PixelProcessor, tuple[str, ...]]:
+    """Cuts pages as the original did; headers are drawn with an atlas."""
+    atlas = GlyphAtlas.load(choice.atlas or HEADER_ATLAS)
+    processor = PixelProcessor(
+        atlases=(atlas,),
+        patch_size=(atlas.height, 16),
+        tokenizer=tokenizer,
+        missing="hexbox",
+        **processor_settings(config, source),
+    )
+    return processor, (
+        f"headers are drawn with the atlas {atlas.name}; pass header_font=PATH for the font the model was trained on",
+    )
+
+
 def _max_patches(family: Family, config: PixelARConfig, source: Mapping[str, Any]) -> int:
     """The longest strip of the original's training."""
     limit = config.max_position_embeddings
@@ -131,7 +168,9 @@ def _max_patches(family: Family, config: PixelARConfig, source: Mapping[str, Any
     return limit
 
 
-def load_tokenizer(files: tuple[Path, ...], config: PixelARConfig) -> tuple[Any, tuple[str, ...]]:
+def load_tokenizer(
+    files: tuple[Path, ...], config: PixelARConfig | PixelPageConfig
+) -> tuple[Any, tuple[str, ...]]:
     """The tokenizer beside a checkpoint.
 
     Args:
@@ -141,7 +180,7 @@ def load_tokenizer(files: tuple[Path, ...], config: PixelARConfig) -> tuple[Any,
     Returns:
         The tokenizer or `None`, and what a user should know about it.
     """
-    if not any(path.suffix in (".model", ".json") and path.stem == "tokenizer" for path in files):
+    if not any(path.suffix in (".model", ".json") and path.stem in ("tokenizer", "spiece") for path in files):
         return None, ()
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 

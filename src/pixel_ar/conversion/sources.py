@@ -42,12 +42,15 @@ class SourceCheckpoint:
     files: tuple[Path, ...]
 
 
-def read_checkpoint(folder: Path, own_file: str | None = None) -> SourceCheckpoint:
+def read_checkpoint(
+    folder: Path, own_file: str | None = None, settings_file: str | None = None
+) -> SourceCheckpoint:
     """Reads `config.json` and the weights of a folder: one file or shards with an index, safetensors or pickled.
 
     Args:
         folder: the folder.
         own_file: a name of its own that the weight file has, looked for before the usual ones.
+        settings_file: a further JSON file, which joins the configuration under its name where it is there.
 
     Raises:
         ValueError: if a file is missing, damaged, or holds anything but tensors.
@@ -55,16 +58,20 @@ def read_checkpoint(folder: Path, own_file: str | None = None) -> SourceCheckpoi
     config_file = folder / "config.json"
     if not config_file.is_file():
         raise ValueError(f"{folder} is not a checkpoint: it has no config.json.")
+    settings_files: tuple[Path, ...] = (config_file,)
     config = read_json(config_file)
+    if settings_file is not None and (folder / settings_file).is_file():
+        config[settings_file] = read_json(folder / settings_file)
+        settings_files = (config_file, folder / settings_file)
     own = () if own_file is None else (own_file,)
     for name in (*own, *SINGLE_FILES):
         if (folder / name).is_file():
             path = folder / name
-            return SourceCheckpoint(folder, config, read_tensors(path), (config_file, path))
+            return SourceCheckpoint(folder, config, read_tensors(path), (*settings_files, path))
     for name in INDEX_FILES:
         if (folder / name).is_file():
             tensors, files = _read_shards(folder / name)
-            return SourceCheckpoint(folder, config, tensors, (config_file, folder / name, *files))
+            return SourceCheckpoint(folder, config, tensors, (*settings_files, folder / name, *files))
     known = ", ".join((*own, *SINGLE_FILES, *INDEX_FILES))
     raise ValueError(f"{folder} holds no weights: none of {known} is in it.")
 

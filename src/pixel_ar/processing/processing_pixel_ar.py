@@ -52,12 +52,14 @@ from .inputs import check_prior, is_image, is_single, list_targets, rows_of, unp
 from .layout import Row, text_part
 from .options import LayoutOptions, PixelProcessorKwargs, check_model
 from .padding import RowPadder
+from .page_patches import DeviationKind, PagePatchMixin
 from .pages import PageMixin
 from .pictures import strip_to_pil
 from .presets import PROCESSOR_PRESETS, preset_settings
 from .replaced import ReplacedCharacters
 from .settings import (
     PARTS,
+    PageSettings,
     ProcessorSettings,
     ProcessorSettingsKwargs,
     StripGeometry,
@@ -111,7 +113,7 @@ def _setting(name: str, part: str) -> Any:
     return property(get, change, doc=f"`{name}` of [`ProcessorSettingsKwargs`]; setting it acts at once.")
 
 
-class PixelProcessor(PageMixin, ProcessorMixin):
+class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
     r"""Texts and images to the strips a pixel model reads, and strips back to text and images.
 
     Every setting can be given as a keyword argument, read as an attribute (`processor.missing`), set there, which acts
@@ -124,6 +126,7 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         geometry: sizes and margins, a [`StripGeometry`].
         policy: what becomes of characters without a plain glyph, a [`CharacterPolicy`].
         style: levels, colours, spacing and units, a [`RenderStyle`].
+        page: patches of whole pages, a [`PageSettings`].
         tokenizer: for models with a token head (`PixelARConfig.vocab_size`): any tokenizer of transformers. It is
             saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
         character_prior: what the reader knows of the language: `CharacterPrior.fit(texts)`, or `.load(file)`. `read`,
@@ -145,13 +148,14 @@ class PixelProcessor(PageMixin, ProcessorMixin):
         geometry: StripGeometry | None = None,
         policy: CharacterPolicy | None = None,
         style: RenderStyle | None = None,
+        page: PageSettings | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         character_prior: CharacterPrior | None = None,
         **settings: Unpack[ProcessorSettingsKwargs],
     ) -> None:
         if patch_size is not None:
             settings["patch_size"] = patch_size
-        changes = {"geometry": geometry, "policy": policy, "style": style, **settings}
+        changes = {"geometry": geometry, "policy": policy, "style": style, "page": page, **settings}
         self._tokenizer = check_tokenizer(tokenizer)
         self._prior = check_prior(character_prior)
         self._replaced = ReplacedCharacters()
@@ -188,10 +192,13 @@ class PixelProcessor(PageMixin, ProcessorMixin):
     background_color: Any = _setting("background_color", "style")
     letter_spacing: int = _setting("letter_spacing", "style")
     strategy: str = _setting("strategy", "style")
+    page_patch_size: tuple[int, int] | None = _setting("page_patch_size", "page")
+    page_max_patches: int = _setting("page_max_patches", "page")
+    page_std: DeviationKind = _setting("page_std", "page")
 
     @property
     def settings(self) -> ProcessorSettings:
-        """Geometry, policy and style."""
+        """Geometry, policy, style and pages."""
         return self._settings
 
     @property

@@ -38,6 +38,9 @@ class ProcessorSettingsKwargs(TypedDict, total=False):
         background_color: likewise, of the padding too. The EOS patch is black in every mode.
         letter_spacing: blank columns after every grapheme cluster.
         strategy: `"continuous"`, `"bigrams"`, `"mono"` or `"words"`; all but the first need `left_padding=0`.
+        page_patch_size: (height, width) of the patches of `page_patches`; `None`: `patch_size`.
+        page_max_patches: the most patches of a page.
+        page_std: which deviation pages are divided by, `"unbiased"` or `"population"`.
     """
 
     patch_size: Sequence[int]
@@ -56,6 +59,9 @@ class ProcessorSettingsKwargs(TypedDict, total=False):
     background_color: Any
     letter_spacing: int
     strategy: str
+    page_patch_size: Sequence[int] | None
+    page_max_patches: int
+    page_std: str
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,35 @@ class StripGeometry:
 
 
 @dataclass(frozen=True)
+class PageSettings:
+    """How pages are cut for the page model; see `page_patches`.
+
+    Attributes:
+        page_patch_size: (height, width) of a patch; `None`: that of strips.
+        page_max_patches: the most patches of a page.
+        page_std: `"unbiased"` or `"population"`.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    page_patch_size: tuple[int, int] | None = None
+    page_max_patches: int = 2048
+    page_std: str = "unbiased"
+
+    def __post_init__(self) -> None:
+        size = self.page_patch_size
+        if size is not None:
+            # The same conditions as for strips.
+            StripGeometry(patch_size=size)
+            object.__setattr__(self, "page_patch_size", (int(size[0]), int(size[1])))
+        if not (_is_integer(self.page_max_patches) and self.page_max_patches >= 1):
+            raise ValueError(f"page_max_patches must be a positive integer, got {self.page_max_patches!r}.")
+        if self.page_std not in ("unbiased", "population"):
+            raise ValueError(f'page_std must be "unbiased" or "population", got {self.page_std!r}.')
+
+
+@dataclass(frozen=True)
 class ProcessorSettings:
     """All settings of a processor but its glyphs, tokenizer and prior.
 
@@ -111,6 +146,7 @@ class ProcessorSettings:
         geometry: sizes and margins.
         policy: characters without a plain glyph.
         style: levels, colours, spacing and units.
+        page: patches of pages.
 
     Raises:
         ValueError: for objects that do not fit each other, naming both values.
@@ -119,6 +155,7 @@ class ProcessorSettings:
     geometry: StripGeometry = field(default_factory=StripGeometry)
     policy: CharacterPolicy = field(default_factory=lambda: CharacterPolicy(unsupported="shape"))
     style: RenderStyle = field(default_factory=RenderStyle)
+    page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
         geometry, style = self.geometry, self.style
@@ -160,12 +197,19 @@ class ProcessorSettings:
 
     @cached_property
     def flat(self) -> dict[str, Any]:
-        """Every setting by its name, ready for JSON."""
+        """Every setting by its name, ready for JSON; those of pages only where they are not the default."""
         values = {**dataclasses.asdict(self.geometry), **dataclasses.asdict(self.policy)}
+        if self.page != PageSettings():
+            values |= dataclasses.asdict(self.page)
         return {**values, "patch_size": list(self.geometry.patch_size), **self.style.settings()}
 
 
-PARTS: dict[str, type] = {"geometry": StripGeometry, "policy": CharacterPolicy, "style": RenderStyle}
+PARTS: dict[str, type] = {
+    "geometry": StripGeometry,
+    "policy": CharacterPolicy,
+    "style": RenderStyle,
+    "page": PageSettings,
+}
 
 
 def setting_names() -> tuple[str, ...]:
@@ -203,6 +247,7 @@ def _is_integer(value: Any) -> bool:
 
 __all__ = [
     "PARTS",
+    "PageSettings",
     "ProcessorSettings",
     "ProcessorSettingsKwargs",
     "StripGeometry",
