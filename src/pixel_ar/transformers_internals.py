@@ -68,6 +68,7 @@ DECLARATIONS = {
     "_supports_flash_attn": "likewise",
     "_supports_flex_attn": "likewise",
     "_supports_sdpa": "likewise",
+    "_tied_weights_keys": "which weight is another's, where the configuration ties them",
 }
 
 # 5.24 renamed `past_key_values` to `cache`, in arguments and outputs. The name of the installed version:
