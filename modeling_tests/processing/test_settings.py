@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
-from pixel_ar.processing.settings import ProcessorSettings, StripGeometry, setting_names
+from pixel_ar.processing.settings import PageSettings, ProcessorSettings, StripGeometry, setting_names
 from pixel_ar.rendering.style import RenderStyle
 from pixel_ar.text.characters import CharacterPolicy
 
@@ -32,11 +32,15 @@ FLAT: dict[str, Any] = {
     "background_color": "#fffff0",
     "letter_spacing": 1,
     "strategy": "continuous",
+    "page_patch_size": (8, 12),
+    "page_max_patches": 77,
+    "page_std": "population",
 }
 OBJECTS: dict[str, Any] = {
     "geometry": StripGeometry((8, 16), 3, "left", 77, 1, 2),
     "policy": CharacterPolicy("hexbox", "symbol", 3, None, "cells"),
     "style": RenderStyle("RGB", "navy", "#fffff0", 1),
+    "page": PageSettings((8, 12), 77, "population"),
 }
 
 

@@ -56,13 +56,27 @@ def random_pix2struct(
     torch.manual_seed(seed)
     config = Pix2StructConfig(
         text_config={
-            "vocab_size": 43, "hidden_size": 36, "d_kv": 12, "d_ff": 50, "num_layers": 3, "num_heads": 3,
-            "relative_attention_num_buckets": 8, "relative_attention_max_distance": 20,
-            "layer_norm_epsilon": 1e-5, "dropout_rate": 0.0, **text,
+            "vocab_size": 43,
+            "hidden_size": 36,
+            "d_kv": 12,
+            "d_ff": 50,
+            "num_layers": 3,
+            "num_heads": 3,
+            "relative_attention_num_buckets": 8,
+            "relative_attention_max_distance": 20,
+            "layer_norm_epsilon": 1e-5,
+            "dropout_rate": 0.0,
+            **text,
         },
         vision_config={
-            "hidden_size": 36, "patch_embed_hidden_size": patch_length, "d_ff": 44, "d_kv": 8,
-            "num_hidden_layers": 2, "num_attention_heads": 5, "layer_norm_eps": 1e-4, "seq_len": 40,
+            "hidden_size": 36,
+            "patch_embed_hidden_size": patch_length,
+            "d_ff": 44,
+            "d_kv": 8,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 5,
+            "layer_norm_eps": 1e-4,
+            "seq_len": 40,
         },
         tie_word_embeddings=tied,
     )

@@ -37,7 +37,7 @@ from .models.pixel_ar.tasks import (
     PixelARForTokenClassification,
 )
 from .processing.processing_pixel_ar import PixelProcessor
-from .processing.settings import StripGeometry
+from .processing.settings import PageSettings, StripGeometry
 from .reading.prior import CharacterPrior
 from .reading.reader import ReadResult, StripReader
 from .rendering.pages import PageOverflowError
@@ -74,6 +74,7 @@ __all__ = [
     "MissingGlyphError",
     "PackedStrip",
     "PageOverflowError",
+    "PageSettings",
     "PatchDictionary",
     "PatchHead",
     "PatchIteratorStreamer",
