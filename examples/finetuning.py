@@ -34,7 +34,7 @@ from transformers import (
 )
 
 import pixel_ar
-from pixel_ar.training import LORA_TARGETS, QUANTIZATION_SKIPS, MarkCheckpoints, TimeBudget, resume
+from pixel_ar.training import LORA_TARGETS, MarkCheckpoints, TimeBudget, resume
 from pixel_ar.training.noise import VISUAL_KINDS, NoiseTransform
 
 # Minutes on two cores; a recipe and the command line go over them.
@@ -200,13 +200,12 @@ def quantization(options: FinetuningArguments) -> BitsAndBytesConfig:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise SystemExit("--quantize needs bitsandbytes: pip install bitsandbytes")
     if options.quantize == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=QUANTIZATION_SKIPS)
+        return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
-        llm_int8_skip_modules=QUANTIZATION_SKIPS,
     )
 
 

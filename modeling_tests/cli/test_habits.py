@@ -131,6 +131,15 @@ def test_damaged_notes_are_passed_over(capsys: pytest.CaptureFixture[str], note:
     assert call(capsys, "read", "noted.png") == (0, TEXT + "\n", "")
 
 
+def test_the_language_that_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    cyrillic = "\u0410\u0412\u0421 \u0421\u041e\u0422"  # drawn like "ABC COT"
+    assert call(capsys, "render", cyrillic, "--preset", "unifont-16")[0] == 0
+    assert call(capsys, "read", "strip.png") == (0, "ABC COT\n", "")
+    assert call(capsys, "read", "strip.png", "--language", "uk") == (0, cyrillic + "\n", "")
+    code, out, err = call(capsys, "read", "strip.png", "--language", "klingon")
+    assert (code, out) == (2, "") and "no letters of a language 'klingon' are known" in err
+
+
 def test_what_cannot_be_read_has_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     import numpy as np
 

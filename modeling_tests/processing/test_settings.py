@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pixel_ar.processing.processing_pixel_ar import PixelProcessor
 from pixel_ar.processing.settings import PageSettings, ProcessorSettings, StripGeometry, setting_names
@@ -136,3 +137,73 @@ def test_a_pickle_is_equal() -> None:
     assert again.to_dict() == processor.to_dict() and again.renderer.render_bytes(
         "x"
     ) == processor.renderer.render_bytes("x")
+
+
+# ---- the language that is read ----
+
+CYRILLIC = "\u0410\u0412\u0421 \u0421\u041e\u0422"  # drawn like "ABC COT"
+
+
+def test_a_language_chooses_between_letters_drawn_alike(tmp_path: Path) -> None:
+    processor = PixelProcessor.from_preset("unifont-16", language="uk")
+    strips = processor(text=CYRILLIC, add_eos=False, return_tensors="pt")
+    assert processor.decode(strips) == CYRILLIC
+    processor.language = ["en"]  # acts at once
+    assert processor.decode(strips) == "ABC COT"
+    processor.save_pretrained(tmp_path)
+    assert PixelProcessor.from_pretrained(tmp_path).language == ["en"]
+    assert PixelProcessor.from_pretrained(tmp_path, language="uk").language == "uk"
+    assert processor.replace(missing="hexbox").language == ["en"]
+    assert "language" not in PixelProcessor().to_dict()
+
+
+@pytest.mark.parametrize(
+    ("language", "error", "message"),
+    [
+        ("klingon", ValueError, "no letters of a language 'klingon' are known"),
+        (3, TypeError, "language must be a tag such as 'uk', several of them, or None, got 3"),
+        ([], TypeError, "language must be a tag"),
+        (["uk", 3], TypeError, "language must be a tag"),
+    ],
+)
+def test_languages_that_are_none(language: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        PixelProcessor(language=language)
+
+
+# ---- padding in a call ----
+
+
+def test_a_call_pads_as_it_says() -> None:
+    processor, texts = PixelProcessor(), ["a", "a longer line of text"]
+    left = processor(text=texts, padding_side="left", pad_to_multiple_of=8, return_tensors="pt")
+    assert left["attention_mask"].tolist() == [[0] * 6 + [1] * 2, [0] + [1] * 7]
+    assert processor.batch_decode(left) == texts
+    assert processor.padding_side == "right"
+    right = processor(text=texts, return_tensors="pt")
+    assert right["attention_mask"].tolist() == [[1] * 2 + [0] * 5, [1] * 7]
+    rows = [processor(text=text, as_row=True) for text in texts]
+    padded = processor.pad(rows, padding_side="left", pad_to_multiple_of=8, return_tensors="pt")
+    assert all(torch.equal(padded[name], left[name]) for name in left)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"padding_side": "top"}, ValueError, 'padding_side must be "right" or "left", got \'top\''),
+        ({"pad_to_multiple_of": 0}, ValueError, "pad_to_multiple_of must be at least 1, got 0"),
+        ({"pad_to_multiple_of": "8"}, TypeError, "pad_to_multiple_of must be an integer or None, got '8'"),
+    ],
+)
+def test_paddings_that_are_none(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        PixelProcessor()(text="a", **options)
+
+
+def test_chat_templates() -> None:
+    """A conversation is a text like any other once a template says how; without one, that is what is said."""
+    processor, conversation = PixelProcessor(), [{"role": "user", "content": "hi"}]
+    with pytest.raises(ValueError, match="does not have a chat template"):
+        processor.apply_chat_template(conversation)
+    template = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}{% endfor %}"
+    assert processor.apply_chat_template(conversation, chat_template=template) == "user: hi"

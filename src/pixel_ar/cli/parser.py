@@ -122,6 +122,12 @@ def _add_read(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="FILE",
         help="read with this character prior (CharacterPrior.fit(texts).save(FILE))",
     )
+    parser.add_argument(
+        "--language",
+        metavar="TAG",
+        action="append",
+        help="of letters drawn alike, read those of this language, such as uk or sr-Latn; repeatable",
+    )
     _add_output(parser, "write the text to this file in place of standard output")
     _add_processor(parser)
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..limits import MAX_IMAGE_PIXELS
+from ..processing.inputs import check_language
 from ..processing.pictures import strip_to_pil, strips_of_page
 from ..processing.processing_pixel_ar import PixelProcessor
 from ..reading.prior import CharacterPrior
@@ -86,12 +87,16 @@ def _check_size(width: int, height: int) -> None:
 def read(args: Namespace) -> int:
     """`pixel-ar read`: images of strips or pages to text."""
     check_output(args.output, args.force)
-    prior = {} if args.prior is None else {"character_prior": CharacterPrior.load(args.prior)}
+    known: dict[str, Any] = {}
+    if args.prior is not None:
+        known["character_prior"] = CharacterPrior.load(args.prior)
+    if args.language is not None:
+        known["language"] = check_language(args.language)
     out = Output(args.output, args.json)
     code = 0
     for name in args.images:
         try:
-            result = _read_one(name, args, prior)
+            result = _read_one(name, args, known)
         except (ValueError, OSError) as error:
             if len(args.images) == 1:
                 raise
@@ -122,10 +127,10 @@ def read(args: Namespace) -> int:
     return code
 
 
-def _read_one(name: str, args: Namespace, prior: dict[str, Any]) -> dict[str, Any]:
+def _read_one(name: str, args: Namespace, known: dict[str, Any]) -> dict[str, Any]:
     image = open_image(name, MAX_IMAGE_PIXELS)
     note = note_of(image)
-    processor = load_processor(args, note, **prior)
+    processor = load_processor(args, note, **known)
     shown: dict[str, Any] = {"atlases": list(processor.atlases)}
     kind = "page" if args.page else note.get("kind")
     height = processor.patch_size[0]

@@ -176,6 +176,9 @@ class RowDrawer:
             groups = [[index] for index in range(count)]
         elif options.padding == "max_length":
             longest = [options.max_patches or longest[0], options.max_target_tokens or longest[1]]
+        if options.padding != "do_not_pad" and (multiple := options.pad_to_multiple_of):
+            main = 0 if longest[0] else 1  # tokens where there are no patches, as `pad` does
+            longest[main] = -(-longest[main] // multiple) * multiple
         data: dict[str, list[np.ndarray]] = {}
         for group in groups:
             if len(groups) > 1:

@@ -3,13 +3,14 @@
 """What a call of the processor is given, checked and listed."""
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from ..reading.letters import find_languages
 from ..reading.prior import CharacterPrior
 
 
@@ -108,6 +109,28 @@ def check_prior(prior: Any) -> CharacterPrior | None:
         return prior
     hint = f"; load it: CharacterPrior.load({prior!r})" if isinstance(prior, str) else ""
     raise TypeError(f"character_prior must be a CharacterPrior or None, got {type(prior).__name__}{hint}.")
+
+
+def check_language(language: Any) -> str | list[str] | None:
+    """Returns the language or languages to read, or `None`.
+
+    Raises:
+        TypeError: for anything but tags.
+        ValueError: for a language whose letters are not known.
+    """
+    if language is None or isinstance(language, str):
+        find_languages(language)
+        return language
+    if (
+        not isinstance(language, Sequence)
+        or not language
+        or not all(isinstance(tag, str) for tag in language)
+    ):
+        raise TypeError(
+            f"language must be a tag such as 'uk', several of them, or None, got {language!r:.80}."
+        )
+    find_languages(language)
+    return list(language)
 
 
 def unpack_output(output: Any) -> tuple[Any, Any, Any]:

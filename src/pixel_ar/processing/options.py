@@ -18,6 +18,8 @@ class PixelProcessorKwargs(TypedDict, total=False):
         padding: `True` or `"longest"` (default): to the longest row of the batch; `"max_length"`: to `max_patches`
             (and `max_target_tokens`); `False` or `"do_not_pad"`: not at all, which needs `return_tensors=None` or rows
             of one length.
+        padding_side: `"right"` or `"left"`, in this call. Default: the processor's `padding_side`.
+        pad_to_multiple_of: rounds the number of patches of padded rows up. Default `None`.
         truncation: `False` (default): a row longer than `max_patches` is an error; `True` or `"longest_first"`:
             the longer segment is cut until the row fits, at a character border, keeping the EOS patch;
             `"only_first"`, `"only_second"`: that segment is cut. Any but `False` also cuts `target_text`.
@@ -51,6 +53,8 @@ class PixelProcessorKwargs(TypedDict, total=False):
     """
 
     padding: bool | str
+    padding_side: str | None
+    pad_to_multiple_of: int | None
     truncation: bool | str
     max_patches: int | None
     max_length: int | None
@@ -118,6 +122,8 @@ class LayoutOptions:
     """The keyword arguments of one call of the processor, checked; see `PixelProcessorKwargs`."""
 
     padding: str = "longest"
+    padding_side: str | None = None
+    pad_to_multiple_of: int | None = None
     truncation: str = "do_not_truncate"
     max_patches: int | None = None
     missing: str | None = None
@@ -165,7 +171,7 @@ class LayoutOptions:
             raise ValueError(
                 f"missing must be one of {', '.join(map(repr, MISSING))}, got {merged['missing']!r}."
             )
-        for name in ("max_patches", "max_target_tokens"):
+        for name in ("max_patches", "max_target_tokens", "pad_to_multiple_of"):
             value = merged.get(name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
                 raise TypeError(f"{name} must be an integer or None, got {value!r}.")
@@ -176,6 +182,8 @@ class LayoutOptions:
         limit = options.max_patches
         if options.max_target_tokens is not None and options.max_target_tokens < 1:
             raise ValueError(f"max_target_tokens must be at least 1, got {options.max_target_tokens}.")
+        if options.pad_to_multiple_of is not None and options.pad_to_multiple_of < 1:
+            raise ValueError(f"pad_to_multiple_of must be at least 1, got {options.pad_to_multiple_of}.")
         has_limit = limit is not None or options.max_target_tokens is not None
         if (options.padding == "max_length" or options.truncation != "do_not_truncate") and not has_limit:
             raise ValueError(

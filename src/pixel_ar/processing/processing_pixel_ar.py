@@ -48,7 +48,15 @@ from .files import (
     save_members,
 )
 from .images import list_strips
-from .inputs import check_prior, is_image, is_single, list_targets, rows_of, unpack_output
+from .inputs import (
+    check_language,
+    check_prior,
+    is_image,
+    is_single,
+    list_targets,
+    rows_of,
+    unpack_output,
+)
 from .layout import Row, text_part
 from .options import LayoutOptions, PixelProcessorKwargs, check_model
 from .padding import RowPadder
@@ -98,7 +106,7 @@ TOKENIZER_ATTRIBUTES = frozenset(
 )
 
 # Arguments of the constructor that are no settings.
-_OBJECTS = ("atlases", "tokenizer", "character_prior")
+_OBJECTS = ("atlases", "tokenizer", "character_prior", "language")
 
 
 def _setting(name: str, part: str) -> Any:
@@ -131,6 +139,9 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
             saved and loaded with the processor. Where it has no pad token, its EOS token fills short rows.
         character_prior: what the reader knows of the language: `CharacterPrior.fit(texts)`, or `.load(file)`. `read`,
             `decode` and `batch_decode` use it where pixels leave a character open. Saved with the processor.
+        language: what strips are written in, tags of BCP 47 (`"uk"`, `["sr", "en"]`): of letters drawn alike, such as
+            Latin and Cyrillic `A`, those of its alphabet are read. Saved with the processor. Default `None`: the
+            language that a line fits.
         settings: single settings, see [`ProcessorSettingsKwargs`]; they change those of the three objects.
 
     Raises:
@@ -151,6 +162,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
         page: PageSettings | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         character_prior: CharacterPrior | None = None,
+        language: str | Sequence[str] | None = None,
         **settings: Unpack[ProcessorSettingsKwargs],
     ) -> None:
         if patch_size is not None:
@@ -158,6 +170,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
         changes = {"geometry": geometry, "policy": policy, "style": style, "page": page, **settings}
         self._tokenizer = check_tokenizer(tokenizer)
         self._prior = check_prior(character_prior)
+        self._language = check_language(language)
         self._replaced = ReplacedCharacters()
         self._notices: dict[str, str] = {}
         self._configure(atlases, ProcessorSettings().replace(changes))
@@ -214,7 +227,8 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
         """A processor like this one but for some arguments of the constructor.
 
         Args:
-            changes: `atlases`, `tokenizer`, `character_prior`, `geometry`, `policy`, `style`, or single settings.
+            changes: `atlases`, `tokenizer`, `character_prior`, `language`, `geometry`, `policy`, `style`, or single
+                settings.
 
         Raises:
             TypeError: for an unknown argument.
@@ -224,6 +238,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
             "atlases": self._renderer.atlases,
             "tokenizer": self._tokenizer,
             "character_prior": self._prior,
+            "language": self._language,
             **{part: getattr(self._settings, part) for part in PARTS},
         }
         processor = type(self)(**{**given, **changes})
@@ -298,6 +313,15 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
         self._prior, self._reader = check_prior(prior), None
 
     @property
+    def language(self) -> str | list[str] | None:
+        """What strips are read as; set as in the constructor."""
+        return self._language
+
+    @language.setter
+    def language(self, language: str | Sequence[str] | None) -> None:
+        self._language, self._reader = check_language(language), None
+
+    @property
     def replaced(self) -> ReplacedCharacters:
         """How many characters without a glyph were drawn as boxes, by calls and [`count_replaced`].
 
@@ -320,7 +344,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
     def reader(self) -> StripReader:
         """The strip reader for these atlases, built at first use."""
         if self._reader is None:
-            self._reader = build_reader(self._renderer, prior=self._prior)
+            self._reader = build_reader(self._renderer, prior=self._prior, language=self._language)
         return self._reader
 
     def check_model(self, config: Any) -> None:
@@ -386,7 +410,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
                 "borders; leave it out."
             )
         renderer = self._variant(options.missing)
-        drawer = RowDrawer(self._settings, renderer, options, self._tokenizer)
+        drawer = RowDrawer(self._padded(options.padding_side), renderer, options, self._tokenizer)
         tokens = None
         if target_text is not None:
             tokens = encode_targets(self._tokenizer, list_targets(target_text), options)
@@ -402,6 +426,10 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
         if not is_single(text, images, target_text):
             raise ValueError("as_row=True is for a single text or image, but this call has a batch.")
         return BatchFeature({key: values[0] for key, values in batch.items()})
+
+    def _padded(self, side: str | None) -> ProcessorSettings:
+        """The settings of a call that pads on a side of its own."""
+        return self._settings if side is None else self._settings.replace({"padding_side": side})
 
     def _variant(self, missing: str | None) -> StripRenderer:
         """The renderer for a call that treats missing glyphs in a way of its own."""
@@ -445,9 +473,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
         """
         check_names(set(kwargs) - {"verbose", "return_attention_mask"}, ("padding", "max_length"))
         padder = RowPadder(
-            self._settings
-            if padding_side is None
-            else self._settings.replace({"padding_side": padding_side}),
+            self._padded(padding_side),
             None if self._tokenizer is None else pad_token_id(self._tokenizer),
         )
         return padder.pad(features, padding, max_length, pad_to_multiple_of, return_tensors)
@@ -572,6 +598,8 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
         settings.update(drawing_settings(self._renderer))
         if self._prior is not None:
             settings["character_prior_sha256"] = self._prior.sha256
+        if self._language is not None:
+            settings["language"] = self._language
         if self._tokenizer is not None:
             settings["has_tokenizer"] = True
         return settings

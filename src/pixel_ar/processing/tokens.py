@@ -28,11 +28,18 @@ class NoTokenizer(NamedTuple):
         eos_token_id: `None`.
         bos_token_id: `None`.
         pad_token_id: `None`.
+        bos_token: `None`.
     """
 
     eos_token_id: None = None
     bos_token_id: None = None
     pad_token_id: None = None
+    bos_token: None = None
+
+    @property
+    def special_tokens_map(self) -> dict[str, str]:
+        """Empty; a chat template sees it."""
+        return {}
 
 
 def check_tokenizer(tokenizer: Any) -> PreTrainedTokenizerBase | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from ...limits import MAX_JSON_BYTES, check_limit
 
@@ -27,11 +28,59 @@ def require_tensors(**inputs: Any) -> None:
         TypeError: naming the first one that is something else.
     """
     for name, value in inputs.items():
-        if value is not None and isinstance(value, _NO_TENSORS):
+        # Whatever has a shape may stand for a tensor: proxies while a graph is traced, masks of blocks.
+        if value is not None and (isinstance(value, _NO_TENSORS) or not hasattr(value, "shape")):
             raise TypeError(
                 f"{name} must be a torch.Tensor, got {type(value).__name__}: pass return_tensors='pt' to the "
                 "processor, or torch.as_tensor(...)."
             )
+
+
+def refuse_nan_pixels(pixel_values: torch.Tensor) -> None:
+    """Check that strips hold numbers, where that costs nothing: on the CPU, and not while a graph is traced.
+
+    Raises:
+        ValueError: for NaN and infinite pixels, naming the first row that has one.
+    """
+    if not pixel_values.is_floating_point() or not _can_check(pixel_values):
+        return
+    try:
+        rows = torch.isfinite(pixel_values).flatten(1).all(1).tolist()
+    except RuntimeError:
+        return  # values under torch.func's transforms cannot be looked at
+    if not all(rows):
+        raise ValueError(
+            f"pixel_values hold NaN or infinite pixels in row {rows.index(False)}: floating point strips lie in [0, 1] "
+            "(1 = background)."
+        )
+
+
+def refuse_nan_scores(scores: torch.Tensor, module: nn.Module) -> None:
+    """Check that scores `[B]` of rows are numbers, where that costs nothing.
+
+    Raises:
+        ValueError: for NaN, naming the row and the weights that are no numbers either.
+    """
+    if not _can_check(scores):
+        return
+    rows = torch.isnan(scores.detach()).tolist()
+    if any(rows):
+        raise ValueError(f"the score of row {rows.index(True)} is NaN. {broken_weights(module)}")
+
+
+def broken_weights(module: nn.Module) -> str:
+    """What to say of a model whose numbers are none: the first of its weights that is NaN or infinite, if one is."""
+    for name, weight in module.named_parameters():
+        if weight.is_floating_point() and weight.device.type != "meta" and not bool(weight.isfinite().all()):
+            return f"The weights {name} are NaN or infinite: load a sound checkpoint."
+    return "Its weights are finite, so numbers overflow on the way: load it with dtype=torch.float32."
+
+
+def _can_check(tensor: torch.Tensor) -> bool:
+    """Whether values can be looked at without waiting for a device, and are there at all."""
+    return type(tensor) in (torch.Tensor, nn.Parameter) and (
+        tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    )
 
 
 def check_positions(position_ids: torch.Tensor | None, shape: torch.Size) -> None:
@@ -92,4 +141,11 @@ def _check_json(path: str) -> None:
         raise ValueError(f"{path} holds a JSON {type(content).__name__}, not the settings of a model.")
 
 
-__all__ = ["check_positions", "loading", "require_tensors"]
+__all__ = [
+    "broken_weights",
+    "check_positions",
+    "loading",
+    "refuse_nan_pixels",
+    "refuse_nan_scores",
+    "require_tensors",
+]

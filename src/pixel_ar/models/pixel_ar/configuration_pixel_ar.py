@@ -253,6 +253,12 @@ class PixelARConfig(PreTrainedConfig):
             raise ValueError(
                 f"patch_size must be two positive integers (height, width), got {self.patch_size}."
             )
+        for name in ("id2label", "label2id"):
+            names = kwargs.get(name, getattr(self, name, None))
+            if names is not None and not isinstance(names, dict):
+                raise ValueError(
+                    f"{name} must be a dictionary of class numbers and names, got {names!r:.80}."
+                )
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
         sizes |= {"patch_size": max(self.patch_size), "num_labels": kwargs.get("num_labels")}
         limits = {"num_labels": MAX_LABELS, "num_hidden_layers": MAX_LAYERS, "head_num_layers": MAX_LAYERS}

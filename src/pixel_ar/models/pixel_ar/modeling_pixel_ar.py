@@ -21,7 +21,7 @@ from transformers import Cache, DynamicCache, PreTrainedModel, logging
 from ...installed import refuse_registration
 from ...modalities import PATCH, TOKEN
 from ...transformers_internals import causal_mask, init
-from .checks import check_positions, loading, require_tensors
+from .checks import check_positions, loading, refuse_nan_pixels, refuse_nan_scores, require_tensors
 from .configuration_pixel_ar import PixelARConfig
 from .dictionary import PatchDictionary, PatchMemory, hash_entries
 from .generation.generation_pixel_ar import PixelGenerationMixin
@@ -33,6 +33,7 @@ from .labels import can_look_at, check_labels
 from .layers import DecoderLayer, RMSNorm, RotaryPositions
 from .outputs import PixelARCausalLMOutput, PixelARModelOutput, one_cache, tuple_on_request
 from .patching import check_strip_shape, patchify, to_unit_range
+from .quantization import spare_inputs_and_outputs
 from .sequences import (
     check_mask_length,
     merge_embeddings,
@@ -80,10 +81,12 @@ class PixelARPatchEmbedding(nn.Module):
         """Strips `[B, C, H, W]` in [0, 1] or uint8, or patches `[B, T, P]` in [0, 1], to `[B, T, D]`.
 
         Raises:
-            ValueError: for strips of another shape than the configuration's.
+            ValueError: for strips of another shape than the configuration's; on the CPU also for NaN and infinite
+                pixels.
         """
         if pixel_values is not None:
             check_strip_shape(pixel_values, self.patch_size, self.num_channels)
+            refuse_nan_pixels(pixel_values)
             patches = patchify(to_unit_range(pixel_values), self.patch_size)
         if patches is None:
             raise ValueError("Pass pixel_values or patches.")
@@ -131,11 +134,13 @@ class PixelARPreTrainedModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As in Transformers.
+        """As in Transformers. A `quantization_config` leaves alone what reads and writes pixels; see `quantization`.
 
         Raises:
             ValueError: for damaged files, and a configuration that no model has; names the checkpoint.
         """
+        if kwargs.get("quantization_config") is not None:
+            kwargs["quantization_config"] = spare_inputs_and_outputs(kwargs["quantization_config"])
         with loading(pretrained_model_name_or_path):
             return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
@@ -494,7 +499,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             past_key_values: the older name of `cache`.
             inputs_embeds: `[B, T, D]` in place of `pixel_values` and `input_ids`; the loss still needs those.
             labels: integer `[B, T]`; -100 = no target. On token positions the token id, on patch positions any other
-                value: the target itself is always the patch in `pixel_values`.
+                value: the target itself is always the patch in `pixel_values`. Without a single target the loss is 0.
             use_cache: return a cache.
             logits_to_keep: compute logits for the last so many positions, or for these indices; 0 = all.
             num_columns: `[B]`, accepted so that a processor's whole output can be passed; only `generate` and
@@ -697,7 +702,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             `[B]` nats, float32. Differentiable; wrap in `torch.no_grad()` to score only.
 
         Raises:
-            ValueError: for the regression head, which has no likelihood, and for inputs that do not fit.
+            ValueError: for the regression head, which has no likelihood, and for inputs that do not fit; on the CPU
+                also where a score is NaN, naming the weights at fault.
         """
         require_tensors(num_columns=num_columns)
         if attention_mask is not None and attention_mask.dim() != 2:
@@ -731,6 +737,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             ids = input_ids[row, ranks(modalities, TOKEN)[row, position + 1]]
             log_probs = self._token_logits(hidden_states[row, position]).float().log_softmax(-1)
             total = total.index_add(0, row, log_probs.gather(1, ids[:, None])[:, 0])
+        refuse_nan_scores(total, self)
         return total
 
     def _columns_per_patch(self, mask: torch.Tensor, num_columns: torch.Tensor | None) -> torch.Tensor:

@@ -183,7 +183,7 @@ class PixelARForTokenClassification(_PixelARTaskModel):
             position_ids: `[B, T]`.
             past_key_values: the older name of `cache`.
             inputs_embeds: `[B, T, D]` in place of pixels and tokens.
-            labels: integers `[B, T]` from 0 to N - 1, -100 = no label.
+            labels: integers `[B, T]` from 0 to N - 1, -100 = no label. Without a single label the loss is 0.
             use_cache: fill a cache.
             input_ids: `[B, L]` tokens, after the patches unless `modality_ids` say otherwise.
             modality_ids: `[B, T]`, 0 = token, 1 = patch.

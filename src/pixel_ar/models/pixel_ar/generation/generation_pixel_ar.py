@@ -28,13 +28,14 @@ from transformers import (
 )
 
 from ....transformers_internals import CACHE_NAME, TokenOutput, shards_weights
+from ..checks import broken_weights
 from ..heads.base import Generators
 from ..outputs import CacheUnderBothNames
 from ..patching import unpatchify
 from .context import ends_with_patches, read_context, read_token_prompt
 from .decoding import Decoding
 from .prompts import MixedPrompt, PixelPrompt, build_prompt, remember_rows
-from .request import PixelRequest, parse_request, refuse_patch_options
+from .request import PixelRequest, check_ranges, parse_request, refuse_patch_options
 from .single_row import split_single_rows
 from .streamers import PatchIteratorStreamer, PatchStreamer, check_streamer
 from .writer import PatchWriter
@@ -163,8 +164,9 @@ class PixelGenerationMixin(GenerationMixin):
             ids `[B, L]`, or Transformers' own outputs, where tokens are written.
 
         Raises:
-            ValueError: for strips, masks or lengths that do not fit, unknown arguments, and modes or options that
-                have no meaning for patches (beam search, assisted generation, token ids, ...).
+            ValueError: for strips, masks or lengths that do not fit, unknown arguments, options outside of their
+                range, and modes or options that have no meaning for patches (beam search, assisted generation, token
+                ids, ...); for a model that computes NaN.
         """
         arguments: dict[str, Any] = {
             "generation_config": generation_config,
@@ -208,10 +210,14 @@ class PixelGenerationMixin(GenerationMixin):
         """Of tokens, as in Transformers. Patches have no ids: `log_likelihood` has what they cost.
 
         Raises:
-            ValueError: for scores of patches.
+            ValueError: for scores of patches, and without scores.
         """
-        if scores and (scores[0].dim() != 2 or self.config.vocab_size is None):
-            raise ValueError("compute_transition_scores needs token ids; for patches, call log_likelihood.")
+        has_scores = isinstance(scores, tuple | list) and scores and isinstance(scores[0], torch.Tensor)
+        if self.config.vocab_size is None or not has_scores or scores[0].dim() != 2:
+            raise ValueError(
+                "compute_transition_scores needs token ids and their scores, from generate(..., output_scores=True, "
+                "return_dict_in_generate=True); for patches, call log_likelihood."
+            )
         return super().compute_transition_scores(sequences, scores, *args, **kwargs)
 
     def _output_modality(self, asked: str | None, prompt: MixedPrompt, options: dict[str, Any]) -> str:
@@ -246,6 +252,8 @@ class PixelGenerationMixin(GenerationMixin):
         else:
             options = {**options, "input_ids": prompt.input_ids, "attention_mask": prompt.attention_mask}
         given = {name: value for name, value in options.items() if value is not None}
+        configured = arguments["generation_config"] or self.generation_config
+        check_ranges({**vars(configured), **given})
         # The same model, but one whose main input are ids: a copy of the object shares modules and weights.
         writer = copy.copy(self)
         writer.main_input_name = "input_ids"
@@ -281,12 +289,16 @@ class PixelGenerationMixin(GenerationMixin):
                 outputs = decoding.read(patches)
                 if is_finished:
                     continue  # the other devices still need this one's forward passes
-                patches = writer.draw(outputs.last_hidden_state[:, -1])[:, None]
+                states = outputs.last_hidden_state[:, -1]
+                patches = writer.draw(states)[:, None]
+            if len(writer.patches) == 1:
+                self._check_numbers(states, writer)
             attentions.append(outputs.attentions)
             hidden_states.append(outputs.hidden_states)
             is_finished = writer.stop()
             if request.streamer is not None:
                 request.streamer.put(writer.last_strip().to("cpu", copy=True))
+        self._check_numbers(states, writer)
         if request.streamer is not None:
             request.streamer.end()
         returns_all = bool(request.config.return_dict_in_generate)
@@ -308,6 +320,15 @@ class PixelGenerationMixin(GenerationMixin):
             attention_mask=attention_mask,
             num_columns=attention_mask.sum(-1) * self.patch_head.patch_size[1],
         )
+
+    def _check_numbers(self, states: torch.Tensor, writer: PatchWriter) -> None:
+        """Looks once after the first patch and once after the last: what is NaN stays so, through the cache.
+
+        Raises:
+            ValueError: where the states `[B, D]` or the logits drawn from are no numbers.
+        """
+        if not bool(states.isfinite().all()) or bool(writer.last_logits.isnan().any()):
+            raise ValueError(f"What the model computes is NaN or infinite. {broken_weights(self)}")
 
     def _read_prompt(self, request: PixelRequest) -> tuple[PixelPrompt, Cache | None]:
         """The prompt in one form, and a cache of what comes before its strips or was read already."""

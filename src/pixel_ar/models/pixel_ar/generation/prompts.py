@@ -207,7 +207,7 @@ def _without_own_eos(
         Lengths and columns of the opened rows.
     """
     height, width = patch_size
-    columns = torch.as_tensor(num_columns, device=lengths.device).clone().reshape(-1)
+    columns = _as_tensor(num_columns, "num_columns", lengths.device).clone().reshape(-1)
     if patches.shape[1] < 2 or len(columns) != len(lengths) or columns.is_floating_point():
         return lengths, num_columns  # what is wrong is said by who reads them
     is_ink = patches < 0.5
@@ -285,7 +285,7 @@ def _read_mask(
     shape = patches.shape[:2]
     if attention_mask is None:
         return torch.ones(shape, dtype=torch.bool, device=patches.device)
-    attention_mask = torch.as_tensor(attention_mask, device=patches.device)
+    attention_mask = _as_tensor(attention_mask, "attention_mask", patches.device)
     if attention_mask.shape != shape:
         hint = "PixelProcessor returns a fitting mask"
         if _num_cached(cache):
@@ -297,13 +297,21 @@ def _read_mask(
     return attention_mask != 0
 
 
+def _as_tensor(values: Any, name: str, device: torch.device) -> torch.Tensor:
+    """Numbers that may come as a list."""
+    try:
+        return torch.as_tensor(values, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be a tensor of integers, got {values!r:.80}.") from error
+
+
 def _prefix_columns(
     num_columns: torch.Tensor | list[int] | None, lengths: torch.Tensor, width: int
 ) -> torch.Tensor:
     """Written columns of an unfinished last patch, int64 `[B]`; 0 where the last patch is whole."""
     if num_columns is None:
         return torch.zeros_like(lengths)
-    columns = torch.as_tensor(num_columns, device=lengths.device)
+    columns = _as_tensor(num_columns, "num_columns", lengths.device)
     if columns.shape != lengths.shape or columns.is_floating_point():
         raise ValueError(
             f"num_columns must be one integer for each of the {len(lengths)} rows, got "

@@ -38,6 +38,7 @@ class PatchWriter:
         self.patches: list[torch.Tensor] = []
         self.scores: list[torch.Tensor] = []
         self.logits: list[torch.Tensor] = []
+        self.last_logits = torch.zeros(0)
         self.warp = _chain(request.processors)
         # Rows of a batch may differ by one: completing the prompt's last patch does not count as a new one.
         self.completes = (prompt.prefix_columns > 0).to(torch.int64)
@@ -67,6 +68,7 @@ class PatchWriter:
         patches = patches.masked_fill(self.is_finished[:, None], 1.0)
         self.num_drawn += ~self.is_finished
         self.patches.append(patches)
+        self.last_logits = sample.logits
         if config.output_scores:
             self.scores.append(sample.scores)
         if config.output_logits:
