@@ -41,7 +41,7 @@ def model() -> PixelARForCausalLM:
         ({"max_new_patches": 10**30}, r"max_new_patches \(max_new_tokens\) must be an integer from 1"),
         ({"max_new_patches": 1.5}, r"max_new_patches \(max_new_tokens\) must be"),
         ({"min_new_patches": -1}, r"min_new_patches \(min_new_tokens\) must be an integer from 0"),
-        ({"max_time": -1}, "max_time must be a positive number of seconds, got -1"),
+        ({"max_time": -1}, "max_time must be a number of seconds, at least 0, got -1"),
         ({"pixel_threshold": []}, r"pixel_threshold=\[\]"),
         ({"pixel_sampler": []}, r"pixel_sampler=\[\]"),
         ({"num_columns": [1, "a"]}, r"num_columns must be a tensor of integers, got \[1, 'a'\]"),

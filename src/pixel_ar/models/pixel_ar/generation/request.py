@@ -245,8 +245,8 @@ def check_ranges(options: Mapping[str, Any]) -> None:
             f"temperature must be a number above 0, got {temperature!r:.80}; for the likeliest values, set "
             "do_sample=False."
         )
-    if time is not None and not (_is_number(time) and time > 0):
-        raise ValueError(f"max_time must be a positive number of seconds, got {time!r:.80}.")
+    if time is not None and not (_is_number(time) and time >= 0):
+        raise ValueError(f"max_time must be a number of seconds, at least 0, got {time!r:.80}.")
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
