@@ -53,6 +53,14 @@ def test_counts_are_checked() -> None:
         CharacterPrior.fit(["", ""])
     with pytest.raises(ValueError, match="list of texts"):
         CharacterPrior.fit("one text")
+    for arguments, message in (
+        ((["a"], "x"), "order must be an integer, got 'x'"),
+        ((["a"], 2, None), "min_count must be an integer, got None"),
+        ((["a", 1],), r"texts\[1\] must be a string, got 1"),
+        ((5,), "texts must be a list of texts, got 5"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            CharacterPrior.fit(*arguments)
     for order, min_count in ((0, 1), (9, 1), (2, 0)):
         with pytest.raises(ValueError, match="order must be 1 to 8"):
             CharacterPrior.fit(TEXTS, order=order, min_count=min_count)

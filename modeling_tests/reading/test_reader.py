@@ -5,8 +5,10 @@
 import functools
 import gzip
 import json
+import math
 import pickle
 import unicodedata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,6 +202,18 @@ def test_wrong_strips_say_what_is_wrong() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             StripReader(**settings_)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("alphabet", 1), ("alphabet", None), ("slack_cost", "NaN"), ("noise", True), ("noise", [0.1])),
+        *(("eos_width", math.inf), ("eos_width", {}), ("renderer", 8), ("prior", [1])),
+    ],
+)
+def test_settings_of_another_kind_are_named(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name} must be"):
+        StripReader(**{name: value})
 
 
 # ---- EOS ----

@@ -11,6 +11,7 @@ seen.
 import hashlib
 import json
 import math
+import numbers
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -75,17 +76,25 @@ class CharacterPrior:
                 makes files small and loses little; in texts of less than 100,000 characters nothing is forgotten.
 
         Raises:
+            TypeError: for what is no text, or no integer, naming it.
             ValueError: if there is no character in the texts, or `order` or `min_count` is out of range.
         """
         if isinstance(texts, str):
             raise ValueError(f"texts must be a list of texts, got one text: {texts!r:.60}")
+        for name, value in (("order", order), ("min_count", min_count)):
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an integer, got {value!r:.80}")
+        if not isinstance(texts, Iterable):
+            raise TypeError(f"texts must be a list of texts, got {texts!r:.80}")
         if not 1 <= order <= _MAX_ORDER or min_count < 1:
             raise ValueError(
                 f"order must be 1 to {_MAX_ORDER} and min_count at least 1, got {order} and {min_count}"
             )
         grams: Counter[str] = Counter()
         before, num_chars = " " * (order - 1), 0
-        for text in texts:
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{index}] must be a string, got {text!r:.80}")
             padded = f"{before}{text} "
             num_chars += len(text)
             grams.update(map("".join, zip(*(padded[first:] for first in range(order)), strict=False)))

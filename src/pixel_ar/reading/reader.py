@@ -10,6 +10,7 @@ same pixels again.
 """
 
 import math
+import numbers
 import os
 import warnings
 from collections.abc import Iterable, Sequence
@@ -92,6 +93,7 @@ class StripReader:
 
     Raises:
         ValueError: for a setting out of range, or a language whose letters are not known.
+        TypeError: for a setting of another kind, naming it.
     """
 
     def __init__(
@@ -105,12 +107,7 @@ class StripReader:
         prior: CharacterPrior | None = None,
         language: "str | Sequence[str] | None" = None,
     ) -> None:
-        if noise is not None and not 0 < noise < 0.5:
-            raise ValueError(f"noise must lie between 0 and 0.5, or be None, got {noise}")
-        if slack_cost is not None and not 0 <= slack_cost < math.inf:
-            raise ValueError(f"slack_cost must be at least 0 or None, got {slack_cost}")
-        if eos_width is not None and eos_width < 1:
-            raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
+        check_settings(alphabet, slack_cost, noise, eos_width, renderer, prior)
         self._atlases = load_atlases(atlases)
         self._renderer, self._prior = renderer, prior
         self._settings: dict[str, Any] = {
@@ -607,6 +604,35 @@ class StripReader:
             self._atlases,
             {**self._settings, "renderer": self._renderer, "prior": self._prior},
         )
+
+
+def check_settings(
+    alphabet: Any, slack_cost: Any, noise: Any, eos_width: Any, renderer: Any, prior: Any
+) -> None:
+    """Check the settings of a reader.
+
+    Raises:
+        TypeError: for one of another kind.
+        ValueError: for one out of range.
+    """
+    kinds: tuple[tuple[str, Any, Any, str], ...] = (
+        ("alphabet", alphabet, str, "a string of characters"),
+        ("slack_cost", slack_cost, numbers.Real, "a number or None"),
+        ("noise", noise, numbers.Real, "a number or None"),
+        ("eos_width", eos_width, numbers.Integral, "an integer or None"),
+        ("renderer", renderer, StripRenderer, "a StripRenderer or None"),
+        ("prior", prior, CharacterPrior, "a CharacterPrior or None"),
+    )
+    for name, value, kind, what in kinds:
+        is_given = value is not None or kind is str
+        if is_given and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise TypeError(f"{name} must be {what}, got {value!r:.80}")
+    if noise is not None and not 0 < noise < 0.5:
+        raise ValueError(f"noise must lie between 0 and 0.5, or be None, got {noise}")
+    if slack_cost is not None and not 0 <= slack_cost < math.inf:
+        raise ValueError(f"slack_cost must be at least 0 or None, got {slack_cost}")
+    if eos_width is not None and eos_width < 1:
+        raise ValueError(f"eos_width must be at least 1 or None, got {eos_width}")
 
 
 def check_finite(pixels: np.ndarray) -> None:
