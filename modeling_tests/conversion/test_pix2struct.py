@@ -84,8 +84,9 @@ def test_both_ways(tmp_path: Path, patch_length: int, tied: bool, text: dict[str
 
 
 def test_a_model_of_ours_as_pix2struct(tmp_path: Path) -> None:
-    tiny_page_model().save_pretrained(tmp_path / "ours")
-    export_pix2struct(tmp_path / "ours", tmp_path / "theirs")
+    tiny_page_model(reading_slots=2).save_pretrained(tmp_path / "ours")
+    report = export_pix2struct(tmp_path / "ours", tmp_path / "theirs")
+    assert report.dropped == ("reading_head.weight", "reading_head.bias")
     theirs = Pix2StructForConditionalGeneration.from_pretrained(tmp_path / "theirs").eval()
     ours = PixelPageForConditionalGeneration.from_pretrained(tmp_path / "ours").eval()
     inputs = page_inputs(ours, 24)

@@ -16,6 +16,9 @@ from .checkpoints import ConversionReport, check_target, staging, write_json
 from .pix2struct import SETTINGS_FILE, TEXT_FIELDS, VISION_FIELDS, pix2struct_name
 from .sources import read_json
 
+# Of training alone: answers do not depend on it.
+READING_HEAD = "reading_head."
+
 
 def export_pix2struct(
     source: str | os.PathLike, target: str | os.PathLike, *, with_processor: bool = True
@@ -48,7 +51,10 @@ def export_pix2struct(
     model = _to_pix2struct(ours)
     has_processor = with_processor and (source / "processor_config.json").is_file()
     processor = PixelProcessor.from_pretrained(source) if has_processor else None
-    notes = () if processor is not None else ("there is no processor in this folder",)
+    dropped = tuple(name for name in ours.state_dict() if name.startswith(READING_HEAD))
+    notes = [] if processor is not None else ["there is no processor in this folder"]
+    if dropped:
+        notes.append("the reading head was dropped: Pix2Struct has none, and answers do not depend on it")
     with staging(target) as folder:
         model.save_pretrained(folder)
         if processor is not None:
@@ -57,7 +63,7 @@ def export_pix2struct(
                 processor.tokenizer.save_pretrained(folder)
     count = sum(parameter.numel() for parameter in model.parameters())
     read = tuple(sorted(path.name for path in source.iterdir() if path.suffix in (".json", ".safetensors")))
-    return ConversionReport(target, type(model).__name__, count, read, (), notes)
+    return ConversionReport(target, type(model).__name__, count, read, dropped, tuple(notes))
 
 
 def pix2struct_config(config: PixelPageConfig) -> Pix2StructConfig:
@@ -85,7 +91,11 @@ def pix2struct_config(config: PixelPageConfig) -> Pix2StructConfig:
 def _to_pix2struct(ours: PixelPageForConditionalGeneration) -> Pix2StructForConditionalGeneration:
     with torch.device("meta"):
         model = Pix2StructForConditionalGeneration(pix2struct_config(ours.config))
-    weights = {pix2struct_name(name): tensor for name, tensor in ours.state_dict().items()}
+    weights = {
+        pix2struct_name(name): tensor
+        for name, tensor in ours.state_dict().items()
+        if not name.startswith(READING_HEAD)
+    }
     model.load_state_dict(weights, assign=True)
     model.tie_weights()
     model.generation_config = ours.generation_config

@@ -18,6 +18,7 @@ from .lora import LORA_TARGETS, QUANTIZATION_SKIPS
 from .modality_groups import ModalityGroups
 from .muon import MuonAdamW, muon_groups
 from .packing import PackedTextDataset
+from .pages import FormPage, FormPages, PageCollator, score_pages
 from .sequence_collator import SequenceClassificationCollator
 from .spans import patches_to_span, row_patches, span_to_patches
 from .time_budget import TimeBudget
@@ -34,6 +35,8 @@ __all__ = [
     "FiniteLossTrainer",
     "FlowDistillationArguments",
     "FlowDistillationTrainer",
+    "FormPage",
+    "FormPages",
     "LanguageModelingCollator",
     "MarkCheckpoints",
     "MixedModalityCollator",
@@ -41,6 +44,7 @@ __all__ = [
     "MuonAdamW",
     "NonFiniteLossError",
     "PackedTextDataset",
+    "PageCollator",
     "PatchDiscriminator",
     "PatchDiscriminatorOutput",
     "QuestionAnsweringCollator",
@@ -60,6 +64,7 @@ __all__ = [
     "patches_to_span",
     "resume",
     "row_patches",
+    "score_pages",
     "span_to_patches",
     "stack_strips",
     "word_labels_from_patches",

@@ -77,6 +77,8 @@ class PixelPageConfig(PreTrainedConfig):
             states, and before the head.
         relative_attention_num_buckets: Classes of distances in the decoder (T5, arXiv 1910.10683, section 2.1).
         relative_attention_max_distance: From this distance on, all share the last class.
+        reading_slots: Characters of a patch that a reading head tells from the encoder's states; 0 for no such head.
+        dense_reading_weight: Factor of its loss in `loss`, where `reading_labels` are passed.
         initializer_factor: Factor of all initial values.
         use_cache: Whether keys and values are kept while an answer is written.
         tie_word_embeddings: Whether the head is the token table.
@@ -97,6 +99,7 @@ class PixelPageConfig(PreTrainedConfig):
         "decoder_hidden_states",
         "decoder_attentions",
         "cross_attentions",
+        "reading_loss",
     ]
 
     patch_size: tuple[int, ...] | list[int] | None = (16, 16)
@@ -125,6 +128,8 @@ class PixelPageConfig(PreTrainedConfig):
     relative_attention_num_buckets: int = 32
     relative_attention_max_distance: int = 128
 
+    reading_slots: int = 0
+    dense_reading_weight: int | float = 1.0
     initializer_factor: int | float = 1.0
     use_cache: bool = True
     tie_word_embeddings: bool = False
@@ -195,6 +200,12 @@ class PixelPageConfig(PreTrainedConfig):
                 f"relative_attention_num_buckets ({self.relative_attention_num_buckets}) must be at least 2, and its "
                 f"half smaller than relative_attention_max_distance ({self.relative_attention_max_distance})."
             )
+        if self.reading_slots < 0 or self.dense_reading_weight < 0:
+            raise ValueError(
+                f"reading_slots ({self.reading_slots}) and dense_reading_weight ({self.dense_reading_weight}) must not "
+                "be negative."
+            )
+        check_limit(self.reading_slots * self.vocab_size, MAX_CONFIG_SIZE, "outputs of the reading head")
         for name in ("encoder_dropout", "encoder_attention_dropout", "decoder_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in 0 to 1, got {getattr(self, name)}.")

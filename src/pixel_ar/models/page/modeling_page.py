@@ -37,7 +37,7 @@ class PixelPageOutput(CacheUnderBothNames):
     """Output of [`PixelPageForConditionalGeneration`].
 
     Attributes:
-        loss: mean cross-entropy of the labels, nats per token; only with `labels`.
+        loss: mean cross-entropy of the labels, nats per token, and the weighted reading loss; only with `labels`.
         logits: `[B, T, V]`; position t predicts label t.
         cache: keys and values, also as `past_key_values`.
         decoder_hidden_states: on request `[B, T, D]` before each layer, and the last after the final norm.
@@ -46,6 +46,7 @@ class PixelPageOutput(CacheUnderBothNames):
         encoder_last_hidden_state: `[B, S, D]`, after the final norm.
         encoder_hidden_states: on request, as of the decoder.
         encoder_attentions: likewise `[B, N, S, S]`.
+        reading_loss: mean cross-entropy of the characters that patches show; only with `reading_labels`.
     """
 
     loss: torch.Tensor | None = None
@@ -57,6 +58,7 @@ class PixelPageOutput(CacheUnderBothNames):
     encoder_last_hidden_state: torch.Tensor | None = None
     encoder_hidden_states: tuple[torch.Tensor, ...] | None = None
     encoder_attentions: tuple[torch.Tensor, ...] | None = None
+    reading_loss: torch.Tensor | None = None
 
 
 class PixelPagePreTrainedModel(PreTrainedModel):
@@ -115,6 +117,9 @@ class PixelPagePreTrainedModel(PreTrainedModel):
             init.normal_(module.embed_tokens.weight, mean=0.0, std=factor)
         elif isinstance(module, PixelPageForConditionalGeneration):
             init.normal_(module.lm_head.weight, mean=0.0, std=wide)
+            if module.reading_head is not None:
+                init.normal_(module.reading_head.weight, mean=0.0, std=wide)
+                init.zeros_(module.reading_head.bias)
 
 
 class PageEmbeddings(nn.Module):
@@ -305,6 +310,9 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
         self.encoder = PixelPageEncoder(config)
         self.decoder = PixelPageDecoder(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.reading_head: nn.Linear | None = None
+        if config.reading_slots:
+            self.reading_head = nn.Linear(config.hidden_size, config.reading_slots * config.vocab_size)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -376,6 +384,7 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
         output_hidden_states: bool | None = None,
         past_key_values: Cache | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
+        reading_labels: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> PixelPageOutput:
         r"""Predicts label t at position t.
@@ -395,6 +404,8 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             output_hidden_states: return the states between the layers.
             past_key_values: the older name of `cache`.
             num_items_in_batch: number of labels over all accumulated batches, from Trainer.
+            reading_labels: `[B, S, K]` tokens of the characters that each patch shows, for models with
+                `reading_slots`; -100 = none asked for. The loss of them is a mean of its own.
             kwargs: passed on to the attention function.
 
         Raises:
@@ -442,8 +453,17 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             **kwargs,
         )
         logits = self.lm_head(states)
+        loss = None if labels is None else token_loss(logits, labels, num_items_in_batch)
+        reading_loss = None if reading_labels is None else self._reading_loss(page, reading_labels)
+        if loss is not None and reading_loss is not None:
+            added = self.config.dense_reading_weight * reading_loss
+            if num_items_in_batch is not None and labels is not None:
+                # As many of the accumulated batches' labels as are here.
+                added = added * (labels != IGNORED_LABEL).sum() / num_items_in_batch
+            loss = loss + added
         return PixelPageOutput(
-            loss=None if labels is None else token_loss(logits, labels, num_items_in_batch),
+            loss=loss,
+            reading_loss=reading_loss,
             logits=logits,
             cache=filled,
             decoder_hidden_states=tuple(between) if wants_states else None,
@@ -453,6 +473,16 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             encoder_hidden_states=encoder_outputs.hidden_states,
             encoder_attentions=encoder_outputs.attentions,
         )
+
+    def _reading_loss(self, page: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy in nats per asked character of the patches' states `[B, S, D]`."""
+        if self.reading_head is None:
+            raise ValueError("reading_labels need a reading head: set config.reading_slots.")
+        shape = (*page.shape[:2], self.config.reading_slots)
+        if labels.shape != shape:
+            raise ValueError(f"reading_labels have shape {tuple(labels.shape)}, expected {shape}.")
+        logits = self.reading_head(page).unflatten(-1, (self.config.reading_slots, -1))
+        return token_loss(logits.flatten(1, 2), labels.flatten(1), None)
 
     def _check_labels(self, labels: torch.Tensor) -> None:
         if labels.dim() != 2 or labels.is_floating_point():
