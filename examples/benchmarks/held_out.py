@@ -5,8 +5,8 @@
     python examples/benchmarks/held_out.py pixel-ar-words --data en_validation.jsonl.gz
 
 The file has a column `text` and, if collections shall be told apart, `source` ("collection/document"). Documents are
-cut at spaces into pieces of at most 1,000 characters, which a model's context holds; every piece begins after an EOS
-patch and pays for the one that ends it. Intervals: 95 % of 1,000 draws of documents with replacement. Characters
+cut at spaces into pieces of at most 1,000 characters (`--characters`), which a model's context holds; every piece begins
+after an EOS patch and pays for the one that ends it. Intervals: 95 % of 1,000 draws of documents with replacement. Characters
 without a glyph (their number is printed) are left out.
 """
 
@@ -22,15 +22,12 @@ from transformers import AutoModelForCausalLM, AutoProcessor
 import pixel_ar
 from pixel_ar.metrics import score_texts
 
-MOST_CHARACTERS = 1000
-
-
-def cut(text: str) -> list[str]:
-    """Pieces of at most 1,000 characters that end with a word where they can."""
+def cut(text: str, most: int) -> list[str]:
+    """Pieces of at most `most` characters that end with a word where they can."""
     pieces = []
     while text.strip():
-        end = len(text) if len(text) <= MOST_CHARACTERS else text.rfind(" ", 1, MOST_CHARACTERS + 1)
-        end = end if end > 0 else MOST_CHARACTERS
+        end = len(text) if len(text) <= most else text.rfind(" ", 1, most + 1)
+        end = end if end > 0 else most
         pieces.append(text[:end].strip())
         text = text[end:]
     return [piece for piece in pieces if piece]
@@ -51,6 +48,7 @@ def main() -> None:
     parser.add_argument("model", help="folder, or the name of a bundled checkpoint")
     parser.add_argument("--data", required=True)
     parser.add_argument("--documents", type=int, default=10**9)
+    parser.add_argument("--characters", type=int, default=1000, help="of a piece, at most")
     parser.add_argument("--batch-size", type=int, default=8)
     options = parser.parse_args()
     folder = options.model if Path(options.model).is_dir() else pixel_ar.bundled_checkpoint(options.model)
@@ -66,7 +64,7 @@ def main() -> None:
     for number, row in enumerate(rows):
         missing = set(processor.coverage(row["text"]))
         left_out += sum(char in missing for char in row["text"])
-        found = cut("".join(char for char in row["text"] if char not in missing))
+        found = cut("".join(char for char in row["text"] if char not in missing), options.characters)
         pieces += found
         owners += [number] * len(found)
         sources.append(row.get("source", "all").split("/")[0])

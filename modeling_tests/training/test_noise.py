@@ -157,9 +157,8 @@ def test_transform_of_a_data_set() -> None:
     assert mapped["text"] == [noise(text, 0.8) for text in data["text"]] != data["text"]
     assert mapped["words"] == [[noise(word, 0.8) for word in words] for words in data["words"]]
     assert mapped["label"] == [1, 0]
-    assert (
-        data.map(transform, batched=True)["text"] == mapped["text"] == data.with_transform(transform)["text"]
-    )
+    assert data.map(transform, batched=True)["text"] == mapped["text"]
+    assert [row["text"] for row in data.with_transform(transform)] == mapped["text"]
     assert pickle.loads(pickle.dumps(transform))(data[0]) == mapped[0]
 
     random.seed(0)
