@@ -36,6 +36,10 @@ from .models.pixel_ar.tasks import (
     PixelARForSequenceClassification,
     PixelARForTokenClassification,
 )
+from .models.spae.codebook import LexicalCodebook
+from .models.spae.configuration_spae import SpaeConfig
+from .models.spae.modeling_spae import SpaeModel
+from .models.spae.quantizer import LexicalQuantizer
 from .processing.processing_pixel_ar import PixelProcessor
 from .processing.settings import PageSettings, StripGeometry
 from .reading.prior import CharacterPrior
@@ -59,6 +63,9 @@ AutoModelForSequenceClassification.register(PixelARConfig, PixelARForSequenceCla
 AutoModelForTokenClassification.register(PixelARConfig, PixelARForTokenClassification, exist_ok=True)
 AutoModelForQuestionAnswering.register(PixelARConfig, PixelARForQuestionAnswering, exist_ok=True)
 AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
+AutoConfig.register("pixel_ar_spae", SpaeConfig, exist_ok=True)
+AutoModel.register(SpaeConfig, SpaeModel, exist_ok=True)
+AutoProcessor.register(SpaeConfig, PixelProcessor, exist_ok=True)
 AutoTokenizer.register(PixelARConfig, PixelCheckpointTokenizer, exist_ok=True)
 AutoConfig.register("pixel_page", PixelPageConfig, exist_ok=True)
 AutoModel.register(PixelPageConfig, PixelPageForConditionalGeneration, exist_ok=True)
@@ -71,6 +78,8 @@ __all__ = [
     "CharacterPolicy",
     "CharacterPrior",
     "GlyphAtlas",
+    "LexicalCodebook",
+    "LexicalQuantizer",
     "MissingGlyphError",
     "PackedStrip",
     "PageOverflowError",
@@ -96,6 +105,8 @@ __all__ = [
     "ReadResult",
     "RenderStyle",
     "ShapedFont",
+    "SpaeConfig",
+    "SpaeModel",
     "StripGeometry",
     "StripReader",
     "StripRenderer",

@@ -6,7 +6,6 @@ The backbone fields carry the Llama names (PIXAR and PixelGPT are Llama decoders
 strip is cut into patches, how pixels enter the model, which patch head leaves it, and whether there are tokens too.
 """
 
-import difflib
 import math
 from collections.abc import Collection
 from dataclasses import fields
@@ -17,6 +16,7 @@ from transformers import PreTrainedConfig, RopeParameters
 
 from ...installed import refuse_registration
 from ...limits import MAX_CONFIG_SIZE, MAX_LABELS, MAX_LAYERS, MAX_PARAMETERS, check_limit
+from ...spelling import nearest, refuse_misspelt
 from .presets import CONFIG_PRESETS
 
 # Blocks of the flow head's network and their width, unless a configuration says otherwise.
@@ -29,25 +29,6 @@ _DECLARED_HEADS: list[Collection[str]] = []
 def declare_patch_heads(names: Collection[str]) -> None:
     """Lets configurations know which heads there are; `names` may grow afterwards."""
     _DECLARED_HEADS.append(names)
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """`" (did you mean 'x'?)"`, or nothing where no known name is near."""
-    found = difflib.get_close_matches(name, known, 1, cutoff=0.8)
-    return f" (did you mean {found[0]!r}?)" if found else ""
-
-
-def refuse_misspelt(given: Collection[str], config: PreTrainedConfig) -> None:
-    """Refuses names that nearly are fields. Others become attributes, as in every configuration of Transformers.
-
-    Raises:
-        ValueError: naming the field that was probably meant.
-    """
-    fields = set(config.__dataclass_fields__)
-    for name in given:
-        guess = "" if hasattr(PreTrainedConfig, name) or name.startswith("_") else nearest(name, fields)
-        if guess:
-            raise ValueError(f"{type(config).__name__} has no field {name!r}{guess}.")
 
 
 @strict

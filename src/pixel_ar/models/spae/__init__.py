@@ -1,0 +1,2 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
