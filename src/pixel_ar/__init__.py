@@ -38,7 +38,9 @@ from .models.pixel_ar.tasks import (
 )
 from .models.spae.codebook import LexicalCodebook
 from .models.spae.configuration_spae import SpaeConfig
+from .models.spae.decoding import LexicalLogitsProcessor, ProgressiveDecoder
 from .models.spae.modeling_spae import SpaeModel
+from .models.spae.prompts import LexicalPrompt
 from .models.spae.quantizer import LexicalQuantizer
 from .processing.processing_pixel_ar import PixelProcessor
 from .processing.settings import PageSettings, StripGeometry
@@ -79,6 +81,8 @@ __all__ = [
     "CharacterPrior",
     "GlyphAtlas",
     "LexicalCodebook",
+    "LexicalLogitsProcessor",
+    "LexicalPrompt",
     "LexicalQuantizer",
     "MissingGlyphError",
     "PackedStrip",
@@ -102,6 +106,7 @@ __all__ = [
     "PixelProcessor",
     "PixelTextIteratorStreamer",
     "PixelTextStreamer",
+    "ProgressiveDecoder",
     "ReadResult",
     "RenderStyle",
     "ShapedFont",

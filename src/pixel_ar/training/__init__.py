@@ -20,6 +20,7 @@ from .muon import MuonAdamW, muon_groups
 from .packing import PackedTextDataset
 from .pages import FormPage, FormPages, PageCollator, score_pages
 from .sequence_collator import SequenceClassificationCollator
+from .spae import CaptionRelevance, ClipRelevance, SpaeCollator, count_words
 from .spans import patches_to_span, row_patches, span_to_patches
 from .time_budget import TimeBudget
 from .word_collator import TokenClassificationCollator
@@ -31,6 +32,8 @@ __all__ = [
     "AdversarialArguments",
     "AdversarialTrainer",
     "BitsPerCharacterCallback",
+    "CaptionRelevance",
+    "ClipRelevance",
     "FiniteLossMixin",
     "FiniteLossTrainer",
     "FlowDistillationArguments",
@@ -51,11 +54,13 @@ __all__ = [
     "QuestionWindows",
     "SampleStripsCallback",
     "SequenceClassificationCollator",
+    "SpaeCollator",
     "TextAlignment",
     "TimeBudget",
     "TokenClassificationCollator",
     "TruncationCounter",
     "checkpoint_fault",
+    "count_words",
     "find_answers",
     "find_checkpoint",
     "join_words",

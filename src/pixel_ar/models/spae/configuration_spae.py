@@ -36,7 +36,7 @@ class SpaeConfig(PreTrainedConfig):
             and pages.
         hidden_sizes: Channels after each stage of `"convolution"`, from pixels inwards (the last one repeats where
             there are more stages); of `"patches"` the last alone counts.
-        num_residual_blocks: Residual blocks per stage; of `"patches"`, in all.
+        num_residual_blocks: Residual blocks on the grid, in the encoder and in the decoder.
         mixing_channels: Channels of the dense layer over all places, through which a single token sees the whole
             picture; 0 for none.
         codebook: `"lexical"`, the words of a language model, frozen; `"learned"`, vectors that follow the pictures
@@ -77,7 +77,7 @@ class SpaeConfig(PreTrainedConfig):
     quantization: Literal["saq", "rq"] = "saq"
     fill: Literal["nearest", "zero"] = "nearest"
     architecture: Literal["convolution", "patches"] = "convolution"
-    hidden_sizes: tuple[int, ...] | list[int] = (32, 64, 128)
+    hidden_sizes: tuple[int, ...] | list[int] = (32, 64, 96)
     num_residual_blocks: int = 1
     mixing_channels: int = 32
 

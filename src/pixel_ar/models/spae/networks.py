@@ -68,11 +68,12 @@ class SpaeEncoder(nn.Sequential):
         layers: list[nn.Module] = []
         channels = config.num_channels
         steps, widths = stages(config)
-        for step, width in zip(steps, widths, strict=True):
+        for index, (step, width) in enumerate(zip(steps, widths, strict=True)):
+            if index:
+                layers += [norm(channels), nn.SiLU()]
             layers.append(down(channels, width, step, config.architecture))
-            layers += blocks(config, width)
             channels = width
-        layers += mixing(config, channels)
+        layers += [*blocks(config, channels), *mixing(config, channels)]
         layers += [norm(channels), nn.SiLU(), nn.Conv2d(channels, config.codebook_dim, 1)]
         super().__init__(*layers)
 
@@ -83,9 +84,9 @@ class SpaeDecoder(nn.Sequential):
     def __init__(self, config: SpaeConfig) -> None:
         steps, widths = stages(config)
         channels = widths[-1]
-        layers: list[nn.Module] = [nn.Conv2d(config.codebook_dim, channels, 1), *mixing(config, channels)]
+        layers: list[nn.Module] = [nn.Conv2d(config.codebook_dim, channels, 1)]
+        layers += [*mixing(config, channels), *blocks(config, channels)]
         for index in reversed(range(len(steps))):
-            layers += blocks(config, channels)
             is_last = index == 0
             out = config.num_channels if is_last else widths[index - 1]
             layers += [norm(channels), nn.SiLU(), up(channels, out, steps[index], config.architecture)]
@@ -129,7 +130,7 @@ def _overlapping(step: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int
 
 
 def blocks(config: SpaeConfig, channels: int) -> list[nn.Module]:
-    """The residual blocks of a stage; along a strip they look sideways alone."""
+    """The residual blocks on the grid of places, where they are cheap; along a strip they look sideways alone."""
     is_strip = config.architecture == "patches" and config.grid[0] == 1
     return [ResidualBlock(channels, (1 if is_strip else 3, 3)) for _ in range(config.num_residual_blocks)]
 

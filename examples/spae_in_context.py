@@ -1,0 +1,278 @@
+#!/usr/bin/env python
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""A frozen language model classifies and completes pictures that it only ever sees as words.
+
+First a small Llama is trained on few-shot TEXT: captions of five words with made-up labels, and captions with wrong words
+before right ones. It never sees a picture, nor the words of one:
+
+    python examples/spae_in_context.py --spae runs/spae --language_model runs/spae-lm --budget 5
+
+Then it is frozen and reads the words of held-out pictures. A folder that is there already is not trained: any causal
+language model with its tokenizer will do, if it has the codebook's words.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from data.shapes import COLORS, COLUMNS, ROWS, SHAPES, SIZES, WORDS, ShapesDataset
+from options import NO_STEP_LIMIT
+from PIL import Image, ImageDraw
+from spae_scores import EPISODES, HELD_OUT, episodes, overlap_accuracy
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    TrainingArguments,
+    set_seed,
+)
+
+from pixel_ar import LexicalCodebook, LexicalPrompt, ProgressiveDecoder, SpaeModel
+from pixel_ar.training import FiniteLossTrainer, MarkCheckpoints, TimeBudget, find_checkpoint, resume
+
+KINDS = (list(COLORS), list(SHAPES), list(SIZES), list(ROWS), list(COLUMNS))
+FIXED = ("Input:", "Output:")
+SPECIAL = ("<unk>", "<s>", "</s>")
+SHOTS = 3
+TEXT_ERRORS = 0.15
+DENOISING_SHARE = 0.3
+
+
+class FewShotText(torch.utils.data.IterableDataset):
+    """Endless few-shot tasks of text: six labelled captions and a seventh, or captions with wrong words before right ones.
+
+    Args:
+        tokenizer: of words.
+        words: for errors and labels.
+        seed: of the tasks.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, words: Sequence[str], seed: int = 0) -> None:
+        self.ids = tokenizer.get_vocab()
+        self.words = np.array(words)
+        self.labels = label_words(words)
+        self.seed = seed
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        """Rows of `input_ids` and `labels`."""
+        random = np.random.default_rng(self.seed)
+        while True:
+            yield self.denoising(random) if random.random() < DENOISING_SHARE else self.classification(random)
+
+    def classification(self, random: np.random.Generator) -> dict[str, list[int]]:
+        """Two values of one kind of word, six captions with them in mixed order, and one more."""
+        kind = 0 if random.random() < 0.6 else int(random.integers(len(KINDS)))
+        values = random.choice(KINDS[kind], 2, replace=False)
+        labels = random.choice(self.labels, 2, replace=False)
+        which = [*random.permutation([0, 1] * SHOTS), random.integers(2)]
+        pairs = []
+        for index in which:
+            caption = self.caption(random)
+            caption[kind] = values[index]
+            pairs.append((self.with_errors(caption, TEXT_ERRORS, random), [labels[index]]))
+        return self.row(pairs)
+
+    def denoising(self, random: np.random.Generator) -> dict[str, list[int]]:
+        """Captions with fewer and fewer wrong words, each before itself."""
+        pairs = []
+        for ratio in np.linspace(0.5, 0.2, 4):
+            caption = self.caption(random)
+            pairs.append((self.with_errors(caption, ratio, random), caption))
+        return self.row(pairs)
+
+    def caption(self, random: np.random.Generator) -> list[str]:
+        """One word of each kind."""
+        return [str(random.choice(kind)) for kind in KINDS]
+
+    def with_errors(self, caption: list[str], share: float, random: np.random.Generator) -> list[str]:
+        """The words in any order, some of them replaced by any others."""
+        wrong = random.random(len(caption)) < share
+        words = [str(random.choice(self.words)) if bad else word for bad, word in zip(wrong, caption, strict=True)]
+        return [words[index] for index in random.permutation(len(words))]
+
+    def row(self, pairs: list[tuple[list[str], list[str]]]) -> dict[str, list[int]]:
+        """Ids; labels on the outputs alone."""
+        ids, labels = [self.ids["<s>"]], [-100]
+        for given, wanted in pairs:
+            before = [self.ids[word] for word in ["Input:", *given, "Output:"]]
+            after = [self.ids[word] for word in wanted]
+            ids += before + after
+            labels += [-100] * len(before) + after
+        return {"input_ids": ids, "labels": labels}
+
+
+def label_words(words: Sequence[str]) -> list[str]:
+    """Words that serve as labels: frequent ones that say nothing of a picture."""
+    return [word for word in words[100:140] if word not in WORDS]
+
+
+def collate(rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    """Rows padded to one length; what is padded has no loss and, at the right, is seen by nothing."""
+    width = max(len(row["input_ids"]) for row in rows)
+    return {
+        name: torch.tensor([row[name] + [filler] * (width - len(row[name])) for row in rows])
+        for name, filler in (("input_ids", 0), ("labels", -100))
+    }
+
+
+def train_language_model(folder: Path, codebook: LexicalCodebook, budget: float, seed: int = 0) -> None:
+    """A small Llama of the codebook's words, trained on text alone; goes on where it was cut off."""
+    set_seed(seed)
+    tokens = [*SPECIAL, *FIXED, *codebook.words]
+    backend = Tokenizer(
+        models.WordLevel({token: index for index, token in enumerate(tokens)}, unk_token="<unk>")
+    )
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    )
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokens),
+            hidden_size=96,
+            intermediate_size=256,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            max_position_embeddings=512,
+            bos_token_id=1,
+            eos_token_id=2,
+            tie_word_embeddings=True,
+        )
+    )
+    runs = folder.parent / f"{folder.name}-training"
+    arguments = TrainingArguments(
+        str(runs), max_steps=NO_STEP_LIMIT, per_device_train_batch_size=64, learning_rate=2e-3, weight_decay=0.01,
+        logging_steps=100, save_steps=500, save_total_limit=1, report_to="none", use_cpu=not torch.accelerator.is_available(),
+        disable_tqdm=True, remove_unused_columns=False, seed=seed,
+        # The tasks are drawn anew; to draw the old ones again only to pass over them takes time and gives nothing.
+        ignore_data_skip=True,
+    )  # fmt: skip
+    checkpoint = find_checkpoint(runs)
+    first = 0 if checkpoint is None else int(checkpoint.rpartition("-")[2])
+    trainer = FiniteLossTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=FewShotText(tokenizer, codebook.words, seed + first),
+        data_collator=collate,
+        callbacks=[MarkCheckpoints()],
+    )
+    TimeBudget(budget, 100, clock="processor").install(trainer)
+    resume(trainer, checkpoint)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def classify(
+    spae: SpaeModel, model: torch.nn.Module, prompt: LexicalPrompt, data: ShapesDataset, kind: str, count: int
+) -> dict[str, float]:
+    """Accuracy of the language model on few-shot tasks, and of counting shared tokens on the same ones."""
+    layers = spae.encode(torch.from_numpy(data.images))
+    names = [getattr(shape, kind) for shape in data.shapes]
+    pool = label_words(prompt.codebook.words)
+    random = np.random.default_rng(1)
+    hits = []
+    for support, query, label in episodes(names)[:count]:
+        labels = dict(zip(sorted({name for _, name in support}), random.choice(pool, 2, replace=False), strict=True))
+        shown = [(tuple(layer[index] for layer in layers), str(labels[name])) for index, name in support]
+        asked = tuple(layer[query] for layer in layers)
+        ranked = prompt.classify(model, shown, asked, [str(word) for word in labels.values()])
+        hits.append(next(iter(ranked)) == labels[label])
+    sequences = torch.cat([layer.flatten(1) for layer in layers], 1)
+    tokens = sum(layer[0].numel() for layer in layers[: prompt.layers])
+    return {
+        f"in_context_{kind}": float(np.mean(hits)),
+        f"overlap_{kind}_{tokens}": overlap_accuracy(sequences[:, :tokens], names),
+        f"overlap_{kind}_21": overlap_accuracy(sequences[:, :21], names),
+    }
+
+
+def complete(
+    spae: SpaeModel, model: torch.nn.Module, prompt: LexicalPrompt, data: ShapesDataset, count: int, scale: int = 4
+) -> Image.Image:
+    """Pictures whose words were partly replaced, and what the language model makes of them: drawn, with the words."""
+    layers = spae.encode(torch.from_numpy(data.images))
+    draw = torch.Generator().manual_seed(0)
+    decoder = ProgressiveDecoder(spae)
+    examples = [tuple(layer[index] for layer in layers) for index in range(count, count + 3)]
+    side, margin, label = data.images.shape[2] * scale, 6, 130
+    rows = ["picture", "its first 5 words", "two words replaced", "completed by the LM"]
+    canvas = Image.new("RGB", (label + count * (side + margin), len(rows) * (side + margin + 66)), "white")
+    pen = ImageDraw.Draw(canvas)
+    for column in range(count):
+        own = tuple(layer[column] for layer in layers)
+        asked = prompt.generation(
+            [(broken(prompt, example, draw), example) for example in examples], broken(prompt, own, draw)
+        )
+        written = decoder.generate(model, asked, layers=2, do_sample=False)
+        given = to_picture(prompt, spae, asked.query)
+        pictures = [
+            (torch.from_numpy(data.images[column]) / 255, ""),
+            (spae.decode([layer[None] for layer in own[:2]])[0], words_of(spae, [layer[None] for layer in own[:2]])),
+            (spae.decode(given)[0], words_of(spae, given)),
+            (spae.decode(written)[0], words_of(spae, written)),
+        ]
+        for row, (picture, words) in enumerate(pictures):
+            array = (picture.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+            left, top = label + column * (side + margin), row * (side + margin + 66)
+            canvas.paste(Image.fromarray(array).resize((side, side), Image.Resampling.NEAREST), (left, top))
+            pen.multiline_text((left, top + side + 1), words, fill="black", spacing=1)
+    for row, name in enumerate(rows):
+        pen.text((4, row * (side + margin + 66) + side // 2), name, fill="black")
+    return canvas
+
+
+def broken(prompt: LexicalPrompt, picture: tuple[torch.Tensor, ...], draw: torch.Generator) -> tuple[torch.Tensor, ...]:
+    """A picture two of whose first five words are others."""
+    tokens = torch.cat([layer.flatten() for layer in picture[:2]])
+    places = torch.randperm(len(tokens), generator=draw)[:2]
+    tokens[places] = torch.randint(prompt.codebook.size, (2,), generator=draw)
+    return (tokens[:1].view(1, 1), tokens[1:].view(picture[1].shape))
+
+
+def to_picture(prompt: LexicalPrompt, spae: SpaeModel, tokens: list[int]) -> tuple[torch.Tensor, ...]:
+    """Codebook entries of five tokens of the language model."""
+    entries = torch.tensor([int((prompt.token_ids == token).nonzero()[0]) for token in tokens])
+    return (entries[:1].view(1, 1, 1), entries[1:].view(1, *spae.config.pyramid[1]))
+
+
+def words_of(spae: SpaeModel, layers: Sequence[torch.Tensor]) -> str:
+    """The words below a picture."""
+    return "\n".join(sum(spae.to_words(layers)[0], []))
+
+
+def main() -> None:
+    """Trains the language model where there is none, and shows what it does with pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spae", required=True, help="folder of a SPAE of shapes")
+    parser.add_argument("--language_model", required=True, type=Path, help="folder; trained if it is not there")
+    parser.add_argument("--budget", type=float, default=5.0, help="minutes of processor time to train it")
+    parser.add_argument("--episodes", type=int, default=300, help=f"few-shot tasks, at most {EPISODES}")
+    parser.add_argument("--image", help="where to write completed pictures")
+    arguments = parser.parse_args()
+    spae = SpaeModel.from_pretrained(arguments.spae).eval()
+    if not isinstance(spae.codebook, LexicalCodebook):
+        raise SystemExit(f"{arguments.spae} learned its codebook; it has no words to read")
+    if not (arguments.language_model / "config.json").is_file():
+        train_language_model(arguments.language_model, spae.codebook, arguments.budget)
+    model = AutoModelForCausalLM.from_pretrained(arguments.language_model).eval().requires_grad_(False)
+    tokenizer = AutoTokenizer.from_pretrained(arguments.language_model)
+    prompt = LexicalPrompt(spae.codebook, tokenizer)
+    data = ShapesDataset(600, HELD_OUT)
+    figures: dict[str, float] = {}
+    for kind in ("color", "shape"):
+        figures |= classify(spae, model, prompt, data, kind, arguments.episodes)
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+    if arguments.image:
+        complete(spae, model, prompt, data, count=8).save(arguments.image)
+
+
+if __name__ == "__main__":
+    main()
