@@ -3,8 +3,8 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """A frozen language model classifies and completes pictures that it only ever sees as words.
 
-First a small Llama is trained on few-shot TEXT: captions of five words with made-up labels, and captions with wrong words
-before right ones. It never sees a picture, nor the words of one:
+First a small Llama is trained on few-shot TEXT: captions of five words with made-up labels, and captions with wrong
+words before right ones. It never sees a picture, nor the words of one:
 
     python examples/spae_in_context.py --spae runs/spae --language_model runs/spae-lm --budget 5
 
@@ -47,7 +47,7 @@ DENOISING_SHARE = 0.3
 
 
 class FewShotText(torch.utils.data.IterableDataset):
-    """Endless few-shot tasks of text: six labelled captions and a seventh, or captions with wrong words before right ones.
+    """Endless few-shot tasks of text: six labelled captions and a seventh, or captions with wrong words before right.
 
     Args:
         tokenizer: of words.
@@ -56,9 +56,12 @@ class FewShotText(torch.utils.data.IterableDataset):
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, words: Sequence[str], seed: int = 0) -> None:
-        self.ids = tokenizer.get_vocab()
-        self.words = np.array(words)
-        self.labels = label_words(words)
+        ids = tokenizer.get_vocab()
+        self.start = ids["<s>"]
+        self.before, self.between = (ids[text] for text in FIXED)
+        self.words = np.array([ids[word] for word in words])
+        self.labels = np.array([ids[word] for word in label_words(words)])
+        self.kinds = [np.array([ids[word] for word in kind]) for kind in KINDS]
         self.seed = seed
 
     def __iter__(self):  # type: ignore[no-untyped-def]
@@ -70,43 +73,57 @@ class FewShotText(torch.utils.data.IterableDataset):
     def classification(self, random: np.random.Generator) -> dict[str, list[int]]:
         """Two values of one kind of word, six captions with them in mixed order, and one more."""
         kind = 0 if random.random() < 0.6 else int(random.integers(len(KINDS)))
-        values = random.choice(KINDS[kind], 2, replace=False)
-        labels = random.choice(self.labels, 2, replace=False)
-        which = [*random.permutation([0, 1] * SHOTS), random.integers(2)]
-        pairs = []
-        for index in which:
-            caption = self.caption(random)
-            caption[kind] = values[index]
-            pairs.append((self.with_errors(caption, TEXT_ERRORS, random), [labels[index]]))
-        return self.row(pairs)
+        values = random.permutation(self.kinds[kind])[:2]
+        labels = random.permutation(self.labels)[:2]
+        which = np.append(random.permutation([0, 1] * SHOTS), random.integers(2))
+        captions = self.captions(len(which), random)
+        captions[:, kind] = values[which]
+        given = self.with_errors(captions, np.full(len(which), TEXT_ERRORS), random)
+        return self.row(given, labels[which][:, None])
 
     def denoising(self, random: np.random.Generator) -> dict[str, list[int]]:
         """Captions with fewer and fewer wrong words, each before itself."""
-        pairs = []
-        for ratio in np.linspace(0.5, 0.2, 4):
-            caption = self.caption(random)
-            pairs.append((self.with_errors(caption, ratio, random), caption))
-        return self.row(pairs)
+        ratios = np.linspace(0.5, 0.2, 4)
+        captions = self.captions(len(ratios), random)
+        return self.row(self.with_errors(captions, ratios, random), captions)
 
-    def caption(self, random: np.random.Generator) -> list[str]:
-        """One word of each kind."""
-        return [str(random.choice(kind)) for kind in KINDS]
+    def captions(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Ids of one word of each kind, `[count, 5]`."""
+        return np.stack([kind[random.integers(len(kind), size=count)] for kind in self.kinds], 1)
 
-    def with_errors(self, caption: list[str], share: float, random: np.random.Generator) -> list[str]:
-        """The words in any order, some of them replaced by any others."""
-        wrong = random.random(len(caption)) < share
-        words = [str(random.choice(self.words)) if bad else word for bad, word in zip(wrong, caption, strict=True)]
-        return [words[index] for index in random.permutation(len(words))]
+    def with_errors(
+        self, captions: np.ndarray, shares: np.ndarray, random: np.random.Generator
+    ) -> np.ndarray:
+        """The words in any order, a share of them replaced by any others."""
+        wrong = random.random(captions.shape) < shares[:, None]
+        mixed = np.where(wrong, self.words[random.integers(len(self.words), size=captions.shape)], captions)
+        return np.take_along_axis(mixed, random.random(captions.shape).argsort(1), 1)
 
-    def row(self, pairs: list[tuple[list[str], list[str]]]) -> dict[str, list[int]]:
-        """Ids; labels on the outputs alone."""
-        ids, labels = [self.ids["<s>"]], [-100]
-        for given, wanted in pairs:
-            before = [self.ids[word] for word in ["Input:", *given, "Output:"]]
-            after = [self.ids[word] for word in wanted]
-            ids += before + after
-            labels += [-100] * len(before) + after
+    def row(self, given: np.ndarray, wanted: np.ndarray) -> dict[str, list[int]]:
+        """Ids of inputs and outputs; labels on the outputs alone."""
+        count = len(given)
+        before = np.hstack([np.full((count, 1), self.before), given, np.full((count, 1), self.between)])
+        ids = [self.start, *np.hstack([before, wanted]).ravel().tolist()]
+        labels = [-100, *np.hstack([np.full_like(before, -100), wanted]).ravel().tolist()]
         return {"input_ids": ids, "labels": labels}
+
+
+class OutputsTrainer(FiniteLossTrainer):
+    """Scores the vocabulary where there is something to say, which is a tenth of the places."""
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        **kwargs: object,
+    ) -> torch.Tensor:
+        """Mean cross-entropy of the outputs, nats."""
+        bare = self.accelerator.unwrap_model(model)
+        states = bare.model(input_ids=inputs["input_ids"]).last_hidden_state[:, :-1]
+        labels = inputs["labels"][:, 1:]
+        said = labels != -100
+        return torch.nn.functional.cross_entropy(bare.lm_head(states[said]), labels[said])
 
 
 def label_words(words: Sequence[str]) -> list[str]:
@@ -149,15 +166,16 @@ def train_language_model(folder: Path, codebook: LexicalCodebook, budget: float,
     )
     runs = folder.parent / f"{folder.name}-training"
     arguments = TrainingArguments(
-        str(runs), max_steps=NO_STEP_LIMIT, per_device_train_batch_size=64, learning_rate=2e-3, weight_decay=0.01,
-        logging_steps=100, save_steps=500, save_total_limit=1, report_to="none", use_cpu=not torch.accelerator.is_available(),
+        str(runs), max_steps=NO_STEP_LIMIT, per_device_train_batch_size=32, learning_rate=2e-3, weight_decay=0.01,
+        logging_steps=100, save_steps=500, save_total_limit=1, report_to="none",
+        use_cpu=not torch.accelerator.is_available(),
         disable_tqdm=True, remove_unused_columns=False, seed=seed,
         # The tasks are drawn anew; to draw the old ones again only to pass over them takes time and gives nothing.
         ignore_data_skip=True,
     )  # fmt: skip
     checkpoint = find_checkpoint(runs)
     first = 0 if checkpoint is None else int(checkpoint.rpartition("-")[2])
-    trainer = FiniteLossTrainer(
+    trainer = OutputsTrainer(
         model=model,
         args=arguments,
         train_dataset=FewShotText(tokenizer, codebook.words, seed + first),
@@ -180,7 +198,9 @@ def classify(
     random = np.random.default_rng(1)
     hits = []
     for support, query, label in episodes(names)[:count]:
-        labels = dict(zip(sorted({name for _, name in support}), random.choice(pool, 2, replace=False), strict=True))
+        labels = dict(
+            zip(sorted({name for _, name in support}), random.choice(pool, 2, replace=False), strict=True)
+        )
         shown = [(tuple(layer[index] for layer in layers), str(labels[name])) for index, name in support]
         asked = tuple(layer[query] for layer in layers)
         ranked = prompt.classify(model, shown, asked, [str(word) for word in labels.values()])
@@ -195,7 +215,12 @@ def classify(
 
 
 def complete(
-    spae: SpaeModel, model: torch.nn.Module, prompt: LexicalPrompt, data: ShapesDataset, count: int, scale: int = 4
+    spae: SpaeModel,
+    model: torch.nn.Module,
+    prompt: LexicalPrompt,
+    data: ShapesDataset,
+    count: int,
+    scale: int = 4,
 ) -> Image.Image:
     """Pictures whose words were partly replaced, and what the language model makes of them: drawn, with the words."""
     layers = spae.encode(torch.from_numpy(data.images))
@@ -215,7 +240,10 @@ def complete(
         given = to_picture(prompt, spae, asked.query)
         pictures = [
             (torch.from_numpy(data.images[column]) / 255, ""),
-            (spae.decode([layer[None] for layer in own[:2]])[0], words_of(spae, [layer[None] for layer in own[:2]])),
+            (
+                spae.decode([layer[None] for layer in own[:2]])[0],
+                words_of(spae, [layer[None] for layer in own[:2]]),
+            ),
             (spae.decode(given)[0], words_of(spae, given)),
             (spae.decode(written)[0], words_of(spae, written)),
         ]
@@ -229,7 +257,9 @@ def complete(
     return canvas
 
 
-def broken(prompt: LexicalPrompt, picture: tuple[torch.Tensor, ...], draw: torch.Generator) -> tuple[torch.Tensor, ...]:
+def broken(
+    prompt: LexicalPrompt, picture: tuple[torch.Tensor, ...], draw: torch.Generator
+) -> tuple[torch.Tensor, ...]:
     """A picture two of whose first five words are others."""
     tokens = torch.cat([layer.flatten() for layer in picture[:2]])
     places = torch.randperm(len(tokens), generator=draw)[:2]
@@ -245,14 +275,18 @@ def to_picture(prompt: LexicalPrompt, spae: SpaeModel, tokens: list[int]) -> tup
 
 def words_of(spae: SpaeModel, layers: Sequence[torch.Tensor]) -> str:
     """The words below a picture."""
-    return "\n".join(sum(spae.to_words(layers)[0], []))
+    return "\n".join(word for layer in spae.to_words(layers)[0] for word in layer)
 
 
 def main() -> None:
     """Trains the language model where there is none, and shows what it does with pictures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--spae", required=True, help="folder of a SPAE of shapes")
-    parser.add_argument("--language_model", required=True, type=Path, help="folder; trained if it is not there")
+    parser.add_argument(
+        "--language_model", required=True, type=Path, help="folder; trained if it is not there"
+    )
     parser.add_argument("--budget", type=float, default=5.0, help="minutes of processor time to train it")
     parser.add_argument("--episodes", type=int, default=300, help=f"few-shot tasks, at most {EPISODES}")
     parser.add_argument("--image", help="where to write completed pictures")

@@ -81,9 +81,7 @@ def ssim(decoded: torch.Tensor, images: torch.Tensor, window: int = 7) -> float:
     low, middle = 0.01**2, 0.03**2
     found = (2 * mean_a * mean_b + low) * (2 * covariance + middle)
     return float(
-        (
-            found / ((mean_a.square() + mean_b.square() + low) * (variance_a + variance_b + middle))
-        ).mean()
+        (found / ((mean_a.square() + mean_b.square() + low) * (variance_a + variance_b + middle))).mean()
     )
 
 
@@ -109,7 +107,9 @@ def overlap_accuracy(sequences: torch.Tensor, labels: list[str], seed: int = 0) 
         target = Counter(sequences[query].tolist())
         shared = {
             name: sum(
-                sum((target & Counter(sequences[index].tolist())).values()) for index, given in support if given == name
+                sum((target & Counter(sequences[index].tolist())).values())
+                for index, given in support
+                if given == name
             )
             for name in {given for _, given in support}
         }
@@ -158,14 +158,18 @@ def prefix_picture(model: SpaeModel, data: ShapesDataset, count: int = 8, scale:
         pen.text((4, top + 4), "first 5 words", fill="black")
         for column, words in enumerate(model.to_words(layers[:2])):
             pen.multiline_text(
-                (label + column * (side + margin), top + 4), "\n".join(sum(words, [])), fill="black"
+                (label + column * (side + margin), top + 4),
+                "\n".join(word for layer in words for word in layer),
+                fill="black",
             )
     return canvas
 
 
 def main() -> None:
     """Scores folders."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("models", nargs="+", help="folders of SPAE models")
     parser.add_argument("--count", type=int, default=600, help="held-out pictures")
     parser.add_argument("--image", help="where to write a picture of every prefix, of the first folder")

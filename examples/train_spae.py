@@ -7,13 +7,14 @@ On synthetic pictures of shapes (data/shapes.py), with the words of GloVe 6B fro
 
     python examples/train_spae.py --output_dir runs/spae --budget 10
 
-`--budget` is in minutes of processor time; 0 leaves the end to TrainingArguments. `--codebook` names where the words come
-from: `glove`, the folder of a language model with its tokenizer, or an .npz file with `vectors` and `words`. Baselines:
-`--overrides '{"quantization": "rq"}'`, `--codebook learned`, `--captions False`. Texts instead of shapes, drawn as strips:
+`--budget` is in minutes of processor time; 0 leaves the end to TrainingArguments. `--codebook` names where the words
+come from: `glove`, the folder of a language model with its tokenizer, or an .npz file with `vectors` and `words`.
+Baselines: `--overrides '{"quantization": "rq"}'`, `--codebook learned`, `--captions False`. Texts instead of shapes,
+drawn as strips:
 
     python examples/train_spae.py --train_data examples/data/sotu_train.jsonl.gz --preset fixed-8 --codebook FOLDER ...
 
-The end of the run prints the figures of examples/spae_scores.py. A killed run goes on with --resume_from_checkpoint True.
+The run ends with the figures of examples/spae_scores.py. A killed one goes on with --resume_from_checkpoint True.
 """
 
 import importlib
@@ -40,7 +41,14 @@ from spae_scores import HELD_OUT, prefix_picture, score
 from transformers import TrainingArguments, set_seed
 
 from pixel_ar import LexicalCodebook, PixelProcessor, SpaeConfig, SpaeModel
-from pixel_ar.training import FiniteLossTrainer, MarkCheckpoints, SpaeCollator, TimeBudget, count_words, resume
+from pixel_ar.training import (
+    FiniteLossTrainer,
+    MarkCheckpoints,
+    SpaeCollator,
+    TimeBudget,
+    count_words,
+    resume,
+)
 
 DEFAULTS = {
     "per_device_train_batch_size": 32,
@@ -66,9 +74,7 @@ class SpaeArguments:
         metadata={"help": "glove, learned, a language model's folder, or an .npz with vectors and words."},
     )
     codebook_limit: int = field(default=2000, metadata={"help": "The most frequent words to take."})
-    layer: str = field(
-        default="input", metadata={"help": "Of a language model: input or output embeddings."}
-    )
+    layer: str = field(default="input", metadata={"help": "Of a language model: input or output embeddings."})
     overrides: str = field(default="{}", metadata={"help": "JSON of SpaeConfig fields."})
     captions: bool = field(default=True, metadata={"help": "Whether captions guide the upper layers."})
     train_pictures: int = field(default=16_000, metadata={"help": "Shapes to train on."})

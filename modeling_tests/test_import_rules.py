@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pixel_ar
-from pixel_ar.hub import AUTO_CLASSES, flatten_sources
+from pixel_ar.hub import EXPORTED_FAMILIES, flatten_sources
 
 PACKAGE = Path(pixel_ar.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -74,7 +74,7 @@ EXPORTED = {
 
 
 def exported_paths() -> list[Path]:
-    names = set(flatten_sources(AUTO_CLASSES.values()))
+    names = {name for classes in EXPORTED_FAMILIES.values() for name in flatten_sources(classes.values())}
     return [
         path
         for path in SOURCES
@@ -117,6 +117,13 @@ def test_systems_of_models_stand_on_the_first_one_alone() -> None:
             target = tuple(inside.split(".")[:2])
             if not outside and target[0] == "models":
                 assert target in {own, ("models", "pixel_ar")}, f"{relative_name(path)} imports {inside}"
+
+
+def test_spae_knows_no_decoder() -> None:
+    """Of `models/pixel_ar` it takes the checks of inputs and damaged files alone, which are alike for all models."""
+    for path in (PACKAGE / "models" / "spae").glob("*.py"):
+        taken = {inside for _, inside in imports(path) if inside.startswith("models.pixel_ar")}
+        assert taken <= {"models.pixel_ar.checks"}, f"{relative_name(path)} imports {taken}"
 
 
 def test_folders_that_are_exported_have_empty_init_files() -> None:

@@ -13,7 +13,13 @@ from pixel_ar import LexicalCodebook, SpaeConfig, SpaeModel
 COLORS = ("black", "red", "green", "blue")
 SHAPES = ("circle", "square", "cross")
 # Enough that no two prompts look alike; the fixed texts of prompts stand apart.
-WORDS = (*COLORS, *SHAPES, "small", "large", *(f"w{chr(97 + i)}{chr(97 + j)}" for i in range(5) for j in range(6)))
+WORDS = (
+    *COLORS,
+    *SHAPES,
+    "small",
+    "large",
+    *(f"w{chr(97 + i)}{chr(97 + j)}" for i in range(5) for j in range(6)),
+)
 FIXED = ("Input:", "Output:", "is", "a", ".")
 SPECIAL = ("<unk>", "<s>", "</s>")
 

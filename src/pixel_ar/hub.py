@@ -25,6 +25,8 @@ from .models.pixel_ar.tasks import (
     PixelARForSequenceClassification,
     PixelARForTokenClassification,
 )
+from .models.spae.configuration_spae import SpaeConfig
+from .models.spae.modeling_spae import SpaeModel
 from .processing.files import bundled_notices
 from .processing.processing_pixel_ar import PixelProcessor
 from .selfcheck import write_selftest
@@ -42,6 +44,13 @@ AUTO_CLASSES: dict[str, type] = {
     "AutoModelForQuestionAnswering": PixelARForQuestionAnswering,
     "AutoProcessor": PixelProcessor,
 }
+# And from a SPAE checkpoint.
+SPAE_AUTO_CLASSES: dict[str, type] = {
+    "AutoConfig": SpaeConfig,
+    "AutoModel": SpaeModel,
+    "AutoProcessor": PixelProcessor,
+}
+EXPORTED_FAMILIES = {"pixel_ar": AUTO_CLASSES, "pixel_ar_spae": SPAE_AUTO_CLASSES}
 
 _RELATIVE_IMPORT = re.compile(r"from\s+(\.+[\w.]*)\s+import\b")
 
@@ -106,8 +115,8 @@ def export_remote_code(
     old ones and take their place together: a full disk leaves an older checkpoint in the folder as it was.
 
     Args:
-        model: any pixel_ar model.
-        processor: its processor; its atlases are saved too.
+        model: any pixel_ar model, or a SPAE model.
+        processor: its processor; its atlases are saved too. `None` for a SPAE model of pictures, which needs none.
         folder: made where it is missing.
         push_to_hub: whether to upload the folder afterwards, code, glyphs and card with it.
         kwargs: `repo_id` (default: the folder's name), `token`, `private`, `revision`, `commit_message`.
@@ -118,30 +127,54 @@ def export_remote_code(
     Raises:
         ValueError: for a model of another kind, or a processor that does not fit it.
     """
-    if getattr(getattr(model, "config", None), "model_type", None) != "pixel_ar":
-        raise ValueError(f"export_remote_code saves pixel_ar models, got a {type(model).__name__}.")
-    if not hasattr(processor, "check_model"):
-        raise ValueError(f"export_remote_code needs the model's processor, got a {type(processor).__name__}.")
-    processor.check_model(model.config)
-    sources = flatten_sources(AUTO_CLASSES.values())
+    model_type = getattr(getattr(model, "config", None), "model_type", None)
+    if model_type not in EXPORTED_FAMILIES:
+        raise ValueError(
+            f"export_remote_code saves {' and '.join(EXPORTED_FAMILIES)} models, got a {type(model).__name__}."
+        )
+    classes = dict(EXPORTED_FAMILIES[model_type])
+    if model_type == "pixel_ar_spae" and processor is None:
+        del classes["AutoProcessor"]
+    else:
+        _check_processor(model, processor)
+    sources = flatten_sources(classes.values())
     with staged_folder(folder, last=["config.json"]) as stage:
         model.save_pretrained(stage)
-        processor.save_pretrained(stage)
         # Not `register_for_auto_class`: it would enter the saved class alone, and look for code in nested files.
-        references = {auto_class: _reference(cls) for auto_class, cls in AUTO_CLASSES.items()}
-        processors = {"AutoProcessor": references.pop("AutoProcessor")}
+        references = {auto_class: _reference(cls) for auto_class, cls in classes.items()}
+        if processor is not None:
+            processor.save_pretrained(stage)
+            _add_auto_map(stage / "processor_config.json", {"AutoProcessor": references.pop("AutoProcessor")})
         _add_auto_map(stage / "config.json", references)
-        _add_auto_map(stage / "processor_config.json", processors)
         for name, text in sources.items():
             (stage / name).write_text(text, encoding="utf-8")
         if not Path(folder, "README.md").exists():
             (stage / "README.md").write_text(model_card(model, processor), encoding="utf-8")
-        write_selftest(model, processor, stage)
+        if model_type == "pixel_ar":
+            write_selftest(model, processor, stage)
         written = {path.name for path in stage.iterdir()}
     _remove_stale_weights(Path(folder), written)
     if push_to_hub:
         _upload(folder, kwargs)
     return list(sources)
+
+
+def _check_processor(model: Any, processor: Any) -> None:
+    if not hasattr(processor, "check_model"):
+        raise ValueError(f"export_remote_code needs the model's processor, got a {type(processor).__name__}.")
+    config = model.config
+    if config.model_type == "pixel_ar":
+        processor.check_model(config)
+        return
+    draws, reads = (
+        (processor.num_channels, processor.patch_size[0]),
+        (config.num_channels, config.image_size[0]),
+    )
+    if draws != reads:
+        raise ValueError(
+            f"the processor draws {draws[0]} channels of {draws[1]} rows, the model reads {reads[0]} of {reads[1]}; "
+            "take another processor, or None for a model of pictures."
+        )
 
 
 def _remove_stale_weights(folder: Path, written: set[str]) -> None:
@@ -178,6 +211,8 @@ def model_card(model: Any, processor: Any) -> str:
     Returns:
         Markdown with its metadata.
     """
+    if model.config.model_type == "pixel_ar_spae":
+        return _spae_card(model)
     height, width = processor.patch_size
     glyphs = [
         f"- `{atlas.name}`, sha256 `{atlas.sha256}`"
@@ -211,6 +246,34 @@ With the package `pixel-ar` installed, leave `trust_remote_code` out and `import
 ## Glyphs
 
 {chr(10).join([*glyphs, *notices])}
+"""
+
+
+def _spae_card(model: Any) -> str:
+    config = model.config
+    words = f"{config.codebook_size:,} {'words' if config.codebook == 'lexical' else 'learned entries'}"
+    return f"""---
+library_name: transformers
+tags:
+- pixel_ar
+- spae
+- custom_code
+---
+
+# {type(model).__name__}
+
+Pictures of {config.image_size[0]} x {config.image_size[1]} pixels as layers of {words}, {sum(config.num_tokens)} in all
+(arXiv 2306.17842); any prefix of the layers decodes.
+
+```python
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained(".", trust_remote_code=True).eval()  # this folder, or its id on the Hub
+ids = model.encode(pixel_values)  # [B, {config.num_channels}, {config.image_size[0]}, {config.image_size[1]}] in [0, 1]
+pictures = model.decode(ids[:2])
+```
+
+With the package `pixel-ar` installed, leave `trust_remote_code` out and `import pixel_ar` instead.
 """
 
 

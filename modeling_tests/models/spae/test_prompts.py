@@ -48,11 +48,13 @@ def test_words_come_back_from_a_text(make: object) -> None:
     text = lead + " ".join(found)
     assert tokenizer(text, add_special_tokens=False)["input_ids"] == list(found.values())
     backwards = dict(reversed(found.items()))
-    assert tokenizer(lead + " ".join(backwards), add_special_tokens=False)["input_ids"] == list(backwards.values())
+    assert tokenizer(lead + " ".join(backwards), add_special_tokens=False)["input_ids"] == list(
+        backwards.values()
+    )
 
 
 def test_words_that_do_not_come_back_are_named() -> None:
-    with pytest.raises(ValueError, match="1 of 2 words are not one token each.*'violet'"):
+    with pytest.raises(ValueError, match=r"1 of 2 words are not one token each.*'violet'"):
         given_words(word_tokenizer(), ["black", "violet"])
 
 
@@ -66,7 +68,9 @@ def test_codebook_of_a_language_model(tmp_path: Path, layer: str | int, tied: bo
     book = LexicalCodebook.from_pretrained(tmp_path, layer=layer, norm="raw", limit=20)
     assert set(book.words) <= {*WORDS, "is", "a"} and book.size == 20
     if layer == 1:
-        states = model.model(torch.tensor([[int(book.token_ids[3])]]), output_hidden_states=True).hidden_states
+        states = model.model(
+            torch.tensor([[int(book.token_ids[3])]]), output_hidden_states=True
+        ).hidden_states
         expected = states[1][0, -1]
     else:
         table = model.get_input_embeddings() if layer == "input" else model.get_output_embeddings()
@@ -86,7 +90,10 @@ def test_a_prompt_is_the_text_it_shows(spae: SpaeModel, shown: list) -> None:
     support = [(shown[0], "red"), (shown[1], "blue")]
     made = prompt.classification(support, shown[2], ["red", "blue"])
     assert tokenizer(made.text, add_special_tokens=False)["input_ids"] == made.input_ids
-    words = [" ".join(sum(spae.to_words([layer[None] for layer in ids[:2]])[0], [])) for ids in shown[:3]]
+    words = [
+        " ".join(word for layer in spae.to_words([layer[None] for layer in ids[:2]])[0] for word in layer)
+        for ids in shown[:3]
+    ]
     expected = f"Input: {words[0]} Output: red Input: {words[1]} Output: blue Input: {words[2]} Output:"
     assert made.text == expected
     assert made.label_ids == [tokenizer("red")["input_ids"], tokenizer("blue")["input_ids"]]
@@ -147,12 +154,19 @@ def test_a_prompt_that_is_too_long_says_both_numbers(spae: SpaeModel, shown: lis
     tokenizer = word_tokenizer()
     model = random_llama(len(tokenizer), length=30)
     prompt = LexicalPrompt(spae.codebook, tokenizer)
-    with pytest.raises(ValueError, match="the prompt has 23 tokens and 1 shall follow, but the model reads 20"):
+    with pytest.raises(
+        ValueError, match="the prompt has 23 tokens and 1 shall follow, but the model reads 20"
+    ):
         prompt.classify(
-            random_llama(len(tokenizer), length=20), [(shown[0], "red"), (shown[1], "blue")], shown[2], ["red", "blue"]
+            random_llama(len(tokenizer), length=20),
+            [(shown[0], "red"), (shown[1], "blue")],
+            shown[2],
+            ["red", "blue"],
         )
     with pytest.raises(ValueError, match="30 tokens and 5 shall follow, but the model reads 30"):
-        ProgressiveDecoder(spae).generate(model, prompt.denoising(shown[:2], ratios=(0.5, 0.3), query="red blue green black"))
+        ProgressiveDecoder(spae).generate(
+            model, prompt.denoising(shown[:2], ratios=(0.5, 0.3), query="red blue green black")
+        )
 
 
 def test_denoising_replaces_the_share_of_words_that_it_says(spae: SpaeModel, shown: list) -> None:

@@ -96,9 +96,7 @@ def plain(
                 source = (row, column)
                 if not held.get(source) and fill == "nearest":
                     filled = [place for place, tokens in held.items() if tokens]
-                    source = min(
-                        filled, key=lambda p: ((p[0] - row) ** 2 + (p[1] - column) ** 2, p)
-                    )
+                    source = min(filled, key=lambda p: ((p[0] - row) ** 2 + (p[1] - column) ** 2, p))
                 if tokens := held.get(source):
                     summed = codebook[tokens].sum(0)
                     prefix[:, row, column] = summed if kind == "rq" else summed / len(tokens)

@@ -143,7 +143,9 @@ class SpaeCollator:
         """`pixel_values` `[B, C, Y, X]` uint8, and `word_ids` `[B, n]` or `word_scores` `[B, V]`."""
         if not rows:
             raise ValueError("a batch needs at least one row.")
-        pixel_values = torch.from_numpy(np.stack([self._pixels(row, index) for index, row in enumerate(rows)]))
+        pixel_values = torch.from_numpy(
+            np.stack([self._pixels(row, index) for index, row in enumerate(rows)])
+        )
         batch = {"pixel_values": pixel_values}
         captions = [str(row.get(self.caption_column, row.get(self.text_column)) or "") for row in rows]
         if self.codebook is None or not any(captions):
@@ -199,8 +201,8 @@ class SpaeCollator:
         strip = strip / 255 if strip.dtype == np.uint8 else strip
         if strip.shape[2] > width and (strip[:, :, width:] < 1).any():
             raise ValueError(
-                f"the text {text[:40]!r} is drawn {strip.shape[2]} pixels wide, but the model's strips have {width}; cut "
-                "texts to words that fit."
+                f"the text {text[:40]!r} is drawn {strip.shape[2]} pixels wide, but the model's strips have {width}; "
+                "cut texts to words that fit."
             )
         padded = np.ones((strip.shape[0], height, width), np.float32)
         padded[:, :, : min(width, strip.shape[2])] = strip[:, :, :width]

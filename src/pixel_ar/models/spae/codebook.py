@@ -42,7 +42,8 @@ class LexicalCodebook(nn.Module):
         lead: what has to stand before a text of these words for the first to have its id: `""` or `" "`.
 
     Raises:
-        ValueError: for vectors that are not `[V, c]` and finite, a vector of zeros on the sphere, or words that do not fit.
+        ValueError: for vectors that are not `[V, c]` and finite, a vector of zeros on the sphere, or other words
+            than vectors.
     """
 
     vectors: torch.Tensor
@@ -61,7 +62,9 @@ class LexicalCodebook(nn.Module):
         super().__init__()
         vectors = torch.as_tensor(vectors)
         if vectors.ndim != 2 or not vectors.is_floating_point() or not len(vectors):
-            raise ValueError(f"vectors must be floating [words, c], got {vectors.dtype} {tuple(vectors.shape)}.")
+            raise ValueError(
+                f"vectors must be floating [words, c], got {vectors.dtype} {tuple(vectors.shape)}."
+            )
         if not bool(torch.isfinite(vectors).all()):
             raise ValueError("the vectors hold NaN or infinity.")
         _check_words(words, len(vectors))
@@ -104,10 +107,10 @@ class LexicalCodebook(nn.Module):
 
         Args:
             folder: or id of a model with its tokenizer.
-            words: `"round_trip"` for all tokens that are whole words (letters and marks alone) and come back from a text
-                as the same ids; or a list of words, which all have to.
-            layer: `"input"` embeddings, `"output"` embeddings (the head's rows), or a number: the hidden states after so
-                many layers of the token alone.
+            words: `"round_trip"` for all tokens that are whole words (letters alone) and come back from a text as the
+                same ids; or a list of words, which all have to.
+            layer: `"input"` embeddings, `"output"` embeddings (the head's rows), or a number: the hidden states after
+                so many layers of the token alone.
             limit: at most so many words, the lowest ids first (in most vocabularies the most frequent).
             norm: see the class.
             kwargs: of `from_pretrained` of tokenizer and model, such as `revision` or `local_files_only`.
@@ -180,8 +183,8 @@ class LexicalCodebook(nn.Module):
     def token_ids_in(self, tokenizer: PreTrainedTokenizerBase) -> tuple[torch.Tensor, str]:
         """The id of every word in a tokenizer, and what has to stand before the first.
 
-        The stored ids if it is the tokenizer they come from; else each word is looked up, so that words of one model can
-        prompt another.
+        The stored ids if it is the tokenizer they come from; else each word is looked up, so that words of one model
+        can prompt another.
 
         Raises:
             ValueError: naming words that are not one token of their own there.
@@ -285,7 +288,9 @@ def round_trip_words(tokenizer: PreTrainedTokenizerBase) -> tuple[dict[str, int]
         word = text.strip()
         if word.isalpha():
             candidates.setdefault(word, index)
-    best = max((_surviving(tokenizer, list(candidates), lead) for lead in LEADS), key=lambda item: len(item[0]))
+    best = max(
+        (_surviving(tokenizer, list(candidates), lead) for lead in LEADS), key=lambda item: len(item[0])
+    )
     if not best[0]:
         raise ValueError("no token of this tokenizer is a word that comes back from a text as the same id.")
     return dict(sorted(best[0].items(), key=lambda item: item[1])), best[1]
@@ -317,9 +322,7 @@ def _surviving(tokenizer: PreTrainedTokenizerBase, words: list[str], lead: str) 
     unknown = tokenizer.unk_token_id
     alone = encode([lead + word for word in words])
     kept = {
-        word: ids[0]
-        for word, ids in zip(words, alone, strict=True)
-        if len(ids) == 1 and ids[0] != unknown
+        word: ids[0] for word, ids in zip(words, alone, strict=True) if len(ids) == 1 and ids[0] != unknown
     }
     # Twice in a row: after another word a token may be another, or joined to it.
     doubled = encode([f"{lead}{word} {word}" for word in kept])
@@ -332,7 +335,7 @@ def _surviving(tokenizer: PreTrainedTokenizerBase, words: list[str], lead: str) 
 def _whole(
     encode: Callable[[list[str]], list[list[int]]], words: list[str], ids: dict[str, int], lead: str
 ) -> list[str]:
-    """The words of a text that is encoded as their ids; a text that is not is halved, down to the words to leave out."""
+    """The words of a text that is encoded as their ids; one that is not is halved, down to words to leave out."""
     if not words:
         return []
     if encode([lead + " ".join(words)])[0] == [ids[word] for word in words]:
@@ -352,7 +355,9 @@ def _model_vectors(
 ) -> torch.Tensor:
     """What a model has for tokens, float32 `[V, c]`."""
     if layer == "output":
-        head = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **kwargs).get_output_embeddings()
+        head = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, **kwargs
+        ).get_output_embeddings()
         if head is None:
             raise ValueError(f"{folder} has no output embeddings; take layer='input'.")
         return head.weight[ids]

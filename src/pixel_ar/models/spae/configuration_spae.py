@@ -151,8 +151,8 @@ class SpaeConfig(PreTrainedConfig):
             step = size // places
             if self.architecture == "convolution" and step & (step - 1):
                 raise ValueError(
-                    f"image_size {self.image_size} over grid {self.grid} is {step} pixels per place ({axis}); stages of "
-                    "stride 2 need a power of 2. Take architecture='patches'."
+                    f"image_size {self.image_size} over grid {self.grid} is {step} pixels per place ({axis}); stages "
+                    "of stride 2 need a power of 2. Take architecture='patches'."
                 )
         if self.semantic_layers > len(self.pyramid):
             raise ValueError(

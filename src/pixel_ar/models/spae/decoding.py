@@ -42,9 +42,9 @@ class LexicalLogitsProcessor(LogitsProcessor):
                 f"{scores.shape[-1] - 1}; the tokenizer is another model's."
             )
         allowed = self.token_ids.to(scores.device)
-        masked = torch.full_like(scores, float("-inf"))
-        masked[:, allowed] = scores[:, allowed]
-        return masked
+        others = torch.ones_like(scores, dtype=torch.bool)
+        others[:, allowed] = False
+        return scores.masked_fill(others, float("-inf"))  # type: ignore[return-value]
 
 
 class ProgressiveDecoder:
@@ -88,11 +88,13 @@ class ProgressiveDecoder:
         layers = len(pyramid) if layers is None else layers
         if not 0 < first_layers <= layers <= len(pyramid) or segment < 1:
             raise ValueError(
-                f"first_layers={first_layers}, layers={layers}, segment={segment}: the pyramid has {len(pyramid)} layers, "
-                "and each number is at least 1."
+                f"first_layers={first_layers}, layers={layers}, segment={segment}: the pyramid has {len(pyramid)} "
+                "layers, and each number is at least 1."
             )
         counts = pyramid.num_tokens
-        entries = self._write(model, prompt, [prompt.first(first_layers)], sum(counts[:first_layers]), kwargs)[0]
+        entries = self._write(
+            model, prompt, [prompt.first(first_layers)], sum(counts[:first_layers]), kwargs
+        )[0]
         written = list(entries.split(list(counts[:first_layers])))
         for layer in range(first_layers, layers):
             upper = [ids.view(shape) for ids, shape in zip(written, pyramid.layers, strict=False)]

@@ -126,9 +126,7 @@ class SpaeModel(SpaePreTrainedModel):
             )
             book.tokenizer_sha256 = config.tokenizer_sha256
         self.encoder = SpaeEncoder(config)
-        self.quantizer = LexicalQuantizer(
-            book, config.grid, config.pyramid, config.quantization, config.fill
-        )
+        self.quantizer = LexicalQuantizer(book, config.grid, config.pyramid, config.quantization, config.fill)
         self.decoder = SpaeDecoder(config)
         self.perceptual_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
         self.post_init()
@@ -172,8 +170,8 @@ class SpaeModel(SpaePreTrainedModel):
             return
         if book.vectors.dtype != torch.float32:
             raise ValueError(
-                f"the codebook is {book.vectors.dtype}, in which words are no longer told apart exactly; load the model "
-                "in float32, then convert model.encoder and model.decoder."
+                f"the codebook is {book.vectors.dtype}, in which words are no longer told apart exactly; load the "
+                "model in float32, then convert model.encoder and model.decoder."
             )
         found = book.sha256
         if found != wanted:
@@ -215,13 +213,16 @@ class SpaeModel(SpaePreTrainedModel):
         require_tensors(pixel_values=pixel_values, word_ids=word_ids, word_scores=word_scores)
         pixels = self._to_unit(pixel_values)
         quantized = self._quantize(pixels)
-        if self.training and isinstance(self.codebook, LearnedCodebook):
-            self._follow(quantized)
+        book = self.codebook
+        if self.training and isinstance(book, LearnedCodebook):
+            self._follow(book, quantized)
         if return_loss:
             semantic = self._semantic_loss(quantized, word_ids, word_scores)
             output = self._with_losses(pixels, quantized, semantic)
         else:
-            output = SpaeOutput(ids=quantized.ids, pixel_values=self._decode(quantized.quantized[-1]).clamp(0, 1))
+            output = SpaeOutput(
+                ids=quantized.ids, pixel_values=self._decode(quantized.quantized[-1]).clamp(0, 1)
+            )
         keeps_names = self.config.return_dict if return_dict is None else return_dict
         return output if keeps_names else output.to_tuple()
 
@@ -309,7 +310,9 @@ class SpaeModel(SpaePreTrainedModel):
 
     def _check_words(self, word_ids: torch.Tensor, rows: int) -> None:
         if word_ids.ndim != 2 or len(word_ids) != rows or word_ids.is_floating_point():
-            raise ValueError(f"word_ids must be integers [{rows}, words], got {word_ids.dtype} {tuple(word_ids.shape)}.")
+            raise ValueError(
+                f"word_ids must be integers [{rows}, words], got {word_ids.dtype} {tuple(word_ids.shape)}."
+            )
         given = word_ids[word_ids != IGNORED_LABEL]
         if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < self.codebook.size:
             raise ValueError(
@@ -318,10 +321,10 @@ class SpaeModel(SpaePreTrainedModel):
             )
 
     @torch.no_grad()
-    def _follow(self, quantized: LexicalQuantizerOutput) -> None:
+    def _follow(self, codebook: LearnedCodebook, quantized: LexicalQuantizerOutput) -> None:
         queries = torch.cat([query.flatten(0, 1) for query in quantized.queries])
         ids = torch.cat([layer.flatten() for layer in quantized.ids])
-        self.codebook.follow(queries.detach(), ids)  # type: ignore[union-attr]
+        codebook.follow(queries.detach(), ids)
 
     def _to_unit(self, pixel_values: torch.Tensor) -> torch.Tensor:
         expected = (self.config.num_channels, *self.config.image_size)

@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Prompts in which pictures are words, for any frozen causal language model (SPAE, arXiv 2306.17842, sections 3.3 and 4).
+"""Prompts in which pictures are words, for any frozen causal language model (SPAE, arXiv 2306.17842, 3.3 and 4).
 
 A prompt is built of ids: those of its fixed texts and those of the codebook's words, which the tokenizer gives back for
 them. Special tokens that the tokenizer puts before a text stand before a prompt too.
@@ -117,8 +117,8 @@ class LexicalPrompt:
         ids = list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
         if self.tokenizer.unk_token_id is not None and self.tokenizer.unk_token_id in ids:
             raise ValueError(
-                f"this tokenizer does not know all of {text!r}; choose other words (the fixed texts of a prompt: before, "
-                "between and after)."
+                f"this tokenizer does not know all of {text!r}; choose other words (the fixed texts of a prompt: "
+                "before, between and after)."
             )
         return ids
 
@@ -137,7 +137,9 @@ class LexicalPrompt:
             raise ValueError(f"layer {layer + 1} is asked for of a picture with {len(picture)} layers.")
         ids = picture[layer]
         if ids.ndim == 3 and len(ids) != 1:
-            raise ValueError(f"pass one picture at a time: the ids of layer {layer + 1} hold {len(ids)} rows.")
+            raise ValueError(
+                f"pass one picture at a time: the ids of layer {layer + 1} hold {len(ids)} rows."
+            )
         return self.token_ids[ids.flatten().cpu()].tolist()
 
     def compose(self, pairs: Sequence[tuple[list[int], list[int]]], query: list[int]) -> list[int]:
@@ -222,15 +224,10 @@ class LexicalPrompt:
             (self.corrupt(picture, ratio, generator), picture)
             for picture, ratio in zip(clean, ratios, strict=True)
         ]
-        if query is None:
-            asked = self.corrupt(clean[-1], ratios[-1], generator)
-        else:
-            asked = self._condition(query)
-        return PicturePrompt(self, pairs, asked)
+        last = self.corrupt(clean[-1], ratios[-1], generator) if query is None else self._condition(query)
+        return PicturePrompt(self, pairs, last)
 
-    def corrupt(
-        self, picture: Picture, ratio: float, generator: torch.Generator | None = None
-    ) -> list[int]:
+    def corrupt(self, picture: Picture, ratio: float, generator: torch.Generator | None = None) -> list[int]:
         """Ids of a picture in which a share of the words is replaced by random words of the codebook."""
         tokens = torch.tensor(self.tokens(picture))
         count = round(ratio * len(tokens))
@@ -288,8 +285,8 @@ def check_length(model: Any, prompt: int, new: int) -> None:
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if isinstance(limit, int) and 0 < limit < prompt + new:
         raise ValueError(
-            f"the prompt has {prompt} tokens and {new} shall follow, but the model reads {limit}; show fewer examples, or "
-            "fewer layers of each."
+            f"the prompt has {prompt} tokens and {new} shall follow, but the model reads {limit}; show fewer examples, "
+            "or fewer layers of each."
         )
 
 

@@ -2,9 +2,9 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Which places of a latent grid each layer of a pyramid writes (SPAE, arXiv 2306.17842, and its supplement).
 
-A layer of `(h, w)` tokens lies on a grid of `(H, W)` places at even distances h' = H / h and w' = W / w: its places are,
-counted from one, (h' i - ceil(h' / 2) + 1, w' j - ceil(w' / 2) + 1). Before the first full layer most places have no
-token yet; a decoder is shown the nearest place that has.
+A layer of `(h, w)` tokens lies on a grid of `(H, W)` places at even distances h' = H / h and w' = W / w: its places
+are, counted from one, (h' i - ceil(h' / 2) + 1, w' j - ceil(w' / 2) + 1). Before the first full layer most places have
+no token yet; a decoder is shown the nearest place that has.
 
 Places are numbered row by row, N = H * W. Plain numpy: a model may be built on the meta device.
 """

@@ -158,9 +158,7 @@ class LexicalQuantizer(nn.Module):
         self._check_ids(ids)
         words = self._words().words
         layers = [layer.flatten(1).tolist() for layer in ids]
-        return [
-            [[words[index] for index in layer[row]] for layer in layers] for row in range(len(layers[0]))
-        ]
+        return [[[words[index] for index in layer[row]] for layer in layers] for row in range(len(layers[0]))]
 
     def from_words(self, words: Sequence[Sequence[Sequence[str]]]) -> tuple[torch.Tensor, ...]:
         """The ids of words, as `to_words` returns them.
@@ -208,10 +206,8 @@ class LexicalQuantizer(nn.Module):
             source = self._index(self.pyramid.sources[layer], mean.device)
             filled = mean[:, source]
         if flat is not None and flat.requires_grad and torch.is_grad_enabled():
-            if self.fill == "nearest":
-                through = flat[:, source]
-            else:
-                through = flat * self._column(counts > 0, flat)
+            is_filled = self._column(counts > 0, flat)
+            through = flat[:, source] if self.fill == "nearest" else flat * is_filled
             filled = through + (filled - through).detach()
         return filled.transpose(1, 2).unflatten(2, self.pyramid.grid)
 
@@ -234,8 +230,8 @@ class LexicalQuantizer(nn.Module):
                 )
             if found.numel() and not 0 <= int(found.min()) <= int(found.max()) < self.codebook.size:
                 raise ValueError(
-                    f"the ids of layer {layer + 1} lie in {int(found.min())} to {int(found.max())}, but the codebook has "
-                    f"{self.codebook.size} entries."
+                    f"the ids of layer {layer + 1} lie in {int(found.min())} to {int(found.max())}, but the codebook "
+                    f"has {self.codebook.size} entries."
                 )
 
     @staticmethod
