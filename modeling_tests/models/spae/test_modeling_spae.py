@@ -76,6 +76,9 @@ def test_loss_is_the_weighted_sum() -> None:
     # The semantic loss counts alpha times the others, whatever its own size.
     assert output.loss.item() == pytest.approx(1.7 * rest.item(), rel=1e-5)
     assert model(pictures()).loss.item() == pytest.approx(rest.item(), rel=1e-5)
+    # Below the floor it is scaled up no more.
+    model.config.semantic_floor = 4 * output.semantic_loss.item()
+    assert model(pictures(), words()).loss.item() == pytest.approx((1 + 0.7 / 4) * rest.item(), rel=1e-5)
     model.perceptual_loss = lambda decoded, pixels: (decoded - pixels).abs().mean()
     hooked = model(pictures())
     assert hooked.loss.item() > rest.item()

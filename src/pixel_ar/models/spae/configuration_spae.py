@@ -54,6 +54,8 @@ class SpaeConfig(PreTrainedConfig):
         commitment_weight: beta.
         perceptual_weight: Factor of what the model's `perceptual_loss` returns, where one is set.
         semantic_weight: alpha. The semantic loss is scaled to alpha times the other losses' value.
+        semantic_floor: Nats below which the semantic loss is scaled up no more: the paper's ratio of losses grows
+            without bound once the words are right, and then starves the pixels. 0 for the paper's.
         semantic_layers: How many of the first layers have it.
         semantic_thresholds: Of these layers, for `pool_assignment="pools"`: relevance from which a word is in the pool.
         pool_assignment: `"match"`, each word of a caption to one place; `"pools"`, all places of a layer to all words
@@ -95,6 +97,7 @@ class SpaeConfig(PreTrainedConfig):
     commitment_weight: int | float = 0.33
     perceptual_weight: int | float = 0.1
     semantic_weight: int | float = 1.0
+    semantic_floor: int | float = 1.0
     semantic_layers: int = 2
     semantic_thresholds: tuple[float, ...] | list[float] = POOL_THRESHOLDS
     pool_assignment: Literal["match", "pools"] = "match"
@@ -166,7 +169,13 @@ class SpaeConfig(PreTrainedConfig):
         for name in ("full_stack_share", "codebook_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0 to 1, got {getattr(self, name)}.")
-        for name in ("reconstruction_weight", "commitment_weight", "perceptual_weight", "semantic_weight"):
+        for name in (
+            "reconstruction_weight",
+            "commitment_weight",
+            "perceptual_weight",
+            "semantic_weight",
+            "semantic_floor",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
 

@@ -263,7 +263,7 @@ class SpaeModel(SpaePreTrainedModel):
         if self.perceptual_loss is not None:
             loss = loss + config.perceptual_weight * self.perceptual_loss(decoded, pixels)
         if semantic is not None and config.semantic_weight:
-            balance = (loss / semantic.clamp(min=1e-6)).detach()
+            balance = (loss / semantic.clamp(min=max(config.semantic_floor, 1e-6))).detach()
             loss = loss + config.semantic_weight * balance * semantic
         return SpaeOutput(
             loss=loss,
