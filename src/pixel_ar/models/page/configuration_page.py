@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from ...installed import refuse_registration
 from ...limits import MAX_CONFIG_SIZE, MAX_LAYERS, MAX_PARAMETERS, check_limit
-from ..pixel_ar.configuration_pixel_ar import refuse_misspelt
+from ...spelling import refuse_misspelt
 
 Side = Literal["encoder", "decoder"]
 _OF_BOTH = ("layers", "attention_heads", "head_dim", "intermediate_size")

@@ -317,7 +317,8 @@ def _surviving(tokenizer: PreTrainedTokenizerBase, words: list[str], lead: str) 
     """Words whose ids are one each, alone, beside each other and in one text of all of them."""
 
     def encode(texts: list[str]) -> list[list[int]]:
-        return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        # Not verbose: a text of all words is longer than any model reads, and no model reads it.
+        return tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
 
     unknown = tokenizer.unk_token_id
     alone = encode([lead + word for word in words])
