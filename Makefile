@@ -20,7 +20,7 @@ export TORCH_INDEX
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-newest test-oldest fuzz check lock build clean
+.PHONY: help venv demo test test-newest test-oldest fuzz check device bench lock build clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ check: $(VENV)/.stamp  ## Format, lint and types, without changing a file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+device:  ## All checks and figures of a CUDA device in eight minutes: make device DEVICE='--wheelhouse wheels'
+	$(PYTHON) examples/benchmarks/device.py $(DEVICE)
+
+bench: $(VENV)/.stamp  ## All benchmarks of this CPU, as tables and a line of JSON: make bench BENCH='--threads 2'
+	$(BIN)/python examples/benchmarks/bench.py $(BENCH)
 
 # dev.txt is resolved first and binds the other two, so that no version differs between the three.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/uv pip compile --quiet --universal --generate-hashes \

@@ -27,6 +27,7 @@ ORDER: dict[str, set[str]] = {
     "selfcheck": {"processing", "models"},
     "hub": {"processing", "models", "selfcheck"},
     "metrics": {"processing", "models"},
+    "estimation": {"models"},
 }
 # Small modules that both wings import; they import nothing else of this package.
 SHARED = {"modalities", "atomic", "limits", "installed", "spelling", "transformers_internals"}

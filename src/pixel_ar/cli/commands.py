@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from .checking import run_selftest
 from .checkpoints import convert, info
+from .estimating import run_estimate
 from .pictures import read, render
 from .writing import generate, score
 
@@ -18,6 +19,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "convert": convert,
     "info": info,
     "selftest": run_selftest,
+    "estimate": run_estimate,
 }
 
 __all__ = ["COMMANDS"]

@@ -217,6 +217,71 @@ def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:
     group.add_argument("--no-processor", action="store_true", help="convert the model alone")
 
 
+def _add_estimate(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = (
+        "Say what training a model costs, without making it: parameters, FLOPs, memory of each device with DDP, FSDP "
+        "and tensor parallelism, patches per second at a stated utilisation, and days for the published runs."
+    )
+    parser = commands.add_parser("estimate", help="what training a model costs", description=text)
+    parser.add_argument(
+        "--config",
+        default=DEFAULT_MODEL,
+        metavar="NAME",
+        help="preset of PixelARConfig, checkpoint, or config.json (default: %(default)s)",
+    )
+    parser.add_argument("--gpus", type=_number(int, 1, 1_000_000), default=1, metavar="N", help="default: 1")
+    parser.add_argument(
+        "--seq",
+        type=_number(int, 2, 1_000_000),
+        metavar="T",
+        help="patches of a strip (default: the model's most)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=_number(int, 1, 1_000_000),
+        default=8,
+        metavar="B",
+        help="strips per device (default: 8)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("mixed", "bf16", "float32"),
+        default="mixed",
+        help="mixed: float32 weights, multiplied in bf16 (default)",
+    )
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw", help="default: adamw")
+    parser.add_argument(
+        "--checkpointing", action="store_true", help="compute activations again in the backward pass"
+    )
+    parser.add_argument(
+        "--tflops",
+        type=_number(float, 0, open_low=True),
+        default=989.0,
+        help="what a device can do at most (default: %(default)s, an H100's dense bf16)",
+    )
+    parser.add_argument(
+        "--utilisation",
+        type=_number(float, 0, 1, open_low=True),
+        default=0.4,
+        metavar="U",
+        help="share of it that training reaches; an assumption (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--patches",
+        type=_number(float, 1),
+        metavar="N",
+        help="of the whole run (default: the published one's)",
+    )
+    parser.add_argument(
+        "--render-rate",
+        type=_number(float, 0, open_low=True),
+        default=4.8e6,
+        metavar="C",
+        help="characters per second that one process draws (default: %(default)g)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def build_parser() -> Parser:
     """The parser of the whole command."""
     parser = Parser(prog="pixel-ar", description="Language models that read and write text as pixels.")
@@ -226,7 +291,16 @@ def build_parser() -> Parser:
         version = "(not installed)"
     parser.add_argument("--version", action="version", version=f"pixel-ar {version}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_render, _add_read, _add_generate, _add_score, _add_convert, _add_info, _add_selftest):
+    for add in (
+        _add_render,
+        _add_read,
+        _add_generate,
+        _add_score,
+        _add_convert,
+        _add_info,
+        _add_selftest,
+        _add_estimate,
+    ):
         add(commands)
     return parser
 

@@ -1,0 +1,152 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Decoding: `generate` of a pixel model and of Transformers' own Llama with the same decoder, in one process.
+
+Prompt and patches are timed apart: the time of a call for one patch is that of the prompt, what n more patches cost is
+the difference. Each is set against the bare products of the same weights, which is what a machine must do at least.
+A patch holds four characters of the 5x8 atlas (8x20), or eight (8x40); a token of a BPE of 4,096 is taken for
+`TOKEN_CHARACTERS`, which `texts` measures where the tokenizers library is there.
+"""
+
+from typing import Any
+
+import torch
+from harness import Record, Settings
+from transformers.generation import CompileConfig
+
+from .measuring import (
+    bare_products,
+    build,
+    characters_per_patch,
+    clock,
+    count_parameters,
+    llama_like,
+    peak_memory,
+    pixel_config,
+    reset_memory,
+    time_calls,
+)
+from .texts import characters_per_token
+
+
+def run(settings: Settings, record: Record) -> None:
+    """See `harness`."""
+    device = settings.device
+    on_device = device == "cuda"
+    sizes = ["tiny"] if settings.is_quick else settings.options.get("sizes") or ["pixel-ar-113m"]
+    batches = [1, 2] if settings.is_quick else ([1, 32, 256] if on_device else [1, 16])
+    dtypes = [torch.bfloat16, torch.float32] if on_device else [torch.float32]
+    new = 4 if settings.is_quick else (128 if on_device else 32)
+    prompt = 4 if settings.is_quick else 64
+    token_characters = characters_per_token(settings.is_quick)
+    record("bpe", tokens=4096 if not settings.is_quick else 512, characters_per_token=token_characters)
+    for size in sizes:
+        for dtype in dtypes:
+            for batch in batches:
+                if settings.seconds_left() < (1 if settings.is_quick else 15):
+                    record("decode", size=size, batch=batch, dtype=_short(dtype), skipped="no time left")
+                    continue
+                kinds = ["dynamic", "static compiled"] if on_device else ["dynamic", "static"]
+                if settings.options.get("compile") and not on_device:
+                    kinds.append("static compiled")
+                for kind in kinds:
+                    record.attempt(
+                        "decode",
+                        lambda size=size, kind=kind, batch=batch, dtype=dtype: measure_pixels(
+                            size, device, dtype, batch, prompt, new, kind
+                        ),
+                        model=size,
+                        batch=batch,
+                        dtype=_short(dtype),
+                        cache=kind,
+                    )
+                record.attempt(
+                    "decode",
+                    lambda size=size, batch=batch, dtype=dtype: measure_llama(
+                        size, device, dtype, batch, prompt, new, token_characters, on_device
+                    ),
+                    model=f"Llama like {size}",
+                    batch=batch,
+                    dtype=_short(dtype),
+                    cache="static compiled" if on_device else "dynamic",
+                )
+
+
+def measure_pixels(
+    size: str, device: str, dtype: torch.dtype, batch: int, prompt: int, new: int, kind: str
+) -> dict[str, Any]:
+    """A pixel model's prefill and decode."""
+    config = pixel_config(size)
+    model = build(config, device, dtype)
+    height, width = config.patch_size
+    strips = torch.randint(0, 2, (batch, 1, height, prompt * width), device=device).float()
+    options: dict[str, Any] = {"stop_at_eos": False}
+    if kind != "dynamic":
+        options["cache_implementation"] = "static"
+        options["max_cache_len"] = prompt + new
+        if kind == "static":
+            options["disable_compile"] = True
+        elif device == "cpu":
+            options["compile_config"] = CompileConfig()
+
+    def generate(count: int) -> None:
+        model.generate(strips, max_new_patches=count, **options)
+
+    return _figures(model, generate, device, dtype, batch, new, characters_per_patch(config))
+
+
+def measure_llama(
+    size: str,
+    device: str,
+    dtype: torch.dtype,
+    batch: int,
+    prompt: int,
+    new: int,
+    characters: float,
+    is_compiled: bool,
+) -> dict[str, Any]:
+    """The same of Transformers' Llama."""
+    model = build(llama_like(pixel_config(size)), device, dtype)
+    ids = torch.randint(1, model.config.vocab_size, (batch, prompt), device=device)
+    options: dict[str, Any] = {"cache_implementation": "static"} if is_compiled else {}
+
+    def generate(count: int) -> None:
+        model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=count,
+            min_new_tokens=count,
+            do_sample=False,
+            **options,
+        )
+
+    return _figures(model, generate, device, dtype, batch, new, characters)
+
+
+def _figures(
+    model: Any, generate: Any, device: str, dtype: torch.dtype, batch: int, new: int, characters: float
+) -> dict[str, Any]:
+    which = clock(device)
+    reset_memory(device)
+    products = getattr(time_calls(bare_products(model, batch, device, dtype), device, 10), which)
+    generate(new)  # compiles, for the length of the cache that is timed
+    first = getattr(time_calls(lambda: generate(1), device), which)
+    whole = getattr(time_calls(lambda: generate(new), device), which)
+    step = (whole - first) / (new - 1)
+    values = {
+        "parameters": count_parameters(model),
+        "clock": which,
+        "prefill_ms": 1e3 * first,
+        "step_ms": 1e3 * step,
+        "products_ms": 1e3 * products,
+        "step_over_products": step / products,
+        "steps_per_s": batch / step,
+        "characters_per_s": batch * characters / step,
+    }
+    if (peak := peak_memory(device)) is not None:
+        values["peak_gib"] = peak / 2**30
+    return values
+
+
+def _short(dtype: torch.dtype) -> str:
+    return {torch.bfloat16: "bf16", torch.float32: "f32"}[dtype]
