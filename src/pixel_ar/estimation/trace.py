@@ -64,11 +64,11 @@ class SavedStorages:
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
-        own = [*module.parameters(), *module.buffers()]
-        self._own = {_storage(tensor) for tensor in own}
-        # Kept until the count is done: the address of a storage that was freed may be another's.
-        self._seen: dict[int, torch.Tensor] = {}
-        self._held = own
+        # Storages are told apart by identity, since on `meta` they have no address; each is kept, so that none is new
+        # under the identity of one that was freed.
+        held = [tensor.untyped_storage() for tensor in (*module.parameters(), *module.buffers())]
+        self._own = {id(storage): storage for storage in held}
+        self._seen: dict[int, torch.UntypedStorage] = {}
 
     @property
     def hooks(self) -> tuple[Callable[[torch.Tensor], torch.Tensor], Callable[[torch.Tensor], torch.Tensor]]:
@@ -78,17 +78,13 @@ class SavedStorages:
     @property
     def num_bytes(self) -> int:
         """Bytes of all storages seen, each once."""
-        return sum(tensor.untyped_storage().nbytes() for tensor in self._seen.values())
+        return sum(storage.nbytes() for storage in self._seen.values())
 
     def _pack(self, tensor: torch.Tensor) -> torch.Tensor:
-        storage = _storage(tensor)
-        if storage not in self._own:
-            self._seen.setdefault(storage, tensor)
+        storage = tensor.untyped_storage()
+        if id(storage) not in self._own:
+            self._seen[id(storage)] = storage
         return tensor
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
 
 
 class _FusedAttention(torch.autograd.Function):
@@ -184,10 +180,10 @@ def layer_cost(config: PixelARConfig, batch: int, length: int, dtype: torch.dtyp
 
 def build_on_meta(config: PixelARConfig, dtype: torch.dtype = torch.float32) -> PixelARForCausalLM:
     """The model without memory for its weights, in training."""
-    config = copy.deepcopy(config)
-    config._attn_implementation = TRACED
     with torch.device("meta"):
-        return PixelARForCausalLM(config).train().to(dtype)
+        model = PixelARForCausalLM(copy.deepcopy(config)).train().to(dtype)
+    model.set_attn_implementation(TRACED)
+    return model
 
 
 def _traced(
@@ -216,10 +212,10 @@ def _with_dictionary(
     config_without = copy.deepcopy(config)
     for name, value in plain.items():
         setattr(config_without, name, value)
-    config_without._attn_implementation = TRACED
     with torch.device("meta"):
         decoder = PixelARModel(config_without).train().to(dtype)
         escape = AutoregressivePatchHead(config_without).train().to(dtype)
+    decoder.set_attn_implementation(TRACED)
     body = cost_of(decoder, lambda: decoder(pixel_values=strips).last_hidden_state.float().sum())
     patches = len(strips) * (strips.shape[-1] // config.patch_size[1] - 1)
     spelled = max(round(patches * escape_share), 1)

@@ -9,17 +9,20 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import nn
-from transformers import Cache, CompileConfig, DynamicCache, GenerationConfig, QuantizedCache, StaticCache
+from transformers import Cache, DynamicCache, GenerationConfig, QuantizedCache, StaticCache
 
 from ....transformers_internals import causal_mask, versions
 from ..outputs import PixelARModelOutput
 from ..sequences import unpadded_positions
+from .compiled import begin_step, compiled
 from .prompts import PixelPrompt
 
 # Static caches that no caller holds. Compiled code is bound to the addresses in them: a new one is a new compilation.
 _FREE_CACHES: WeakKeyDictionary[nn.Module, list[StaticCache]] = WeakKeyDictionary()
-_COMPILED_STEPS: dict[str, Any] = {}
+# By how many patches a mask grows at once.
+ROOM = 256
 
 
 class ContextLostError(RuntimeError):
@@ -51,6 +54,7 @@ class Decoding:
         )
         _check_capacity(self.cache, self.capacity)
         self.length = prompt.attention_mask.shape[1] - prompt.fed.shape[1]
+        self.roomy_mask = prompt.attention_mask  # with room for what will be read: a step takes a view of it
         self.mask: torch.Tensor | None = prompt.attention_mask
         self.positions = unpadded_positions(prompt.attention_mask)[:, self.length :]
         self.patches: torch.Tensor | None = None
@@ -65,7 +69,9 @@ class Decoding:
         uses_flash = "flash" in str(model.config._attn_implementation)
         if not (uses_flash and self.is_static) and bool(self.mask.all()):
             self.mask = None  # nothing is padded: the fastest kernels take no mask
-        self.step = _compiled_step(config) if _compiles(model, config, self.is_static) else _step
+        # States that are kept would be overwritten by the next run of a CUDA graph.
+        self.is_compiled = not self.recorded and _compiles(model, config, self.is_static)
+        self.step = compiled(_step, config) if self.is_compiled else _step
 
     def read(self, patches: torch.Tensor) -> PixelARModelOutput:
         """Reads the next patches `[B, K, P]` of all rows; the prompt's first.
@@ -82,11 +88,16 @@ class Decoding:
             new = self.positions[:, -1:] + 1
             self.positions = new if self.cache is not None else torch.cat([self.positions, new], dim=1)
             if self.mask is not None:
-                self.mask = torch.cat([self.mask, self.mask.new_ones(len(patches), 1)], dim=1)
+                length = self.length + patches.shape[1]
+                if length > self.roomy_mask.shape[1]:
+                    self.roomy_mask = F.pad(self.roomy_mask, (0, ROOM), value=1)
+                self.mask = self.roomy_mask[:, :length]
         mask: Any = self.mask
         if self.is_static:  # made here, where lengths are numbers, and not inside of compiled code
             shape = self.patches.new_empty(*self.patches.shape[:2], 0, dtype=self.decoder.dtype)
             mask = causal_mask(self.decoder.config, shape, mask, self.cache, self.positions)
+        if self.is_compiled:
+            begin_step()
         outputs = (_step if is_first else self.step)(
             self.decoder, self.patches, mask, self.positions, self.cache, self.recorded
         )
@@ -131,12 +142,6 @@ def _step(
         return_dict=True,
         **recorded,
     )
-
-
-def _compiled_step(config: GenerationConfig) -> Any:
-    """The step, compiled. It takes the decoder as an argument, so that a copied model runs its own weights."""
-    options = (config.compile_config or CompileConfig()).to_dict()
-    return _COMPILED_STEPS.setdefault(repr(options), torch.compile(_step, **options))
 
 
 def _compiles(model: Any, config: GenerationConfig, is_static: bool) -> bool:

@@ -278,7 +278,7 @@ class PixelGenerationMixin(GenerationMixin):
             return self._hand_over(request, prompt, cache, custom_generate)
         num_steps = most + (prompt.prefix is not None)
         decoding = Decoding(self, request.config, prompt, cache, num_steps)
-        writer = PatchWriter(self.patch_head, request, prompt, most, least)
+        writer = PatchWriter(self.patch_head, request, prompt, most, least, decoding.is_compiled)
         attentions: list[Any] = []
         hidden_states: list[Any] = []
         on_all_threads = split_single_rows(len(prompt.fed), prompt.fed.device)

@@ -8,12 +8,16 @@ Shapes: B rows, C channels, H strip height, W strip width, w patch width, T patc
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList
 
-from ..heads.base import PatchHead, Warp
+from ..heads.base import PatchHead, PatchSample
 from ..patching import unpatchify
+from .compiled import chain, compiled, draw, lasting_warp
 from .prompts import PixelPrompt
 from .request import PixelRequest
+
+# Every how many patches an accelerator is asked whether all rows have stopped. To ask is to wait for its whole queue,
+# and not to ask that a few patches may be drawn that nobody gets.
+LOOK_EVERY = 8
 
 
 class PatchWriter:
@@ -25,10 +29,17 @@ class PatchWriter:
         prompt: what is continued.
         most: new patches of a row at most.
         least: new patches of a row before its EOS patch.
+        is_compiled: whether the head's patch is to be drawn by compiled code, as the decoder's step is run.
     """
 
     def __init__(
-        self, head: PatchHead, request: PixelRequest, prompt: PixelPrompt, most: int, least: int
+        self,
+        head: PatchHead,
+        request: PixelRequest,
+        prompt: PixelPrompt,
+        most: int,
+        least: int,
+        is_compiled: bool = False,
     ) -> None:
         self.head = head
         self.request = request
@@ -39,12 +50,17 @@ class PatchWriter:
         self.scores: list[torch.Tensor] = []
         self.logits: list[torch.Tensor] = []
         self.last_logits = torch.zeros(0)
-        self.warp = _chain(request.processors)
+        self.warp = chain(request.processors)
+        self.lasting_warp, has_lasting = lasting_warp(request.processors)
+        self.is_compiled = is_compiled and has_lasting and head.draws_without_looking
         # Rows of a batch may differ by one: completing the prompt's last patch does not count as a new one.
         self.completes = (prompt.prefix_columns > 0).to(torch.int64)
         self.is_finished = torch.zeros_like(self.completes, dtype=torch.bool)
         self.num_drawn = torch.zeros_like(prompt.num_patches)
         self.positions = prompt.attention_mask
+        # After so many all rows have all their patches, whatever they drew.
+        self.num_steps = most + (prompt.prefix is not None)
+        self.look_every = _look_every(request, self.completes.device)
 
     def draw(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """The next patch of every row, `[B, P]`, from the states `[B, D]` of the patches before."""
@@ -53,15 +69,19 @@ class PatchWriter:
         if device.type == "meta":
             device = hidden_states.device  # offloaded weights, which arrive as each module is called
         config = self.request.config
-        sample = self.head.sample(
-            hidden_states.to(device),
-            do_sample=bool(config.do_sample),
-            warp=self.warp,
-            generator=self.request.generator,
-            prefix=None if prefix is None else prefix.to(device),
-            prefix_columns=None if prefix is None else self.prompt.prefix_columns.to(device),
-            **self._options(device),
-        )
+        options = self._options(device)
+        if self.is_compiled and prefix is None and not options:
+            sample = self._draw_compiled(hidden_states.to(device))
+        else:
+            sample = self.head.sample(
+                hidden_states.to(device),
+                do_sample=bool(config.do_sample),
+                warp=self.warp,
+                generator=self.request.generator,
+                prefix=None if prefix is None else prefix.to(device),
+                prefix_columns=None if prefix is None else self.prompt.prefix_columns.to(device),
+                **options,
+            )
         patches = sample.patches.to(self.is_finished.device, torch.float32)
         if prefix is not None:
             patches = prefix.where(self._is_prefix(), patches)
@@ -75,8 +95,23 @@ class PatchWriter:
             self.logits.append(sample.logits)
         return patches
 
+    def _draw_compiled(self, hidden_states: torch.Tensor) -> PatchSample:
+        """Whole patches of all rows. Randomness is drawn outside of compiled code, as without it."""
+        config = self.request.config
+        noise = self.head.noise(
+            len(hidden_states), hidden_states.device, bool(config.do_sample), self.request.generator
+        )
+        # The last states of a prompt are laid out otherwise than those of a step: that would be compiled once more.
+        hidden_states = hidden_states.contiguous()
+        patches, logits, scores = compiled(draw, config)(self.head, hidden_states, self.lasting_warp, noise)
+        if config.output_logits:
+            logits = logits.clone()  # the next run of a CUDA graph overwrites it
+        if config.output_scores:
+            scores = scores.clone()
+        return PatchSample(patches, logits, scores)
+
     def stop(self) -> bool:
-        """Notes which rows have stopped with the patch just drawn; whether all have."""
+        """Notes which rows have stopped with the patch just drawn; whether all have, as far as one has looked."""
         patches = self.patches[-1]
         stopped = self.num_drawn - self.completes >= self.most
         if self.request.stop_at_eos:
@@ -85,6 +120,10 @@ class PatchWriter:
             self.positions = torch.cat([self.positions, self.positions.new_ones(len(patches), 1)], dim=1)
             stopped = stopped | self.request.criteria(self.positions, self.last_strip()).to(stopped.device)
         self.is_finished = self.is_finished | stopped
+        if len(self.patches) >= self.num_steps:
+            return True
+        if not (self.request.stop_at_eos or self.request.criteria) or len(self.patches) % self.look_every:
+            return False
         return bool(self.is_finished.all())
 
     def last_strip(self) -> torch.Tensor:
@@ -120,17 +159,10 @@ class PatchWriter:
         return columns % self.head.patch_size[1] < self.prompt.prefix_columns[:, None]
 
 
-def _chain(processors: LogitsProcessorList) -> Warp | None:
-    """Processors as one function; not the list itself, which inspects every signature at every call."""
-    if not processors:
-        return None
-
-    def warp(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        for processor in processors:
-            scores = processor(written, scores)
-        return scores
-
-    return warp
+def _look_every(request: PixelRequest, device: torch.device) -> int:
+    """1 where looking costs nothing, or a patch too many would be seen: streamed, counted or in what is returned."""
+    is_seen = request.streamer is not None or request.criteria or request.config.return_dict_in_generate
+    return 1 if device.type == "cpu" or is_seen else LOOK_EVERY
 
 
 __all__ = ["PatchWriter"]

@@ -408,9 +408,31 @@ class AutoregressivePatchHead(PatchHead):
         Where the EOS patch may not be, a patch is drawn from the distribution of all others, exactly: a model that
         wants to end then writes what it deems next likeliest, not an EOS patch with a hole.
         """
-        return self._sample(
-            hidden_states, do_sample, warp, generator, prefix, prefix_columns, no_eos
-        ).sample()
+        noise = self.noise(len(hidden_states), hidden_states.device, do_sample, generator)
+        return self._sample(hidden_states, warp, noise, prefix, prefix_columns, no_eos).sample()
+
+    def noise(
+        self, rows: int, device: torch.device, do_sample: bool, generator: Generators | None
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """See [`PatchHead.noise`]: for the bytes `[N, G * S, 256]` and the glyphs `[N, G, L + 1]`."""
+        if not do_sample:
+            return None, None
+        noise = gumbel_noise((rows, self.num_groups * self.group_bytes, BYTE_VALUES), device, generator)
+        if self.glyphs is None:
+            return noise, None
+        return noise, gumbel_noise((rows, self.num_groups, len(self.glyphs.cells) + 1), device, generator)
+
+    @property
+    def draws_without_looking(self) -> bool:
+        """See [`PatchHead.draws_without_looking`]: with glyphs, bytes are drawn only if some row needs them."""
+        return self.glyphs is None
+
+    def draw(
+        self, hidden_states: torch.Tensor, warp: Warp | None, noise: tuple[torch.Tensor | None, ...]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """See [`PatchHead.draw`]."""
+        drawn = self._sample(hidden_states, warp, noise, None, None, None).sample()
+        return drawn.patches, drawn.logits, drawn.scores
 
     def sample_weighed(
         self,
@@ -428,17 +450,15 @@ class AutoregressivePatchHead(PatchHead):
         likely. The product of what it leaves at each decision estimates that sum without bias, since the decisions are
         drawn from what is left. Logarithms; 0 without a warp.
         """
-        draw = self._sample(
-            hidden_states, do_sample, warp, generator, prefix, prefix_columns, no_eos, weighs=True
-        )
+        noise = self.noise(len(hidden_states), hidden_states.device, do_sample, generator)
+        draw = self._sample(hidden_states, warp, noise, prefix, prefix_columns, no_eos, weighs=True)
         return draw.patches, draw.log_mass
 
     def _sample(
         self,
         hidden_states: torch.Tensor,
-        do_sample: bool,
         warp: Warp | None,
-        generator: Generators | None,
+        all_noise: tuple[torch.Tensor | None, ...],
         prefix: torch.Tensor | None,
         prefix_columns: torch.Tensor | None,
         no_eos: torch.Tensor | None,
@@ -448,12 +468,7 @@ class AutoregressivePatchHead(PatchHead):
         number, size = conditions.shape[0], self.group_bytes
         others = None if no_eos is None else self._not_eos(hidden_states, no_eos)
         prefix_bytes = self._prefix_bytes(prefix, prefix_columns)
-        noise = glyph_noise = None
-        if do_sample:
-            noise = gumbel_noise((number, self.num_groups * size, BYTE_VALUES), conditions.device, generator)
-            if self.glyphs is not None:
-                shape = (number, self.num_groups, len(self.glyphs.cells) + 1)
-                glyph_noise = gumbel_noise(shape, conditions.device, generator)
+        noise, glyph_noise = all_noise
         column_bytes = torch.zeros(
             number, self.num_groups * size, dtype=torch.int64, device=conditions.device
         )

@@ -101,6 +101,39 @@ class PatchHead(nn.Module):
         """Entered by `generate` around its loop: what a head works out from its weights may be kept within it."""
         return nullcontext()
 
+    @property
+    def draws_without_looking(self) -> bool:
+        """Whether [`draw`] is there and asks no tensor what to do next, so that it compiles to one graph."""
+        return False
+
+    def noise(
+        self, rows: int, device: torch.device, do_sample: bool, generator: Generators | None
+    ) -> tuple[torch.Tensor | None, ...]:
+        """All randomness of a patch of each row, drawn before and apart from [`draw`].
+
+        Args:
+            rows: N.
+            device: where the head is.
+            do_sample: see [`sample`]; without it there is none.
+            generator: see [`sample`].
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define noise")  # abstract
+
+    def draw(
+        self, hidden_states: torch.Tensor, warp: Warp | None, noise: tuple[torch.Tensor | None, ...]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What [`sample`] gives for whole patches, as a plain function of its arguments.
+
+        Args:
+            hidden_states: `[N, D]`.
+            warp: see [`sample`].
+            noise: from [`noise`].
+
+        Returns:
+            Patches, logits and scores, see [`PatchSample`].
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define draw")  # abstract
+
     def sample(
         self,
         hidden_states: torch.Tensor,

@@ -1,0 +1,91 @@
+# Copyright 2026 The pixel-ar authors.
+# Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
+"""Compiled parts of a step: the decoder's, and the head's whole patch.
+
+Compiled functions are kept by what they were compiled with and take modules as arguments, so that a copied model runs
+its own weights. The two parts of a step are two calls: on GPUs two CUDA graphs, and nothing between them waits.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import (
+    CompileConfig,
+    EpsilonLogitsWarper,
+    GenerationConfig,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
+
+from ..heads.base import PatchHead, Warp
+
+_COMPILED: dict[tuple[Callable, str], Any] = {}
+# Warps by what they do: compiled code is bound to the very function, and each call of `generate` makes new processors.
+_WARPS: dict[Any, Warp] = {}
+# Their results depend on their settings and arguments alone.
+_PLAIN = (
+    EpsilonLogitsWarper,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
+
+
+def compiled(function: Callable, config: GenerationConfig) -> Any:
+    """A function compiled as `config.compile_config` says, once for each configuration."""
+    options = (config.compile_config or CompileConfig()).to_dict()
+    key = function, repr(options)
+    if key not in _COMPILED:
+        _COMPILED[key] = torch.compile(function, **options)
+    return _COMPILED[key]
+
+
+def begin_step() -> None:
+    """Says that what the compiled calls of the last step returned is no longer needed, but for what was copied."""
+    torch.compiler.cudagraph_mark_step_begin()
+
+
+def chain(processors: LogitsProcessorList) -> Warp | None:
+    """Processors as one function; not the list itself, which inspects every signature at every call."""
+    if not processors:
+        return None
+
+    def warp(written: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        for processor in processors:
+            scores = processor(written, scores)
+        return scores
+
+    return warp
+
+
+def lasting_warp(processors: LogitsProcessorList) -> tuple[Warp | None, bool]:
+    """As [`chain`], the same function for processors of the same settings; whether there is one.
+
+    A processor of one's own may look at anything, so it has none.
+    """
+    if not processors:
+        return None, True
+    if not all(type(processor) in _PLAIN for processor in processors):
+        return None, False
+    key = tuple((type(processor), repr(sorted(vars(processor).items()))) for processor in processors)
+    warp = _WARPS.get(key)
+    if warp is None and (made := chain(processors)) is not None:
+        warp = _WARPS[key] = made
+    return warp, True
+
+
+def draw(
+    head: PatchHead, hidden_states: torch.Tensor, warp: Warp | None, noise: tuple[torch.Tensor | None, ...]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The head's patch, to be compiled."""
+    return head.draw(hidden_states, warp, noise)
+
+
+__all__ = ["begin_step", "chain", "compiled", "draw", "lasting_warp"]
