@@ -27,6 +27,7 @@ HEADS: list[dict[str, Any]] = [
     {"patch_head": "autoregressive", "patch_size": (8, 20), "head_hidden_size": 64},
     {"patch_head": "autoregressive", "head_num_layers": 2, "head_hidden_size": 32, "head_num_glyphs": 16},
     {"patch_head": "regression", "patch_size": (16, 16), "num_channels": 3, "num_key_value_heads": 2},
+    {"patch_head": "flow", "patch_size": (16, 16), "head_hidden_size": 32, "head_num_layers": 2},
 ]
 
 
