@@ -47,9 +47,10 @@ def compiled(function: Callable, config: GenerationConfig) -> Any:
     return _COMPILED[key]
 
 
-def begin_step() -> None:
+def begin_step(device: torch.device) -> None:
     """Says that what the compiled calls of the last step returned is no longer needed, but for what was copied."""
-    torch.compiler.cudagraph_mark_step_begin()
+    if device.type == "cuda":  # elsewhere there are no graphs, and to say so loads a compiler
+        torch.compiler.cudagraph_mark_step_begin()
 
 
 def chain(processors: LogitsProcessorList) -> Warp | None:

@@ -97,7 +97,7 @@ class Decoding:
             shape = self.patches.new_empty(*self.patches.shape[:2], 0, dtype=self.decoder.dtype)
             mask = causal_mask(self.decoder.config, shape, mask, self.cache, self.positions)
         if self.is_compiled:
-            begin_step()
+            begin_step(patches.device)
         outputs = (_step if is_first else self.step)(
             self.decoder, self.patches, mask, self.positions, self.cache, self.recorded
         )
