@@ -96,6 +96,7 @@ def causal_mask(
     attention_mask: torch.Tensor | None,
     cache: Cache | None,
     position_ids: torch.Tensor,
+    or_rule: Any = None,
 ) -> Any:
     """What the configured attention function takes as its mask: `None`, a tensor, or a block mask.
 
@@ -105,12 +106,14 @@ def causal_mask(
         attention_mask: `[B, cached + T]`, 1 = attended; `None` if nothing is padded; a mask made before is returned.
         cache: of earlier positions, or `None`.
         position_ids: `[B or 1, T]`.
+        or_rule: `(row, head, query, key)` to whether they see each other though the key is later.
     """
     return create_causal_mask(
         config=config,
         inputs_embeds=inputs_embeds,
         attention_mask=attention_mask,
         position_ids=position_ids,
+        or_mask_function=or_rule,
         **{CACHE_NAME: cache},
     )
 

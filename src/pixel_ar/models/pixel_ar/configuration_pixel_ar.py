@@ -100,6 +100,13 @@ class PixelARConfig(PreTrainedConfig):
         eos_token_id: Token that ends a text.
         predict_across_modalities: Whether the first token after patches, and the first patch after tokens, is a
             target. PixelGPT: no; a token text begins with its `bos_token_id`, a strip with an EOS patch, as given.
+        page_positions: Rows and columns of the largest page that may stand before a sequence (`page_values`): the sizes
+            of two tables, of which a vector for the row and one for the column of each patch are added to its
+            embedding. `None`: no pages.
+        prefix_attention: `"causal"`, or `"bidirectional"`: the patches of a page all see each other. What follows is
+            causal in any case, and sees the whole page.
+        reading_slots: Characters of a page's patch that a reading head tells from its state; 0 for no such head.
+        dense_reading_weight: Factor of its loss in `loss`, where `reading_labels` are passed.
         classifier_bias: Whether the classification layer has a bias (PIXAR: yes, PixelGPT: no).
         classifier_pooling: State that is classified: `"last"`, of the last attended position; `"mean"`, over the
             attended positions; `"pixelgpt_pair"`, as PixelGPT's released code does for pairs, where a row without
@@ -191,6 +198,10 @@ class PixelARConfig(PreTrainedConfig):
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     predict_across_modalities: bool = False
+    page_positions: tuple[int, ...] | list[int] | None = None
+    prefix_attention: Literal["causal", "bidirectional"] = "causal"
+    reading_slots: int = 0
+    dense_reading_weight: int | float = 1.0
     classifier_bias: bool = False
     classifier_pooling: Literal["last", "mean", "pixelgpt_pair"] = "last"
 
@@ -204,6 +215,8 @@ class PixelARConfig(PreTrainedConfig):
                     f"{sorted(known)} or add a PatchHead subclass to PATCH_HEADS."
                 )
         self.patch_size = tuple(self.patch_size)
+        if self.page_positions is not None:
+            self.page_positions = tuple(self.page_positions)
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
         if self.head_dim is None:
@@ -241,7 +254,8 @@ class PixelARConfig(PreTrainedConfig):
                     f"{name} must be a dictionary of class numbers and names, got {names!r:.80}."
                 )
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
-        sizes |= {"patch_size": max(self.patch_size), "num_labels": kwargs.get("num_labels")}
+        sizes |= {"patch_size": max(self.patch_size), "page_positions": max(self.page_positions or (1,))}
+        sizes |= {"num_labels": kwargs.get("num_labels")}
         limits = {"num_labels": MAX_LABELS, "num_hidden_layers": MAX_LAYERS, "head_num_layers": MAX_LAYERS}
         for name, size in sizes.items():
             if type(size) is int:
@@ -326,6 +340,7 @@ class PixelARConfig(PreTrainedConfig):
         if self.patch_head == "bernoulli" and self.norm_pix_loss:
             raise ValueError("norm_pix_loss=True belongs to patch_head='regression', not to 'bernoulli'.")
         self._validate_tokens()
+        self._validate_pages()
         if self.patch_head in ("autoregressive", "dictionary"):
             self._validate_autoregressive_head()
         self._validate_dictionary()
@@ -377,6 +392,26 @@ class PixelARConfig(PreTrainedConfig):
                 f"dictionary_sampled_entries must be positive, or None for all entries, got "
                 f"{self.dictionary_sampled_entries}."
             )
+
+    def _validate_pages(self) -> None:
+        sides = self.page_positions
+        if sides is not None and (len(sides) != 2 or min(sides) < 1):
+            raise ValueError(f"page_positions must be two positive integers (rows, columns), got {sides}.")
+        if sides is None and (self.prefix_attention != "causal" or self.reading_slots):
+            raise ValueError(
+                f"prefix_attention={self.prefix_attention!r} and reading_slots={self.reading_slots} are about pages: "
+                "set page_positions=(rows, columns)."
+            )
+        if self.reading_slots < 0 or self.dense_reading_weight < 0:
+            raise ValueError(
+                f"reading_slots ({self.reading_slots}) and dense_reading_weight ({self.dense_reading_weight}) must not "
+                "be negative."
+            )
+        if self.reading_slots and self.vocab_size is None:
+            raise ValueError("reading_slots need a vocab_size: characters are told as tokens.")
+        check_limit(
+            self.reading_slots * (self.vocab_size or 0), MAX_CONFIG_SIZE, "outputs of the reading head"
+        )
 
     def _validate_tokens(self) -> None:
         if self.vocab_size is None:

@@ -19,7 +19,7 @@ from torch import nn
 from transformers import Cache, DynamicCache, PreTrainedModel, logging
 
 from ...installed import refuse_registration
-from ...modalities import PATCH, TOKEN
+from ...modalities import IGNORED_LABEL, PATCH, TOKEN
 from ...transformers_internals import causal_mask, init
 from .checks import check_positions, loading, refuse_nan_pixels, refuse_nan_scores, require_tensors
 from .configuration_pixel_ar import PixelARConfig
@@ -32,6 +32,7 @@ from .heads.registry import build_patch_head
 from .labels import can_look_at, check_labels
 from .layers import DecoderLayer, RMSNorm, RotaryPositions
 from .outputs import PixelARCausalLMOutput, PixelARModelOutput, one_cache, tuple_on_request
+from .pages import PagePositions, page_mask, page_rows, put_page_before, sees_whole_page
 from .patching import check_strip_shape, patchify, to_unit_range
 from .quantization import spare_inputs_and_outputs
 from .sequences import (
@@ -190,6 +191,7 @@ class PixelARModel(PixelARPreTrainedModel):
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
         self.embed_patches = PixelARPatchEmbedding(config)
+        self.page_positions = None if config.page_positions is None else PagePositions(config)
         self.embed_tokens: nn.Embedding | None = None
         if config.vocab_size is not None:
             self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
@@ -280,6 +282,8 @@ class PixelARModel(PixelARPreTrainedModel):
         patches: torch.Tensor | None = None,
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
+        page_values: torch.Tensor | None = None,
+        page_attention_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> PixelARModelOutput:
         r"""Runs the decoder.
@@ -298,10 +302,15 @@ class PixelARModel(PixelARPreTrainedModel):
             patches: `[B, T, P]` in [0, 1], strips that are cut already, in place of all other inputs.
             output_hidden_states: return the states between the layers.
             output_attentions: return the attention weights.
+            page_values: `[B, C, R * H, W]`, a page before the sequence, for models with `page_positions`. It may be
+                alone. All else is about the sequence after it, masks included. Where the cache holds the page, it is
+                not read again.
+            page_attention_mask: `[B, S]`, 1 = patch of the page, 0 = padding.
             kwargs: passed on to the attention function.
 
         Returns:
-            `last_hidden_state` `[B, T, D]` after the final norm, and the cache.
+            `last_hidden_state` `[B, T, D]` after the final norm, `page_hidden_state` `[B, S, D]` of a page that was
+            read, and the cache.
 
         Raises:
             ValueError: if not exactly one kind of input is given, or for strips, ids or masks that do not fit.
@@ -309,6 +318,8 @@ class PixelARModel(PixelARPreTrainedModel):
         require_tensors(attention_mask=attention_mask, position_ids=position_ids, inputs_embeds=inputs_embeds)
         if patches is not None:
             inputs_embeds = self.embed_patches(patches=patches)
+        elif page_values is not None and pixel_values is None and input_ids is None and inputs_embeds is None:
+            inputs_embeds = self._nothing(page_values)
         elif (pixel_values is None and input_ids is None) == (inputs_embeds is None):
             raise ValueError("Pass exactly one of pixel_values (and input_ids) and inputs_embeds.")
         if inputs_embeds is None:
@@ -317,12 +328,19 @@ class PixelARModel(PixelARPreTrainedModel):
         check_mask_length(attention_mask, inputs_embeds.shape, cache is not None)
         cache = self._cache(cache, use_cache)
         check_positions(position_ids, inputs_embeds.shape)
+        or_rule, length = None, inputs_embeds.shape[1]
+        if page_values is not None:
+            page, mask_of_page = self._embed_page(page_values, page_attention_mask)
+            joined = put_page_before(page, mask_of_page, inputs_embeds, attention_mask, position_ids, cache)
+            inputs_embeds, attention_mask, position_ids, is_page = joined
+            if is_page is not None and self.config.prefix_attention == "bidirectional":
+                or_rule = sees_whole_page(is_page)
         if position_ids is None:
             past_length = 0 if cache is None else cache.get_seq_length()
             position_ids = (
                 torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)[None] + past_length
             )
-        mask = causal_mask(self.config, inputs_embeds, attention_mask, cache, position_ids)
+        mask = causal_mask(self.config, inputs_embeds, attention_mask, cache, position_ids, or_rule)
         position_embeddings = self.rotary_emb(inputs_embeds, position_ids=position_ids)
         states: list[torch.Tensor] = []
         wants_states = self._wants(output_hidden_states, "output_hidden_states")
@@ -344,12 +362,31 @@ class PixelARModel(PixelARPreTrainedModel):
                 **kwargs,
             )
         hidden_states = self.norm(hidden_states)
+        size = hidden_states.shape[1] - length
         return PixelARModelOutput(
-            last_hidden_state=hidden_states,
+            last_hidden_state=hidden_states[:, size:],
+            page_hidden_state=hidden_states[:, :size] if size else None,
             cache=cache,
             hidden_states=(*states, hidden_states) if wants_states else None,
             attentions=None if attentions is None else tuple(attentions),
         )
+
+    def _embed_page(
+        self, page_values: torch.Tensor, given: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of pages `[B, S, D]` with their places, and the mask `[B, S]`."""
+        if self.page_positions is None:
+            raise ValueError("page_values need a model for pages: set config.page_positions=(rows, columns).")
+        require_tensors(page_values=page_values, page_attention_mask=given)
+        height, width = self.config.patch_size
+        states = self.embed_patches(page_rows(page_values, height))
+        places = self.page_positions(page_values.shape[2] // height, page_values.shape[3] // width)
+        return states + places, page_mask(page_values, given, (height, width))
+
+    def _nothing(self, page_values: torch.Tensor) -> torch.Tensor:
+        """No positions after a page: `[B, 0, D]`."""
+        weight = self.norm.weight
+        return weight.new_zeros(len(page_values), 0, self.config.hidden_size)
 
     def _cache(self, cache: Cache | None, use_cache: bool | None) -> Cache | None:
         """The cache to fill, if any: none where layers run once more in the backward pass."""
@@ -376,6 +413,11 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         if isinstance(self.patch_head, DictionaryPatchHead):
             self.patch_head.connect(self.model.embed_patches)
         self.token_head: nn.Linear | None = None
+        self.reading_head: nn.Linear | None = None
+        if config.reading_slots:
+            self.reading_head = nn.Linear(
+                config.hidden_size, config.reading_slots * int(config.vocab_size or 0)
+            )
         if config.vocab_size is not None:
             # Of the object, not of the class: without tokens there is nothing to tie.
             self._tied_weights_keys = {"token_head.weight": "model.embed_tokens.weight"}
@@ -488,6 +530,9 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         input_ids: torch.Tensor | None = None,
         modality_ids: torch.Tensor | None = None,
         cache: Cache | None = None,
+        page_values: torch.Tensor | None = None,
+        page_attention_mask: torch.Tensor | None = None,
+        reading_labels: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> PixelARCausalLMOutput:
         r"""Predicts position t + 1 at position t.
@@ -511,6 +556,11 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             input_ids: `[B, L]` tokens, for models with a `vocab_size`.
             modality_ids: `[B, T]`, 0 = token, 1 = patch, where both are given and not in the order patches, tokens.
             cache: of earlier positions.
+            page_values: `[B, C, R * H, W]`, a page before the sequence, for models with `page_positions`; labels, mask
+                and logits are of the sequence after it.
+            page_attention_mask: `[B, S]`, 1 = patch of the page, 0 = padding.
+            reading_labels: `[B, S, K]` tokens of the characters that each patch of the page shows, for models with
+                `reading_slots`; -100 = none asked for. Their loss joins that of `labels`.
             kwargs: what [`PixelARModel.forward`] takes besides.
 
         Raises:
@@ -525,6 +575,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             use_cache=use_cache,
             input_ids=input_ids,
             modality_ids=modality_ids,
+            page_values=page_values,
+            page_attention_mask=page_attention_mask,
             return_dict=True,
             **kwargs,
         )
@@ -543,6 +595,10 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             loss = self._total_loss(hidden_states, patch_loss, token_loss)
         elif num_items_in_batch is not None:
             raise ValueError(LABELS_TAKEN)
+        reading_loss = None
+        if reading_labels is not None:
+            reading_loss = self._reading_loss(outputs.page_hidden_state, reading_labels)
+            loss = None if loss is None else loss + self.config.dense_reading_weight * reading_loss
         token_logits = patch_logits = None
         if skip_logits is None:
             skip_logits = self.training and labels is not None
@@ -554,12 +610,27 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             loss=loss,
             patch_loss=patch_loss,
             token_loss=token_loss,
+            reading_loss=reading_loss,
             logits=patch_logits if token_logits is None else token_logits,
             patch_logits=patch_logits,
             cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def _reading_loss(self, page: torch.Tensor | None, labels: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of the characters that the patches of a page show, from its states `[B, S, D]`."""
+        if self.reading_head is None or page is None:
+            raise ValueError("reading_labels need page_values and a reading head: set config.reading_slots.")
+        shape = (*page.shape[:2], self.config.reading_slots)
+        if labels.shape != shape:
+            raise ValueError(f"reading_labels have shape {tuple(labels.shape)}, expected {shape}.")
+        logits = self.reading_head(page).unflatten(-1, (self.config.reading_slots, -1)).float()
+        labels = labels.to(logits.device)
+        nats = nn.functional.cross_entropy(
+            logits.flatten(0, 2), labels.flatten(), ignore_index=IGNORED_LABEL, reduction="sum"
+        )
+        return nats / (labels != IGNORED_LABEL).sum().clamp(min=1)
 
     def _logits(
         self, hidden_states: torch.Tensor, to_keep: int | torch.Tensor, has_patches: bool, has_tokens: bool
@@ -655,6 +726,12 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         if token_loss is not None:
             total = total + self.config.token_loss_weight * token_loss
         is_distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if is_distributed and self.training:
+            # Whatever this batch holds of pages.
+            idle = [self.model.page_positions, self.reading_head]
+            total = total + 0 * sum(
+                weight.sum() for module in idle if module is not None for weight in module.parameters()
+            )
         if self.token_head is not None and self.training and is_distributed:
             if patch_loss is None:
                 total = total + 0 * self._idle_patches(hidden_states)

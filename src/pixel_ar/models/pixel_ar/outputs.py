@@ -73,12 +73,14 @@ class PixelARModelOutput(CacheUnderBothNames):
         cache: the cache, if one was passed or `use_cache`.
         hidden_states: on request `[B, T, D]` before each layer, and the last after the final norm.
         attentions: on request `[B, heads, T, T]` of each layer; eager attention alone gives them.
+        page_hidden_state: `[B, S, D]` of the page before the sequence, if one was read; the two above cover it too.
     """
 
     last_hidden_state: torch.Tensor = None  # type: ignore[assignment]
     cache: Cache | None = None
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None
+    page_hidden_state: torch.Tensor | None = None
 
 
 @dataclass
@@ -96,6 +98,7 @@ class PixelARCausalLMOutput(CacheUnderBothNames):
         cache: the cache, also as `past_key_values`.
         hidden_states: one `[B, T, D]` per layer, on request.
         attentions: one `[B, heads, T, T]` per layer, on request.
+        reading_loss: mean cross-entropy of the characters that a page's patches show; only with `reading_labels`.
     """
 
     loss: torch.Tensor | None = None
@@ -106,6 +109,7 @@ class PixelARCausalLMOutput(CacheUnderBothNames):
     cache: Cache | None = None
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None
+    reading_loss: torch.Tensor | None = None
 
 
 @dataclass

@@ -7,12 +7,14 @@ Rows may be padded anywhere; what counts of a row is moved together, so that a r
 Shapes: B rows, C channels, H strip height, W strip width, U patches, L tokens, T positions, D hidden size.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from transformers import Cache
 
 from ....modalities import PATCH, TOKEN
+from ..pages import page_mask
 from ..sequences import ranks, unpadded_positions
 from .prompts import CachedRows, MixedPrompt, keep_rows
 
@@ -49,6 +51,30 @@ def read_token_prompt(
         embeddings = torch.cat([embeddings, start.to(embeddings)], dim=1)
         mask = torch.cat([mask, needs_start[:, None]], dim=1)
     return _move_right(embeddings, mask)
+
+
+def read_page(decoder: Any, prompt: MixedPrompt) -> tuple[MixedPrompt, Cache]:
+    """Lets the decoder read a page, so that patches can follow it.
+
+    Args:
+        decoder: a `PixelARModel`.
+        prompt: with a page, and strips or nothing.
+
+    Returns:
+        A prompt of the strips, and a cache of the page.
+    """
+    pages = prompt.page_values
+    assert pages is not None
+    mask = page_mask(pages, prompt.page_attention_mask, decoder.config.patch_size)
+    cache = decoder(page_values=pages, page_attention_mask=mask, use_cache=True, return_dict=True).cache
+    count = mask.sum(-1)
+    keep_rows(cache, CachedRows(mask.bool(), count, count))
+    rest = replace(prompt, page_values=None, page_attention_mask=None)
+    if rest.pixel_values is None:
+        height, width = decoder.config.patch_size
+        blank = torch.ones(len(mask), decoder.config.num_channels, height, width, device=mask.device)
+        return replace(rest, pixel_values=blank, attention_mask=mask.new_zeros(len(mask), 1)), cache
+    return rest, cache
 
 
 def read_context(decoder: Any, prompt: MixedPrompt) -> tuple[MixedPrompt, Cache]:
@@ -109,4 +135,4 @@ def _move_right(embeddings: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Ten
     return moved, mask.gather(1, order).to(torch.int64)
 
 
-__all__ = ["ends_with_patches", "read_context", "read_token_prompt"]
+__all__ = ["ends_with_patches", "read_context", "read_page", "read_token_prompt"]

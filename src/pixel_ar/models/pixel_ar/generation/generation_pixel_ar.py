@@ -12,7 +12,7 @@ per patch (bytes, for the autoregressive head).
 import copy
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -31,8 +31,9 @@ from ....transformers_internals import CACHE_NAME, TokenOutput, shards_weights
 from ..checks import broken_weights
 from ..heads.base import Generators
 from ..outputs import CacheUnderBothNames
+from ..pages import page_mask
 from ..patching import unpatchify
-from .context import ends_with_patches, read_context, read_token_prompt
+from .context import ends_with_patches, read_context, read_page, read_token_prompt
 from .decoding import Decoding
 from .prompts import MixedPrompt, PixelPrompt, build_prompt, remember_rows
 from .request import PixelRequest, check_ranges, parse_request, refuse_patch_options
@@ -153,10 +154,11 @@ class PixelGenerationMixin(GenerationMixin):
             generator: source of randomness in place of torch's global one; a list gives each row (each of its
                 `num_return_sequences`) its own, and then a row does not depend on the batch around it.
             kwargs: `pixel_values` `[B, C, H, W]`, `attention_mask` `[B, T]` (padding anywhere), `num_columns` `[B]`,
-                `input_ids` `[B, L]`, `modality_ids` `[B, T]`, `output_modality`, `past_key_values` (with whole strips:
-                what the cache holds is not read again), `max_new_patches`, `min_new_patches`, `pixel_sampler`,
-                `pixel_threshold`, `pixel_steps` and `guidance_scale` (of a head that refines noise), `stop_at_eos` and
-                all options of `GenerationConfig`.
+                `input_ids` `[B, L]`, `modality_ids` `[B, T]`, `page_values` `[B, C, R * H, W]` and
+                `page_attention_mask` `[B, S]` of a page before all of them, `output_modality`, `past_key_values` (with
+                whole strips: what the cache holds is not read again), `max_new_patches`, `min_new_patches`,
+                `pixel_sampler`, `pixel_threshold`, `pixel_steps` and `guidance_scale` (of a head that refines noise),
+                `stop_at_eos` and all options of `GenerationConfig`.
 
         Returns:
             float32 strips `[B, C, H, W]`, 1 = background: each row's prompt, its continuation after it without a gap,
@@ -240,6 +242,9 @@ class PixelGenerationMixin(GenerationMixin):
         self, prompt: MixedPrompt, arguments: dict[str, Any], options: dict[str, Any]
     ) -> torch.Tensor | Any:
         """Transformers' own `generate` over tokens, after whatever prompt."""
+        options = {**options, **self._page_of(prompt, options)}
+        if prompt.page_values is not None and prompt.pixel_values is None and prompt.input_ids is None:
+            prompt = replace(prompt, input_ids=self._first_tokens(len(prompt.page_values)))
         if prompt.pixel_values is not None:
             starts = not self.config.predict_across_modalities
             bos_token_id = self.config.bos_token_id if starts else None
@@ -266,6 +271,26 @@ class PixelGenerationMixin(GenerationMixin):
                 for name, value in vars(writer).items()
                 if name not in (*vars(self), "main_input_name")
             }
+
+    def _page_of(self, prompt: MixedPrompt, options: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """What every step is told of a page."""
+        if prompt.page_values is None:
+            return {}
+        if options.get("cache_implementation") not in (None, "dynamic"):
+            raise ValueError(
+                f"cache_implementation={options['cache_implementation']!r} does not count the patches of a page; leave "
+                "it out."
+            )
+        mask = page_mask(prompt.page_values, prompt.page_attention_mask, self.config.patch_size)
+        return {"page_values": prompt.page_values, "page_attention_mask": mask}
+
+    def _first_tokens(self, rows: int) -> torch.Tensor:
+        """The token that begins a text, `[B, 1]`."""
+        if self.config.bos_token_id is None:
+            raise ValueError(
+                "config.bos_token_id is None: tokens after a page need a first token; set it, or pass input_ids."
+            )
+        return torch.full((rows, 1), self.config.bos_token_id, device=self.device)
 
     def _write_patches(
         self, request: PixelRequest, custom_generate: Callable | None
@@ -333,6 +358,13 @@ class PixelGenerationMixin(GenerationMixin):
     def _read_prompt(self, request: PixelRequest) -> tuple[PixelPrompt, Cache | None]:
         """The prompt in one form, and a cache of what comes before its strips or was read already."""
         given, cache = request.prompt, request.cache
+        if given.page_values is not None:
+            if cache is not None or given.input_ids is not None:
+                raise ValueError(
+                    "patches after a page follow it alone or after strips: pass page_values without input_ids and "
+                    "without a cache (which holds the page already)."
+                )
+            given, cache = read_page(self.base_model, given)
         if given.input_ids is not None:
             if cache is not None:
                 raise ValueError(

@@ -32,6 +32,8 @@ class MixedPrompt:
         modality_ids: `[B, T]`, or `None` for patches then tokens.
         attention_mask: `[B, T]`, or `None` if every position counts.
         num_columns: `[B]`, pixel columns of a row from its first attended patch on; `None` for all of them.
+        page_values: `[B, C, R * H, W]`, a page before all of this, or `None`.
+        page_attention_mask: `[B, S]`, of its patches.
     """
 
     pixel_values: torch.Tensor | None = None
@@ -39,6 +41,8 @@ class MixedPrompt:
     modality_ids: torch.Tensor | None = None
     attention_mask: torch.Tensor | None = None
     num_columns: torch.Tensor | list[int] | None = None
+    page_values: torch.Tensor | None = None
+    page_attention_mask: torch.Tensor | None = None
 
     @classmethod
     def take(cls, inputs: torch.Tensor | None, kwargs: dict[str, Any], has_tokens: bool) -> "MixedPrompt":
