@@ -84,9 +84,11 @@ class Decoding:
             self.patches = patches
         else:
             self.patches = torch.cat([self.patches, patches], dim=1)
-        if not is_first:
-            new = self.positions[:, -1:] + 1
-            self.positions = new if self.cache is not None else torch.cat([self.positions, new], dim=1)
+        count = patches.shape[1] - self.positions.shape[1] if is_first else patches.shape[1]
+        if count:
+            new = self.positions[:, -1:] + torch.arange(1, count + 1, device=self.positions.device)
+            is_all = not is_first and self.cache is not None
+            self.positions = new if is_all else torch.cat([self.positions, new], dim=1)
             if self.mask is not None:
                 length = self.length + patches.shape[1]
                 if length > self.roomy_mask.shape[1]:
@@ -104,6 +106,13 @@ class Decoding:
         self.length += patches.shape[1]
         self._check_context()
         return outputs
+
+    def drop(self, count: int) -> None:
+        """Forgets the last `count` positions that were read; without a cache, or with a static one, it cannot."""
+        if count and self.cache is not None:
+            self.cache.crop(-count)
+            self.length -= count
+            self.positions = self.positions[:, -1:] - count
 
     def release(self, returned: bool) -> Cache | None:
         """The cache for the caller; one that is not returned may serve the next call."""

@@ -38,6 +38,7 @@ from .decoding import Decoding
 from .prompts import MixedPrompt, PixelPrompt, build_prompt, remember_rows
 from .request import PixelRequest, check_ranges, parse_request, refuse_patch_options
 from .single_row import split_single_rows
+from .speculative import Speculation, check_draft
 from .streamers import PatchIteratorStreamer, PatchStreamer, check_streamer
 from .writer import PatchWriter
 
@@ -145,7 +146,9 @@ class PixelGenerationMixin(GenerationMixin):
             stopping_criteria: called with placeholder ids `[B, T]` and the patches just drawn, `[B, C, H, w]`.
             prefix_allowed_tokens_fn: not supported.
             synced_gpus: as in Transformers.
-            assistant_model: not supported.
+            assistant_model: a small model of the same patches, which drafts `num_assistant_tokens` of them (4 unless
+                set) that this one reads at once and corrects: the distribution stays this model's, exactly
+                (`speculative`). One row, `autoregressive` heads without glyphs.
             streamer: its `put` gets every patch as float32 `[B, C, H, w]` on the CPU, the completed patch of an
                 unfinished prompt first, the prompt itself not; then `end` is called.
             negative_prompt_ids: not supported.
@@ -301,11 +304,15 @@ class PixelGenerationMixin(GenerationMixin):
         prompt = prompt.repeat(request.config.num_return_sequences or 1)
         if custom_generate is not None:
             return self._hand_over(request, prompt, cache, custom_generate)
+        if request.draft is not None:
+            check_draft(self, request, prompt, cache is not None)
         num_steps = most + (prompt.prefix is not None)
         decoding = Decoding(self, request.config, prompt, cache, num_steps)
         writer = PatchWriter(self.patch_head, request, prompt, most, least, decoding.is_compiled)
         attentions: list[Any] = []
         hidden_states: list[Any] = []
+        if request.draft is not None:
+            return self._write_speculatively(request, Speculation(self, request, prompt, decoding, writer))
         on_all_threads = split_single_rows(len(prompt.fed), prompt.fed.device)
         patches, is_finished = prompt.fed, False
         synced = shards_weights(self) if request.synced_gpus is None else request.synced_gpus
@@ -354,6 +361,32 @@ class PixelGenerationMixin(GenerationMixin):
         """
         if not bool(states.isfinite().all()) or bool(writer.last_logits.isnan().any()):
             raise ValueError(f"What the model computes is NaN or infinite. {broken_weights(self)}")
+
+    def _write_speculatively(
+        self, request: PixelRequest, speculation: Speculation
+    ) -> torch.Tensor | PixelGenerateOutput:
+        """The loop over patches of which a draft proposes some."""
+        writer, is_finished = speculation.writer, False
+        while not is_finished:
+            for patch in speculation.next_patches():
+                writer.add(patch[None])
+                is_finished = writer.stop()
+                if request.streamer is not None:
+                    request.streamer.put(writer.last_strip().to("cpu", copy=True))
+                if is_finished:
+                    break  # what was drafted after the end
+        self._check_numbers(speculation.states, writer)
+        if request.streamer is not None:
+            request.streamer.end()
+        pixel_values, attention_mask = writer.strips()
+        if not request.config.return_dict_in_generate:
+            return pixel_values
+        return PixelGenerateOutput(
+            sequences=attention_mask.clone(),
+            pixel_values=pixel_values,
+            attention_mask=attention_mask,
+            num_columns=attention_mask.sum(-1) * self.patch_head.patch_size[1],
+        )
 
     def _read_prompt(self, request: PixelRequest) -> tuple[PixelPrompt, Cache | None]:
         """The prompt in one form, and a cache of what comes before its strips or was read already."""

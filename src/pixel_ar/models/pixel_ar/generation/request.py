@@ -87,6 +87,7 @@ class PixelRequest:
         streamer: gets the patches.
         generator: source of randomness, `None` for torch's.
         synced_gpus: whether all devices go on until the last has finished; `None` to find out.
+        draft: a model whose patches are checked, or `None`; see `speculative`.
         pixel_sampler: how a linear head turns logits into pixels; `None` for its own choice.
         pixel_threshold: probability of background from which a pixel is background.
         stop_at_eos: whether a row ends with its EOS patch.
@@ -102,6 +103,7 @@ class PixelRequest:
     streamer: PatchStreamer | None
     generator: Generators | None
     synced_gpus: bool | None
+    draft: Any
     pixel_sampler: str | None
     pixel_threshold: float
     stop_at_eos: bool
@@ -187,6 +189,7 @@ def parse_request(
         streamer=arguments["streamer"],
         generator=arguments["generator"],
         synced_gpus=arguments["synced_gpus"],
+        draft=arguments["assistant_model"],
         pixel_sampler=sampler,
         pixel_threshold=0.5 if threshold is None else threshold,
         stop_at_eos=True if stop_at_eos is None else bool(stop_at_eos),
@@ -286,7 +289,6 @@ def _refuse_unsupported(
 ) -> None:
     names = (
         "prefix_allowed_tokens_fn",
-        "assistant_model",
         "negative_prompt_ids",
         "negative_prompt_attention_mask",
     )

@@ -64,6 +64,15 @@ class PatchWriter:
 
     def draw(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """The next patch of every row, `[B, P]`, from the states `[B, D]` of the patches before."""
+        sample = self.propose(hidden_states)
+        if self.request.config.output_scores:
+            self.scores.append(sample.scores)
+        if self.request.config.output_logits:
+            self.logits.append(sample.logits)
+        return self.add(sample.patches)
+
+    def propose(self, hidden_states: torch.Tensor) -> PatchSample:
+        """What [`draw`] would draw, with what the prompt has begun of it."""
         prefix = None if self.patches else self.prompt.prefix
         device = next(self.head.parameters()).device  # may differ from the decoder's in a split model
         if device.type == "meta":
@@ -85,14 +94,14 @@ class PatchWriter:
         patches = sample.patches.to(self.is_finished.device, torch.float32)
         if prefix is not None:
             patches = prefix.where(self._is_prefix(), patches)
+        self.last_logits = sample.logits
+        return PatchSample(patches, sample.logits, sample.scores)
+
+    def add(self, patches: torch.Tensor) -> torch.Tensor:
+        """Puts a patch `[B, P]` behind every row that has not stopped, white behind the others; as it was put."""
         patches = patches.masked_fill(self.is_finished[:, None], 1.0)
         self.num_drawn += ~self.is_finished
         self.patches.append(patches)
-        self.last_logits = sample.logits
-        if config.output_scores:
-            self.scores.append(sample.scores)
-        if config.output_logits:
-            self.logits.append(sample.logits)
         return patches
 
     def _draw_compiled(self, hidden_states: torch.Tensor) -> PatchSample:

@@ -409,7 +409,23 @@ class AutoregressivePatchHead(PatchHead):
         wants to end then writes what it deems next likeliest, not an EOS patch with a hole.
         """
         noise = self.noise(len(hidden_states), hidden_states.device, do_sample, generator)
-        return self._sample(hidden_states, warp, noise, prefix, prefix_columns, no_eos).sample()
+        given = self._prefix_bytes(prefix, prefix_columns)
+        return self._sample(hidden_states, warp, noise, given, no_eos).sample()
+
+    def complete(
+        self,
+        hidden_states: torch.Tensor,
+        warp: Warp | None,
+        noise: tuple[torch.Tensor | None, ...],
+        column_bytes: torch.Tensor | None,
+        count: int,
+    ) -> torch.Tensor:
+        """Patches `[N, P]` of which the first `count` bytes are those of `column_bytes` `[N, G * S]`."""
+        given = None
+        if column_bytes is not None and count:
+            place = torch.arange(column_bytes.shape[-1], device=column_bytes.device)
+            given = torch.where(place < count, column_bytes, -1)
+        return self._sample(hidden_states, warp, noise, given, None).patches
 
     def noise(
         self, rows: int, device: torch.device, do_sample: bool, generator: Generators | None
@@ -431,7 +447,7 @@ class AutoregressivePatchHead(PatchHead):
         self, hidden_states: torch.Tensor, warp: Warp | None, noise: tuple[torch.Tensor | None, ...]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """See [`PatchHead.draw`]."""
-        drawn = self._sample(hidden_states, warp, noise, None, None, None).sample()
+        drawn = self._sample(hidden_states, warp, noise, None, None).sample()
         return drawn.patches, drawn.logits, drawn.scores
 
     def sample_weighed(
@@ -451,7 +467,8 @@ class AutoregressivePatchHead(PatchHead):
         drawn from what is left. Logarithms; 0 without a warp.
         """
         noise = self.noise(len(hidden_states), hidden_states.device, do_sample, generator)
-        draw = self._sample(hidden_states, warp, noise, prefix, prefix_columns, no_eos, weighs=True)
+        given = self._prefix_bytes(prefix, prefix_columns)
+        draw = self._sample(hidden_states, warp, noise, given, no_eos, weighs=True)
         return draw.patches, draw.log_mass
 
     def _sample(
@@ -459,15 +476,13 @@ class AutoregressivePatchHead(PatchHead):
         hidden_states: torch.Tensor,
         warp: Warp | None,
         all_noise: tuple[torch.Tensor | None, ...],
-        prefix: torch.Tensor | None,
-        prefix_columns: torch.Tensor | None,
+        prefix_bytes: torch.Tensor | None,
         no_eos: torch.Tensor | None,
         weighs: bool = False,
     ) -> "_BytesDraw":
         conditions = self._conditions(hidden_states)
         number, size = conditions.shape[0], self.group_bytes
         others = None if no_eos is None else self._not_eos(hidden_states, no_eos)
-        prefix_bytes = self._prefix_bytes(prefix, prefix_columns)
         noise, glyph_noise = all_noise
         column_bytes = torch.zeros(
             number, self.num_groups * size, dtype=torch.int64, device=conditions.device
