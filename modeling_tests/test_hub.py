@@ -279,7 +279,7 @@ def test_an_exported_flow_head_works_without_the_package(tmp_path: Path) -> None
     torch.nn.init.normal_(model.patch_head.network.output.weight, std=0.3)
     processor = PixelProcessor(mode="RGB", num_channels=3)
     files = export_remote_code(model, processor, tmp_path / "model")
-    assert {"heads_flow.py", "heads_flow_network.py"} <= set(files)
+    assert {"models_pixel_ar_heads_flow.py", "models_pixel_ar_heads_flow_network.py"} <= set(files)
     assert all(check.passed for check in pixel_ar.selftest(tmp_path / "model"))
     seen = outside(tmp_path / "model", tmp_path)
     inputs = processor(text=TEXT, add_eos=False, return_tensors="pt")

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoProcessor
 import pixel_ar
 from pixel_ar.metrics import score_texts
 
+
 def cut(text: str, most: int) -> list[str]:
     """Pieces of at most `most` characters that end with a word where they can."""
     pieces = []

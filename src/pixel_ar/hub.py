@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import staged_folder, write_text
+from .models.page.configuration_page import PixelPageConfig
+from .models.page.modeling_page import PixelPageForConditionalGeneration
 from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
 from .models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM, PixelARModel
 from .models.pixel_ar.tasks import (
@@ -50,7 +52,18 @@ SPAE_AUTO_CLASSES: dict[str, type] = {
     "AutoModel": SpaeModel,
     "AutoProcessor": PixelProcessor,
 }
-EXPORTED_FAMILIES = {"pixel_ar": AUTO_CLASSES, "pixel_ar_spae": SPAE_AUTO_CLASSES}
+# And from one of a page model.
+PAGE_AUTO_CLASSES: dict[str, type] = {
+    "AutoConfig": PixelPageConfig,
+    "AutoModel": PixelPageForConditionalGeneration,
+    "AutoModelForImageTextToText": PixelPageForConditionalGeneration,
+    "AutoProcessor": PixelProcessor,
+}
+EXPORTED_FAMILIES = {
+    "pixel_ar": AUTO_CLASSES,
+    "pixel_ar_spae": SPAE_AUTO_CLASSES,
+    "pixel_page": PAGE_AUTO_CLASSES,
+}
 
 _RELATIVE_IMPORT = re.compile(r"from\s+(\.+[\w.]*)\s+import\b")
 
@@ -115,7 +128,7 @@ def export_remote_code(
     old ones and take their place together: a full disk leaves an older checkpoint in the folder as it was.
 
     Args:
-        model: any pixel_ar model, or a SPAE model.
+        model: any pixel_ar model, a SPAE model or a page model.
         processor: its processor; its atlases are saved too. `None` for a SPAE model of pictures, which needs none.
         folder: made where it is missing.
         push_to_hub: whether to upload the folder afterwards, code, glyphs and card with it.
@@ -166,6 +179,14 @@ def _check_processor(model: Any, processor: Any) -> None:
     if config.model_type == "pixel_ar":
         processor.check_model(config)
         return
+    if config.model_type == "pixel_page":
+        cuts = processor.page_patch_size or processor.patch_size
+        if config.patch_size is not None and tuple(cuts) != tuple(config.patch_size):
+            raise ValueError(
+                f"the processor cuts pages into patches of {tuple(cuts)}, the model reads {tuple(config.patch_size)}; "
+                f"pass processor.replace(page_patch_size={tuple(config.patch_size)})."
+            )
+        return
     draws, reads = (
         (processor.num_channels, processor.patch_size[0]),
         (config.num_channels, config.image_size[0]),
@@ -213,6 +234,8 @@ def model_card(model: Any, processor: Any) -> str:
     """
     if model.config.model_type == "pixel_ar_spae":
         return _spae_card(model)
+    if model.config.model_type == "pixel_page":
+        return _page_card(model, processor)
     height, width = processor.patch_size
     glyphs = [
         f"- `{atlas.name}`, sha256 `{atlas.sha256}`"
@@ -246,6 +269,34 @@ With the package `pixel-ar` installed, leave `trust_remote_code` out and `import
 ## Glyphs
 
 {chr(10).join([*glyphs, *notices])}
+"""
+
+
+def _page_card(model: Any, processor: Any) -> str:
+    height, width = processor.page_patch_size or processor.patch_size
+    return f"""---
+library_name: transformers
+pipeline_tag: image-text-to-text
+tags:
+- pixel_ar
+- custom_code
+---
+
+# {type(model).__name__}
+
+Reads pages cut into patches of {height} x {width} pixels, writes tokens.
+
+```python
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+path = "."  # this folder, or its id on the Hub
+model = AutoModelForImageTextToText.from_pretrained(path, trust_remote_code=True).eval()
+processor = AutoProcessor.from_pretrained(path, trust_remote_code=True)
+inputs = processor.page_patches(image, num_channels={model.config.num_channels})
+ids = model.generate(**inputs, max_new_tokens=50)
+```
+
+With the package `pixel-ar` installed, leave `trust_remote_code` out and `import pixel_ar` instead.
 """
 
 

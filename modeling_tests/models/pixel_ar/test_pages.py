@@ -20,9 +20,19 @@ MODES = ("causal", "bidirectional")
 def tiny(mode: str = "bidirectional", **changes: Any) -> PixelARForCausalLM:
     torch.manual_seed(0)
     sizes = {
-        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "patch_size": (8, 10), "vocab_size": 40, "bos_token_id": 3, "eos_token_id": 2, "pad_token_id": 0,
-        "page_positions": (4, 5), "prefix_attention": mode, "initializer_range": 0.3, **changes,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "patch_size": (8, 10),
+        "vocab_size": 40,
+        "bos_token_id": 3,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "page_positions": (4, 5),
+        "prefix_attention": mode,
+        "initializer_range": 0.3,
+        **changes,
     }
     return PixelARForCausalLM(PixelARConfig(**sizes)).eval()
 

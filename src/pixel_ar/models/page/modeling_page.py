@@ -344,6 +344,8 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
         if args and flattened_patches is None:
             flattened_patches, args = args[0], args[1:]
         require_tensors(flattened_patches=flattened_patches)
+        if flattened_patches is None and kwargs.get("encoder_outputs") is None:
+            raise ValueError("Pass flattened_patches; processor.page_patches makes them.")
         if flattened_patches is not None:
             kwargs["flattened_patches"] = flattened_patches
             if kwargs.get("attention_mask") is None and flattened_patches.dim() == 3:
