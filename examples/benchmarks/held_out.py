@@ -5,9 +5,9 @@
     python examples/benchmarks/held_out.py pixel-ar-words --data en_validation.jsonl.gz
 
 The file has a column `text` and, if collections shall be told apart, `source` ("collection/document"). Documents are
-cut at spaces into pieces of at most 1,000 characters (`--characters`), which a model's context holds; every piece begins
-after an EOS patch and pays for the one that ends it. Intervals: 95 % of 1,000 draws of documents with replacement. Characters
-without a glyph (their number is printed) are left out.
+cut at spaces into pieces of at most 1,000 characters (`--characters`), which a model's context holds; every piece
+begins after an EOS patch and pays for the one that ends it. Intervals: 95 % of 1,000 draws of documents with
+replacement. Characters without a glyph (their number is printed) are left out.
 """
 
 import argparse
