@@ -3,6 +3,7 @@
 """Pipelines take a folder and nothing else, and give what model and processor give by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,6 +39,27 @@ def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         processor = PixelProcessor(model_max_patches=64, padding_side=request.param)
         processor.save_pretrained(made[task])
     return made
+
+
+def test_lists_are_batched_by_length_and_keep_their_order(tiny_checkpoint: Path) -> None:
+    pipe = pipeline("pixel-text-generation", str(tiny_checkpoint), device="cpu")
+    texts = ["a" * length for length in (40, 3, 60, 5, 44, 2)]
+    read: list[tuple[int, ...]] = []
+    generate = pipe.model.generate
+
+    def counting(**inputs: Any) -> Any:
+        read.append(tuple(inputs["pixel_values"].shape[::3]))
+        return generate(**inputs)
+
+    pipe.model.generate = counting
+    options = {"max_new_patches": 2, "do_sample": False}
+    found = pipe(texts, batch_size=2, **options)
+    alone = [pipe(text, **options) for text in texts]
+    assert [each[0]["generated_text"] for each in found] == [each[0]["generated_text"] for each in alone]
+    assert read[:3] == [(2, 20), (2, 200), (2, 300)]  # of 3, 40 and 60 characters at most
+    del read[:]
+    list(pipe((text for text in texts), batch_size=2, **options))  # a stream is taken as it comes
+    assert [columns for _, columns in read] == [200, 300, 220]
 
 
 def test_generation(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -57,7 +57,18 @@ class PixelPipeline(Pipeline):
         forward_params: dict[str, Any],
         postprocess_params: dict[str, Any],
     ) -> Iterator[Any]:
-        """Results one by one, computed in batches."""
+        """Results one by one, computed in batches; of a list, in batches of like length, so that little is padding."""
+        if isinstance(inputs, list) and 1 < batch_size < len(inputs):
+            order = sorted(range(len(inputs)), key=lambda index: _length(inputs[index]))
+            results: list[Any] = [None] * len(inputs)
+            for start in range(0, len(order), batch_size):
+                part = order[start : start + batch_size]
+                chunk = [inputs[index] for index in part]
+                found = self._run(chunk, preprocess_params, forward_params, postprocess_params)
+                for index, result in zip(part, found, strict=True):
+                    results[index] = result
+            yield from results
+            return
         iterator = iter(inputs)
         while chunk := list(islice(iterator, batch_size)):
             yield from self._run(chunk, preprocess_params, forward_params, postprocess_params)
@@ -81,6 +92,15 @@ class PixelPipeline(Pipeline):
         """Saves model and processor; the folder loads as any checkpoint, through the pipelines too."""
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory)
+
+
+def _length(given: Any) -> int:
+    """Characters of a text, a pair or a dictionary of texts; 0 for what has none."""
+    if isinstance(given, str):
+        return len(given)
+    if isinstance(given, Mapping):
+        return sum(map(_length, given.values()))
+    return sum(map(_length, given)) if isinstance(given, list | tuple) else 0
 
 
 class PixelTextGenerationPipeline(PixelPipeline):
