@@ -5,7 +5,7 @@
 
 Half of the pages are to be parsed to JSON, half carry a question in a line above the form. Values are random, those of
 the evaluation unseen; `--to_pixels blank` is the baseline that cannot look, `--dense_reading_weight 0` leaves out the
-loss that asks each patch which characters it shows:
+loss that asks each patch which characters it shows, `--architecture prefix` reads the page in the decoder itself:
 
     python examples/pages.py --output_dir runs/pages --train_minutes 40
 
@@ -17,6 +17,7 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +25,14 @@ from options import laid_out, parse_options, plain_errors
 from PIL import Image
 from transformers import ByT5Tokenizer, Trainer, TrainingArguments, set_seed
 
-from pixel_ar import PixelPageConfig, PixelPageForConditionalGeneration, PixelProcessor
-from pixel_ar.training import FormPages, PageCollator, TimeBudget, score_pages
+from pixel_ar import (
+    PixelARConfig,
+    PixelARForCausalLM,
+    PixelPageConfig,
+    PixelPageForConditionalGeneration,
+    PixelProcessor,
+)
+from pixel_ar.training import FormPages, PageCollator, PagePrefixCollator, TimeBudget, score_pages
 
 DEFAULTS = {
     "learning_rate": 2e-3,
@@ -45,6 +52,11 @@ class PageArguments:
     train_minutes: float = field(default=10.0, metadata={"help": "Time of training."})
     train_clock: str = field(default="processor", metadata={"help": "processor or wall."})
     warmup: int = field(default=100, metadata={"help": "Steps until the full learning rate."})
+    architecture: str = field(
+        default="encoder",
+        metadata={"help": "encoder (and decoder, as Pix2Struct), or prefix: one decoder for all."},
+    )
+    prefix_attention: str = field(default="bidirectional", metadata={"help": "Of prefix: or causal."})
     hidden_size: int = field(default=96, metadata={"help": "Width of the model; heads are 24 wide."})
     layers: int = field(default=2, metadata={"help": "Layers of the encoder, and of the decoder."})
     patch_width: int = field(
@@ -59,11 +71,33 @@ class PageArguments:
     evaluation_pages: int = field(default=500, metadata={"help": "Unseen pages at the end."})
 
 
-def build(arguments: PageArguments) -> tuple[PixelPageForConditionalGeneration, PixelProcessor, PageCollator]:
+def build(arguments: PageArguments) -> tuple[Any, PixelProcessor, PageCollator]:
     """Model, processor and collator."""
+    if arguments.architecture not in ("encoder", "prefix"):
+        raise ValueError(f"--architecture must be encoder or prefix, got {arguments.architecture!r}.")
     processor = PixelProcessor(page_patch_size=(8, arguments.patch_width), page_max_patches=512)
     tokenizer = ByT5Tokenizer(extra_ids=0)
-    has_reading = arguments.dense_reading_weight > 0
+    slots = -(-arguments.patch_width // 5) if arguments.dense_reading_weight > 0 else 0
+    to_pixels = np.ones_like if arguments.to_pixels == "blank" else None
+    if arguments.architecture == "prefix":
+        one = PixelARConfig(
+            patch_size=(8, arguments.patch_width),
+            hidden_size=arguments.hidden_size,
+            intermediate_size=2 * arguments.hidden_size,
+            num_attention_heads=arguments.hidden_size // 24,
+            num_hidden_layers=2 * arguments.layers,
+            vocab_size=len(tokenizer),
+            bos_token_id=tokenizer.eos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            patch_head="bernoulli",
+            page_positions=(32, 32),
+            prefix_attention=arguments.prefix_attention,
+            reading_slots=slots,
+            dense_reading_weight=arguments.dense_reading_weight,
+        )
+        collator = PagePrefixCollator(processor, tokenizer, tokenizer.eos_token_id, slots, to_pixels)
+        return PixelARForCausalLM(one), processor, collator
     sizes = {
         f"{side}_{name}": value
         for side in ("encoder", "decoder")
@@ -80,34 +114,32 @@ def build(arguments: PageArguments) -> tuple[PixelPageForConditionalGeneration, 
         max_grid_size=32,
         hidden_size=arguments.hidden_size,
         vocab_size=len(tokenizer),
-        reading_slots=-(-arguments.patch_width // 5) if has_reading else 0,
+        reading_slots=slots,
         dense_reading_weight=arguments.dense_reading_weight,
         decoder_dropout=0.0,
         **sizes,
     )
-    collator = PageCollator(
-        processor,
-        tokenizer,
-        reading_slots=config.reading_slots,
-        to_pixels=np.ones_like if arguments.to_pixels == "blank" else None,
-    )
+    collator = PageCollator(processor, tokenizer, reading_slots=slots, to_pixels=to_pixels)
     return PixelPageForConditionalGeneration(config), processor, collator
 
 
 @torch.no_grad()
-def answer(
-    model: PixelPageForConditionalGeneration, collator: PageCollator, pages: list
-) -> tuple[list[str], float]:
+def answer(model: Any, collator: PageCollator, pages: list) -> tuple[list[str], float]:
     """What the model writes about pages, and the share of characters that its reading head gets right."""
     answers, right, asked = [], 0, 0
     for first in range(0, len(pages), 50):
         batch = {name: value.to(model.device) for name, value in collator(pages[first : first + 50]).items()}
         reading = batch.pop("reading_labels", None)
-        labels = batch.pop("labels")
-        ids = model.generate(**batch, max_new_tokens=labels.shape[1] + 2)
+        length = batch.pop("labels").shape[1] + 2
+        if "page_values" in batch:
+            batch = {"page_values": batch["page_values"]}
+            ids = model.generate(**batch, output_modality="token", max_new_tokens=length)
+        else:
+            ids = model.generate(**batch, max_new_tokens=length)
         answers += collator.tokenizer.batch_decode(ids, skip_special_tokens=True)
         if reading is not None and model.reading_head is not None:
-            states = model.encoder(**batch).last_hidden_state
+            is_prefix = "page_values" in batch
+            states = model.model(**batch).page_hidden_state if is_prefix else model.encoder(**batch)[0]
             guess = model.reading_head(states).unflatten(-1, (reading.shape[-1], -1)).argmax(-1)
             is_asked = reading > 0
             right, asked = right + int((guess == reading)[is_asked].sum()), asked + int(is_asked.sum())

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from tools.paths import EXAMPLES
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor
 
 
-@pytest.mark.parametrize("options", [{}, {"to_pixels": "blank", "dense_reading_weight": 0, "aligned": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"to_pixels": "blank", "dense_reading_weight": 0, "aligned": True}, {"architecture": "prefix"}],
+)
 def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]) -> None:
     given = {
         "output_dir": tmp_path,
@@ -32,8 +35,10 @@ def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[st
     scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert scores["steps"] >= 1 and 0 <= scores["field_f1"] <= 1 and 0 <= scores["question_exact"] <= 1
     assert (tmp_path / "pages.png").is_file()
-    model = AutoModelForImageTextToText.from_pretrained(tmp_path)
-    assert (model.reading_head is None) == bool(options)
+    is_prefix = options.get("architecture") == "prefix"
+    auto_class = AutoModelForCausalLM if is_prefix else AutoModelForImageTextToText
+    model = auto_class.from_pretrained(tmp_path)
+    assert (model.reading_head is None) == ("dense_reading_weight" in options)
     processor = AutoProcessor.from_pretrained(tmp_path)
     assert processor.page_patch_size == (8, 10)
     assert processor.batch_decode([[100, 101, 1]]) == ["ab"]

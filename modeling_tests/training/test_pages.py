@@ -10,8 +10,14 @@ import torch
 from tools.page import TINY
 from transformers import ByT5Tokenizer
 
-from pixel_ar import PixelPageConfig, PixelPageForConditionalGeneration, PixelProcessor
-from pixel_ar.training import FormPages, PageCollator, score_pages
+from pixel_ar import (
+    PixelARConfig,
+    PixelARForCausalLM,
+    PixelPageConfig,
+    PixelPageForConditionalGeneration,
+    PixelProcessor,
+)
+from pixel_ar.training import FormPages, PageCollator, PagePrefixCollator, score_pages
 from pixel_ar.training.pages import LAYOUTS, shown_characters
 
 
@@ -102,6 +108,29 @@ def test_the_reading_loss_joins_the_other_and_is_asked_for(
     headless = PixelPageForConditionalGeneration(PixelPageConfig(**sizes))
     with pytest.raises(ValueError, match=r"set config\.reading_slots"):
         headless(**batch)
+
+
+def test_a_page_before_a_decoder(processor: PixelProcessor) -> None:
+    tokenizer = ByT5Tokenizer(extra_ids=0)
+    collate = PagePrefixCollator(processor, tokenizer, 1, reading_slots=2)
+    pages = [FormPages(processor.renderer, 3)[index] for index in range(3)]
+    batch = collate(pages)
+    assert batch["page_values"].shape == (3, 1, 64, 120) and batch["page_values"].dtype == torch.uint8
+    for row, page in enumerate(pages):
+        count = int(batch["attention_mask"][row].sum())
+        assert batch["input_ids"][row, 0] == 1 and batch["labels"][row, 0] == -100
+        assert torch.equal(batch["input_ids"][row, 1:count], batch["labels"][row, 1:count])
+        assert tokenizer.decode(batch["input_ids"][row, 1:count], skip_special_tokens=True) == page.target
+    plain = PageCollator(processor, tokenizer, reading_slots=2)(pages)
+    assert torch.equal(batch["reading_labels"], plain["reading_labels"])
+    config = PixelARConfig(
+        patch_size=(8, 10), hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
+        vocab_size=len(tokenizer), bos_token_id=1, page_positions=(8, 12), reading_slots=2, patch_head="bernoulli",
+    )  # fmt: skip
+    out = PixelARForCausalLM(config)(**batch)
+    torch.testing.assert_close(out.loss, out.token_loss + out.reading_loss)
+    with pytest.raises(ValueError, match="not all alike and whole patches"):
+        collate([FormPages(processor.renderer, 1, size=(64, 125))[0]])
 
 
 def test_patches_learn_to_read(processor: PixelProcessor) -> None:

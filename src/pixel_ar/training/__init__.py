@@ -18,7 +18,7 @@ from .lora import LORA_TARGETS, QUANTIZATION_SKIPS
 from .modality_groups import ModalityGroups
 from .muon import MuonAdamW, muon_groups
 from .packing import PackedTextDataset
-from .pages import FormPage, FormPages, PageCollator, score_pages
+from .pages import FormPage, FormPages, PageCollator, PagePrefixCollator, score_pages
 from .sequence_collator import SequenceClassificationCollator
 from .spae import CaptionRelevance, ClipRelevance, SpaeCollator, count_words
 from .spans import patches_to_span, row_patches, span_to_patches
@@ -48,6 +48,7 @@ __all__ = [
     "NonFiniteLossError",
     "PackedTextDataset",
     "PageCollator",
+    "PagePrefixCollator",
     "PatchDiscriminator",
     "PatchDiscriminatorOutput",
     "QuestionAnsweringCollator",

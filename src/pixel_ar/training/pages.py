@@ -255,15 +255,19 @@ class PageCollator:
         batch = self.processor.page_patches(
             pixels, normalize="image", resize=False, num_channels=self.num_channels, padding="longest"
         )
+        data: dict[str, Any] = {**batch, "labels": self._labels(pages)}
+        if self.reading_slots:
+            data["reading_labels"] = self._reading_labels(pages, batch["attention_mask"].shape[1])
+        return data
+
+    def _labels(self, pages: Sequence[FormPage]) -> torch.Tensor:
+        """The targets as tokens, each with its EOS token, `[B, T]`; -100 after it."""
         ids = [self.tokenizer(page.target, add_special_tokens=False).input_ids for page in pages]
         ends = [[*row, self.tokenizer.eos_token_id] for row in ids]
         labels = torch.full((len(ends), max(map(len, ends))), IGNORED_LABEL)
         for row, end in enumerate(ends):
             labels[row, : len(end)] = torch.tensor(end)
-        data: dict[str, Any] = {**batch, "labels": labels}
-        if self.reading_slots:
-            data["reading_labels"] = self._reading_labels(pages, batch["attention_mask"].shape[1])
-        return data
+        return labels
 
     def _reading_labels(self, pages: Sequence[FormPage], num_patches: int) -> torch.Tensor:
         """Tokens of the characters of each patch; the pad token where there are fewer, -100 on padding."""
@@ -276,6 +280,57 @@ class PageCollator:
                 for slot, char in enumerate(characters[: self.reading_slots]):
                     labels[row, patch, slot] = self.tokenizer(char, add_special_tokens=False).input_ids[0]
         return labels
+
+
+class PagePrefixCollator(PageCollator):
+    """Pages to a batch of a [`PixelARForCausalLM`] with `page_positions`: the page, then the target in tokens.
+
+    Args:
+        processor: its `page_patch_size`, or `patch_size`, must be the model's patch size.
+        tokenizer: of the targets.
+        bos_token_id: the model's, which begins each target; it is read and not predicted.
+        reading_slots: as in [`PageCollator`].
+        to_pixels: likewise.
+    """
+
+    def __init__(
+        self,
+        processor: PixelProcessor,
+        tokenizer: PreTrainedTokenizerBase,
+        bos_token_id: int,
+        reading_slots: int = 0,
+        to_pixels: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
+        super().__init__(processor, tokenizer, 1, reading_slots, to_pixels)
+        self.bos_token_id = bos_token_id
+
+    def __call__(self, pages: Sequence[FormPage]) -> dict[str, torch.Tensor]:
+        """`page_values` `[B, 1, H, W]`, `input_ids`, `attention_mask` and `labels` `[B, T]`, and `reading_labels`.
+
+        Raises:
+            ValueError: for pages of different sizes, or in no whole number of patches.
+        """
+        size = self.processor.page_patch_size or self.processor.patch_size
+        shapes = {page.pixels.shape for page in pages}
+        if len(shapes) != 1 or any(side % step for side, step in zip(*shapes, size, strict=True)):
+            raise ValueError(
+                f"pages of {sorted(shapes)} pixels are not all alike and whole patches of {size}."
+            )
+        pixels = [page.pixels if self.to_pixels is None else self.to_pixels(page.pixels) for page in pages]
+        labels = self._labels(pages)
+        first = torch.full((len(pages), 1), self.bos_token_id)
+        ids = torch.cat([first, labels], dim=1)
+        mask = (ids != IGNORED_LABEL).long()
+        data = {
+            "page_values": torch.from_numpy(np.stack(pixels))[:, None],
+            "input_ids": ids.masked_fill(mask == 0, int(self.tokenizer.pad_token_id)),
+            "attention_mask": mask,
+            "labels": torch.cat([torch.full_like(first, IGNORED_LABEL), labels], dim=1),
+        }
+        if self.reading_slots:
+            num_patches = pages[0].pixels.size // (size[0] * size[1])
+            data["reading_labels"] = self._reading_labels(pages, num_patches)
+        return data
 
 
 def score_pages(answers: Sequence[str], pages: Sequence[FormPage]) -> dict[str, float]:
@@ -330,4 +385,12 @@ def _f1(pairs: Sequence[tuple[set[str], set[str]]]) -> float:
     return 2 * right / total if total else 0.0
 
 
-__all__ = ["FormPage", "FormPages", "PageCollator", "PageText", "score_pages", "shown_characters"]
+__all__ = [
+    "FormPage",
+    "FormPages",
+    "PageCollator",
+    "PagePrefixCollator",
+    "PageText",
+    "score_pages",
+    "shown_characters",
+]

@@ -247,7 +247,9 @@ class PixelGenerationMixin(GenerationMixin):
         """Transformers' own `generate` over tokens, after whatever prompt."""
         options = {**options, **self._page_of(prompt, options)}
         if prompt.page_values is not None and prompt.pixel_values is None and prompt.input_ids is None:
-            prompt = replace(prompt, input_ids=self._first_tokens(len(prompt.page_values)))
+            first = self._first_tokens(len(prompt.page_values))
+            # With a mask, so that a first token that is the pad token too counts.
+            prompt = replace(prompt, input_ids=first, attention_mask=torch.ones_like(first))
         if prompt.pixel_values is not None:
             starts = not self.config.predict_across_modalities
             bos_token_id = self.config.bos_token_id if starts else None
