@@ -5,6 +5,7 @@
 import gzip
 import json
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,6 +221,21 @@ def test_wheels_are_used_without_being_installed(
         wheels.use_wheelhouse(house, tmp_path / "unpacked")
     with pytest.raises(ValueError, match="holds no wheels"):
         wheels.use_wheelhouse(tmp_path / "unpacked", tmp_path / "again")
+
+
+def test_waits_are_counted(scripts: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a device that says so whenever it is waited for."""
+    from device_parts import decoding
+
+    modes: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+
+    def action() -> None:
+        for _ in range(3):
+            warnings.warn("called a synchronizing CUDA operation", UserWarning, stacklevel=1)
+        warnings.warn("something else", UserWarning, stacklevel=1)
+
+    assert decoding.count_waits(action) == 3 and modes == ["warn", "default"]
 
 
 def test_a_packed_file_keeps_to_its_limit(packed: Path) -> None:

@@ -8,6 +8,8 @@ A patch holds four characters of the 5x8 atlas (8x20), or eight (8x40); a token 
 `TOKEN_CHARACTERS`, which `texts` measures where the tokenizers library is there.
 """
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -145,7 +147,23 @@ def _figures(
     }
     if (peak := peak_memory(device)) is not None:
         values["peak_gib"] = peak / 2**30
+    if device == "cuda":
+        values["waits_per_step"] = (count_waits(lambda: generate(new)) - count_waits(lambda: generate(1))) / (
+            new - 1
+        )
     return values
+
+
+def count_waits(action: Callable[[], Any]) -> int:
+    """How often the host waits for the device."""
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            action()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("synchronizing" in str(warning.message) for warning in caught)
 
 
 def _short(dtype: torch.dtype) -> str:
