@@ -93,6 +93,8 @@ def test_all_forms_of_an_image_are_one(processor: PixelProcessor) -> None:
     batch = processor.page_patches(forms, **PATCHES)["flattened_patches"]
     for row in batch:
         torch.testing.assert_close(row, first[0], atol=1e-4, rtol=0)
+    size = {"height": 16, "width": 16}
+    assert torch.equal(processor.page_patches(page, 24, patch_size=size)["flattened_patches"], first)
     stacked = processor.page_patches(np.stack([page, page]), **PATCHES)["flattened_patches"]
     assert torch.equal(stacked, torch.cat([first, first]))
 

@@ -214,6 +214,16 @@ def test_losses_and_gradients() -> None:
     strips.loss.backward()
 
 
+@torch.no_grad()
+def test_answers_about_a_page_are_scored() -> None:
+    model, page = tiny(), pages()
+    scores = model.log_likelihood(page_values=page, input_ids=IDS)
+    logits = model(page_values=page, input_ids=IDS).logits[:, :-1].log_softmax(-1)
+    expected = logits.gather(-1, IDS[:, 1:, None])[..., 0].sum(-1)
+    torch.testing.assert_close(scores, expected, atol=1e-4, rtol=1e-5)
+    assert not torch.allclose(scores, model.log_likelihood(page_values=1 - page, input_ids=IDS))
+
+
 def test_it_learns_to_answer_from_the_page() -> None:
     """Four pages that differ in one patch, four answers; without the page nothing tells them apart."""
     model = tiny(initializer_range=0.1).train()

@@ -10,7 +10,7 @@ Shapes: B pages, H, W rows and columns of pixels, C channels, S patches, P value
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -47,7 +47,7 @@ class PagePatchMixin:
         max_patches: int | None = None,
         header: str | Iterable[str | None] | None = None,
         normalize: Literal["image"] | None = "image",
-        patch_size: Sequence[int] | None = None,
+        patch_size: Sequence[int] | Mapping[str, int] | None = None,
         *,
         std: DeviationKind | None = None,
         resize: bool = True,
@@ -271,7 +271,10 @@ def flatten_page(
     return torch.cat([places.float(), patches], dim=1)
 
 
-def _pair(size: Sequence[int]) -> tuple[int, int]:
+def _pair(size: Any) -> tuple[int, int]:
+    """(height, width), also from the form that image processors of transformers have, `{"height", "width"}`."""
+    if isinstance(size, Mapping):
+        size = (size.get("height"), size.get("width"))
     sides = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size,)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         raise ValueError(f"patch_size must be two positive integers (height, width), got {size!r:.80}.")

@@ -760,6 +760,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         num_columns: torch.Tensor | None = None,
         input_ids: torch.Tensor | None = None,
         modality_ids: torch.Tensor | None = None,
+        page_values: torch.Tensor | None = None,
+        page_attention_mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Exact log-probability of strips, tokens or both.
 
@@ -774,6 +776,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
                 not scored. `None` for all columns of the attended patches.
             input_ids: `[B, L]` tokens, for models with a `vocab_size`.
             modality_ids: `[B, T]`, see [`forward`].
+            page_values: `[B, C, R * H, W]`, a page before all of this, which is not scored.
+            page_attention_mask: `[B, S]`, of its patches.
 
         Returns:
             `[B]` nats, float32. Differentiable; wrap in `torch.no_grad()` to score only.
@@ -791,6 +795,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             use_cache=False,
             input_ids=input_ids,
             modality_ids=modality_ids,
+            page_values=page_values,
+            page_attention_mask=page_attention_mask,
             return_dict=True,
         ).last_hidden_state
         modalities = self._modalities(hidden_states, pixel_values, input_ids, modality_ids)
