@@ -88,20 +88,21 @@ def measure(
     strips = model.generate(prompt, max_new_patches=new, stop_at_eos=False, generator=seeds, **drawing)
     seconds = time.process_time() - began
     written, errors = cells.read(strips[..., prompt.shape[-1] :])
-    # The last character of the prompt tells where the first word begins.
-    words = [word for row in written for word in words_of(row.replace(END, "\n"))]
+    words = [word for row in written for word in words_of(row)]
+    true, _ = cells.read(texts[..., prompt.shape[-1] :])
+    true_words = [word for row in true for word in words_of(row)]
     states = model.model(texts).last_hidden_state[:, options.prompt - 1 : -1].flatten(0, 1)
     head = {**sampling, "do_sample": drawing["do_sample"]}
     drawn = model.patch_head.sample(states, generator=torch.Generator().manual_seed(0), **head).patches
     height = model.config.patch_size[0]
     first, forced = cells.read(drawn.view(-1, 1, height, width))
-    true, _ = cells.read(texts[..., prompt.shape[-1] :])
     per_patch = width // cells.width
     wanted = "".join(row[::per_patch] for row in true)
     found = {
         "roll legible": float((errors < LEGIBLE).float().mean()),
         "roll words": sum(word in vocabulary for word in words) / max(len(words), 1),
         "words": len(words),
+        "true words": sum(word in vocabulary for word in true_words) / max(len(true_words), 1),
         "forced legible": float((forced < LEGIBLE).float().mean()),
         "next": sum(a[0] == b for a, b in zip(first, wanted, strict=True)) / len(wanted),
         "ms": 1000 * seconds / (len(texts) * new),
@@ -123,6 +124,7 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=24, help="patches that are written")
     parser.add_argument("--cell", type=int, default=8, help="columns of a character")
     parser.add_argument("--picture", help="PNG of the strips")
+    parser.add_argument("--shown", type=int, default=2, help="strips of every way to draw in the picture")
     options = parser.parse_args()
 
     vocabulary = {word for text in load_texts(options.train_data) for word in words_of(f" {text} ")}
@@ -161,7 +163,8 @@ def main() -> None:
                         f"{found['next']:.3f} | {found['ms']:.1f} |",
                         flush=True,
                     )
-                    pictures += processor.to_pil(strips[:2])
+                    pictures += processor.to_pil(strips[: options.shown])
+        print(f"Of the words of the true texts, {found['true words']:.3f} are real by this count.")
     if options.picture:
         stack_strips(pictures, 2).save(options.picture)
 

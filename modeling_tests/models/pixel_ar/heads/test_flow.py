@@ -62,6 +62,7 @@ class Gaussian(torch.nn.Module):
     def __init__(self, mean: float, std: float) -> None:
         super().__init__()
         self.mean, self.variance = mean, std**2
+        self.unused = torch.nn.Parameter(torch.zeros(1))
 
     def contexts(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return hidden_states
@@ -310,6 +311,21 @@ class TestGeneration:
         options: dict[str, Any] = {"max_new_patches": 3, "stop_at_eos": False, "do_sample": True}
         before, after = (each.generate(prompt, generator=seeded(3), **options) for each in (model, loaded))
         torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_eos_patch_ends_a_text(channels: int) -> None:
+    """It is black but for what noise is left in it."""
+    model = build(num_channels=channels).float()
+    standardised = (0.05 - model.config.flow_pixel_mean) / model.config.flow_pixel_std
+    model.patch_head.network = Gaussian(standardised, 0.1)  # type: ignore[assignment]
+    options: dict[str, Any] = {"do_sample": True, "max_new_patches": 5, "pixel_sampler": "raw"}
+    prompt = strips(2, 2, channels).float()
+    stopped = model.generate(prompt, generator=seeded(), **options)
+    assert stopped.shape[-1] == 24 and 0 < float(stopped[..., 16:].std()) < 0.1
+    assert model.generate(prompt, stop_at_eos=False, generator=seeded(), **options).shape[-1] == 56
+    least = model.generate(prompt, min_new_patches=3, generator=seeded(), **options)
+    assert least.shape[-1] == 48
 
 
 def test_overfits_one_strip() -> None:
