@@ -30,7 +30,7 @@ ORDER: dict[str, set[str]] = {
     "estimation": {"models"},
 }
 # Small modules that both wings import; they import nothing else of this package.
-SHARED = {"modalities", "atomic", "limits", "installed", "spelling", "transformers_internals"}
+SHARED = {"modalities", "arrays", "atomic", "limits", "installed", "spelling", "transformers_internals"}
 # Hands on what transformers does not document, by design.
 LEDGER = "transformers_internals"
 LIBRARY = {"training", "evaluation", "serving", "conversion"}

@@ -10,9 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from tools.tiny import TINY
 
-from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelARForSequenceClassification
+from pixel_ar import (
+    PixelARConfig,
+    PixelARForCausalLM,
+    PixelARForSequenceClassification,
+    PixelProcessor,
+    export_remote_code,
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +115,20 @@ def test_configurations_of_no_model_name_their_folder(tiny_checkpoint: Path, tmp
     (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**9}), encoding="utf-8")
     with pytest.raises(ValueError, match="copied: num_hidden_layers"):
         PixelARForCausalLM.from_pretrained(folder)
+
+
+def test_weights_that_cannot_be_written_are_an_error_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """safetensors has a class of its own for them; whoever saves waits for `OSError`."""
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    model = PixelARForCausalLM(PixelARConfig(**TINY, patch_size=(8, 8)))
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", fail)
+    with pytest.raises(OSError, match=r"weights cannot be written.*No space left"):
+        model.save_pretrained(tmp_path)
+    with pytest.raises(OSError, match="weights cannot be written"):
+        export_remote_code(model, PixelProcessor(patch_size=(8, 8), atlases=["tiny5-8"]), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import read_arrays
 from ..atomic import replacing
 from ..limits import MAX_HEIGHT
 from ..text.properties import mirror_map
-from .arrays import read_arrays
 from .outlines import draw_font
 from .source import GlyphSource
 

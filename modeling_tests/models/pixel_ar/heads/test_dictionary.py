@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassClassValidationError
+from tools.full_disk import full_disk
 from tools.tiny import BACKBONE, TINY
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
@@ -337,6 +338,30 @@ def test_a_dictionary_counts_patches(tmp_path: Path) -> None:
     dictionary.save(path)
     loaded = PatchDictionary.load(path)
     assert loaded.sha256 == dictionary.sha256 and (loaded.entries == dictionary.entries).all()
+    other, before = PatchDictionary.fit(strips, (8, 2), size=2, group_columns=1), path.read_bytes()
+    with full_disk(100), pytest.raises(OSError, match="No space left"):
+        other.save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["dictionary.npz"] and path.read_bytes() == before
+    other.save(tmp_path / "dictionary")  # numpy's habit of adding the suffix
+    assert PatchDictionary.load(path).sha256 == other.sha256
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no zip", b"cut", {"entries": np.zeros((1, 2))}, {"patch_size": np.ones(3)}]
+)
+def test_damaged_dictionaries_name_their_file(content: Any, tmp_path: Path) -> None:
+    path = tmp_path / "dictionary.npz"
+    if isinstance(content, dict):
+        np.savez(path, **content)
+    elif content == b"cut":
+        PatchDictionary.fit([bytes([1, 2])], (8, 2), size=2, group_columns=1).save(path)
+        path.write_bytes(path.read_bytes()[:-30])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"dictionary\.npz is damaged"):
+        PatchDictionary.load(path)
+    with pytest.raises(FileNotFoundError, match=r"gone\.npz"):
+        PatchDictionary.load(tmp_path / "gone.npz")
 
 
 @pytest.mark.parametrize(

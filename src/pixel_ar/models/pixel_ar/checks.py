@@ -128,6 +128,22 @@ def loading(where: Any) -> Iterator[None]:
         raise ValueError(f"{name}: {error}") from error
 
 
+@contextmanager
+def saving(where: Any) -> Iterator[None]:
+    """Turns what the writer of weights raises into the error that all other files give.
+
+    Args:
+        where: folder that is written.
+
+    Raises:
+        OSError: for a full disk and the like.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(f"{where}: the weights cannot be written: {error}") from error
+
+
 def _check_json(path: str) -> None:
     if not os.path.isfile(path):
         return
@@ -148,4 +164,5 @@ __all__ = [
     "refuse_nan_pixels",
     "refuse_nan_scores",
     "require_tensors",
+    "saving",
 ]

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...arrays import read_arrays
+from ...atomic import replacing
 from .configuration_pixel_ar import PixelARConfig
 from .patching import patches_to_bytes
 
@@ -114,17 +116,35 @@ class PatchDictionary:
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a .npz file."""
-        np.savez_compressed(
-            path, entries=self.entries, counts=self.counts, glyphs=self.glyphs, patch_size=self.patch_size
-        )
+        """Write to a .npz file; what was under this name stays until the new file is whole.
+
+        Args:
+            path: the suffix .npz is added where it is missing, as numpy does.
+        """
+        name = os.fspath(path)
+        with replacing(name if name.endswith(".npz") else f"{name}.npz") as file:
+            np.savez_compressed(
+                file,
+                entries=self.entries,
+                counts=self.counts,
+                glyphs=self.glyphs,
+                patch_size=np.array(self.patch_size),
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "PatchDictionary":
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as data:
-            height, width = data["patch_size"].tolist()
-            return cls(data["entries"], data["counts"], data["glyphs"], (height, width))
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: for a file that is damaged, too large or no dictionary, naming it.
+        """
+        arrays = read_arrays(path)
+        try:
+            height, width = arrays["patch_size"].tolist()
+            return cls(arrays["entries"], arrays["counts"], arrays["glyphs"], (height, width))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{os.fspath(path)} is damaged or no patch dictionary: {error}") from error
 
 
 class _PatchCounter:

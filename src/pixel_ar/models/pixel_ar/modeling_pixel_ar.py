@@ -21,7 +21,14 @@ from transformers import Cache, DynamicCache, PreTrainedModel, logging
 from ...installed import refuse_registration
 from ...modalities import IGNORED_LABEL, PATCH, TOKEN
 from ...transformers_internals import causal_mask, init
-from .checks import check_positions, loading, refuse_nan_pixels, refuse_nan_scores, require_tensors
+from .checks import (
+    check_positions,
+    loading,
+    refuse_nan_pixels,
+    refuse_nan_scores,
+    require_tensors,
+    saving,
+)
 from .configuration_pixel_ar import PixelARConfig
 from .dictionary import PatchDictionary, PatchMemory, hash_entries
 from .generation.generation_pixel_ar import PixelGenerationMixin
@@ -144,6 +151,15 @@ class PixelARPreTrainedModel(PreTrainedModel):
             kwargs["quantization_config"] = spare_inputs_and_outputs(kwargs["quantization_config"])
         with loading(pretrained_model_name_or_path):
             return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """As in Transformers.
+
+        Raises:
+            OSError: where the files cannot be written, weights as any other.
+        """
+        with saving(save_directory):
+            super().save_pretrained(save_directory, *args, **kwargs)
 
     @classmethod
     def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..limits import MAX_FILE_BYTES, MAX_INFLATED_BYTES, check_limit
+from .limits import MAX_FILE_BYTES, MAX_INFLATED_BYTES, check_limit
 
 # What NumPy and zipfile raise for damaged files, MemoryError and RecursionError for hostile headers among them.
 _DAMAGE = (
