@@ -200,6 +200,13 @@ def test_paddings_that_are_none(options: dict[str, Any], error: type[Exception],
         PixelProcessor()(text="a", **options)
 
 
+@pytest.mark.parametrize("name", ["add_eos", "add_start", "target_first", "return_offsets_mapping", "as_row"])
+def test_switches_are_true_or_false(name: str) -> None:
+    for value in (None, "no", 1):
+        with pytest.raises(TypeError, match=f"{name} must be True or False, got {value!r}"):
+            PixelProcessor()(text="a", **{name: value})
+
+
 def test_chat_templates() -> None:
     """A conversation is a text like any other once a template says how; without one, that is what is said."""
     processor, conversation = PixelProcessor(), [{"role": "user", "content": "hi"}]

@@ -49,7 +49,10 @@ def check_limit(value: float, limit: float, what: str) -> None:
         ValueError: beyond the limit.
     """
     if value > limit:
-        raise ValueError(f"{what}: {value:,.0f}, more than the limit of {limit:,.0f} (see pixel_ar.limits)")
+        # Integers beyond every float are shown by their size.
+        is_short = isinstance(value, float) or value < 1e18
+        shown = f"{value:,.0f}" if is_short else f"over 2 ** {int(value).bit_length() - 1}"
+        raise ValueError(f"{what}: {shown}, more than the limit of {limit:,.0f} (see pixel_ar.limits)")
 
 
 def read_limited(path: "str | os.PathLike[str]", limit: int = MAX_FILE_BYTES) -> bytes:

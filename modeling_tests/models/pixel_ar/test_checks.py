@@ -38,6 +38,17 @@ def test_no_tensors(model: PixelARForCausalLM, name: str, value: Any) -> None:
         model(**{"pixel_values": STRIPS, name: value})
 
 
+def test_log_likelihood_takes_tensors(model: PixelARForCausalLM) -> None:
+    with pytest.raises(TypeError, match=r"attention_mask must be a torch\.Tensor, got int"):
+        model.log_likelihood(STRIPS, attention_mask=10**39)
+
+
+def test_sizes_beyond_every_float() -> None:
+    for name in ("head_group_columns", "hidden_size"):
+        with pytest.raises(ValueError, match=rf"{name}: over 2 \*\* 1328, more than the limit of 16,777,216"):
+            PixelARConfig(**{**TINY, name: 10**400})
+
+
 def test_strips_that_are_no_tensors(model: PixelARForCausalLM) -> None:
     for value in (STRIPS.numpy(), STRIPS.tolist(), "strip", 10**30):
         with pytest.raises(TypeError, match="pixel_values must be"):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import numpy as np
+
 from ..rendering.style import RenderStyle
 from .settings import check_names
 
@@ -95,6 +97,16 @@ def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: i
         )
 
 
+_SWITCHES = (
+    "add_eos",
+    "add_start",
+    "target_first",
+    "add_target_bos",
+    "add_target_eos",
+    "return_offsets_mapping",
+    "as_row",
+)
+
 MISSING = ("error", "warn", "hexbox")
 
 NESTED_KWARGS = ("text_kwargs", "images_kwargs", "common_kwargs")
@@ -175,6 +187,9 @@ class LayoutOptions:
             value = merged.get(name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
                 raise TypeError(f"{name} must be an integer or None, got {value!r}.")
+        for name in _SWITCHES:
+            if not isinstance(merged.get(name, False), bool | np.bool_):
+                raise TypeError(f"{name} must be True or False, got {merged[name]!r:.60}.")
         if merged.get("max_patches") is None:
             merged["max_patches"] = default_max_patches
         options = cls(**merged)

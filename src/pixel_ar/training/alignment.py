@@ -54,12 +54,14 @@ class TextAlignment:
             raise ValueError(
                 f"the span {start} to {end} is not a part of the text, which has {len(self.text)} characters."
             )
-        shown = np.flatnonzero((self.origins[:, 0] < end) & (self.origins[:, 1] > start))
-        if len(shown) == 0:
+        # Both columns ascend: what is drawn later stands for what is written later.
+        first = int(np.searchsorted(self.origins[:, 1], start, side="right"))
+        last = int(np.searchsorted(self.origins[:, 0], end, side="left"))
+        if first >= last:
             raise ValueError(
                 f"the span {start} to {end} holds {self.text[start:end]!r}, which draws nothing."
             )
-        return int(shown[0]), int(shown[-1]) + 1
+        return first, last
 
     def to_original(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original that drawn characters stand for.

@@ -802,7 +802,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             ValueError: for the regression head, which has no likelihood, and for inputs that do not fit; on the CPU
                 also where a score is NaN, naming the weights at fault.
         """
-        require_tensors(num_columns=num_columns)
+        require_tensors(num_columns=num_columns, attention_mask=attention_mask)
         if attention_mask is not None and attention_mask.dim() != 2:
             raise ValueError(f"attention_mask must be [batch, patches], got {tuple(attention_mask.shape)}.")
         hidden_states = self.model(
