@@ -15,13 +15,14 @@ from fuzz.parts import (
     reader,
     renderer,
     saves,
+    serving,
 )
 
 PARTS: dict[str, Part] = {
     module.PART.name: module.PART
     for module in (
         *(renderer, reader, metamorphic, inputs, folders, fonts, converters, models, collators),
-        *(command_line, saves),
+        *(serving, command_line, saves),
     )
 }
 

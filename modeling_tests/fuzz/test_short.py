@@ -21,8 +21,8 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="cases run in forked processes"),
 ]
 
-CASES = 150
-CLEAN = ("folders",)
+CASES = 600
+CLEAN = ("folders", "inputs", "models", "serving")
 
 
 @pytest.fixture(scope="module")

@@ -137,6 +137,61 @@ def test_question_answering(folders: dict[str, Path]) -> None:
         pipe({"question": "Who?"})
 
 
+@pytest.mark.parametrize(
+    ("task", "inputs", "options", "error", "message"),
+    [
+        ("text-classification", "a", {"topk": 2}, None, None),
+        ("text-classification", "a", {"top_k": "NaN"}, TypeError, "top_k must be an integer, got 'NaN'"),
+        ("text-classification", "a", {"batch_size": 0}, ValueError, "batch_size must lie in 1 to"),
+        (
+            "text-classification",
+            "a",
+            {"function_to_apply": [1]},
+            ValueError,
+            "function_to_apply must be one of",
+        ),
+        ("token-classification", 3, {}, TypeError, "input 0 must be a text or a list of words, got 3"),
+        ("token-classification", [["a", None]], {}, TypeError, "must be a text or a list of words, got"),
+        ("token-classification", "a", {"ignore_label": []}, TypeError, "did you mean 'ignore_labels'"),
+        (
+            "token-classification",
+            "a",
+            {"ignore_labels": "O"},
+            TypeError,
+            "ignore_labels must be a list of labels",
+        ),
+        (
+            "question-answering",
+            {"question": "a", "context": "b"},
+            {"stride": "8"},
+            TypeError,
+            "stride must be",
+        ),
+        (
+            "question-answering",
+            {"question": "a", "context": "b"},
+            {"colour": 1},
+            TypeError,
+            "unknown option colour",
+        ),
+    ],
+)
+def test_inputs_and_options_that_mean_nothing(
+    folders: dict[str, Path],
+    task: str,
+    inputs: Any,
+    options: dict[str, Any],
+    error: type[Exception] | None,
+    message: str | None,
+) -> None:
+    pipe = pipeline(f"pixel-{task}", str(folders[f"pixel-{task}"]), device="cpu")
+    assert pipe([]) == []
+    if error is None:  # options of the processor, which names what it does not know
+        error, message = TypeError, "unknown argument topk"
+    with pytest.raises(error, match=message):
+        pipe(inputs, **options)
+
+
 def test_pipelines_of_tokens_say_what_to_use(tiny_checkpoint: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
     processor = PixelProcessor.from_pretrained(tiny_checkpoint)

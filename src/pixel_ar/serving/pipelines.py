@@ -7,6 +7,8 @@
 tasks without `pixel-` in their names belong to models with one. Batches (`batch_size=`) are padded by the processor.
 """
 
+import inspect
+import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -23,6 +25,7 @@ from transformers.pipelines import PIPELINE_REGISTRY, Pipeline
 
 from ..processing.images import list_strips
 from ..processing.pictures import strip_page
+from ..spelling import nearest
 
 
 class PixelPipeline(Pipeline):
@@ -47,6 +50,25 @@ class PixelPipeline(Pipeline):
         kwargs["processor"] = given
         super().__init__(*args, **kwargs)
         self.processor.check_model(self.model.config)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Results for one input, or for a list of them one by one; none for an empty list.
+
+        Raises:
+            TypeError: for an unknown option, or one of another kind.
+            ValueError: for inputs and options that mean nothing.
+        """
+        known = inspect.signature(self._sanitize_parameters).parameters
+        if not any(each.kind is each.VAR_KEYWORD for each in known.values()):
+            names = [*known, "batch_size", "num_workers"]
+            for name in set(kwargs) - set(names):
+                raise TypeError(
+                    f"unknown option {name}{nearest(name, names)}; {type(self).__name__} knows {', '.join(names)}."
+                )
+        _check_count("batch_size", kwargs.get("batch_size"))
+        if isinstance(inputs, list | tuple) and not inputs:
+            return []
+        return super().__call__(inputs, *args, **kwargs)
 
     def get_iterator(
         self,
@@ -169,7 +191,10 @@ class PixelTextClassificationPipeline(PixelPipeline):
     def _sanitize_parameters(
         self, top_k: int | str | None = "", function_to_apply: str | None = None, **processor_kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        post: dict[str, Any] = {} if top_k == "" else {"top_k": top_k}
+        post: dict[str, Any] = {}
+        if not (isinstance(top_k, str) and top_k == ""):
+            _check_count("top_k", top_k)
+            post["top_k"] = top_k
         if function_to_apply is not None:
             post["function_to_apply"] = function_to_apply
         return processor_kwargs, {}, post
@@ -202,7 +227,7 @@ class PixelTextClassificationPipeline(PixelPipeline):
             "sigmoid": torch.sigmoid,
             "none": lambda each: each,
         }
-        if function_to_apply not in functions:
+        if not isinstance(function_to_apply, str) or function_to_apply not in functions:
             raise ValueError(
                 f"function_to_apply must be one of {', '.join(functions)}, got {function_to_apply!r}."
             )
@@ -232,6 +257,9 @@ class PixelTokenClassificationPipeline(PixelPipeline):
         label_policy: str | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         post: dict[str, Any] = {}
+        is_list = isinstance(ignore_labels, Sequence) and not isinstance(ignore_labels, str)
+        if ignore_labels is not None and not is_list:
+            raise TypeError(f"ignore_labels must be a list of labels, got {ignore_labels!r:.80}.")
         if ignore_labels is not None:
             post["ignore_labels"] = ignore_labels
         if aggregation_strategy is not None:
@@ -242,7 +270,7 @@ class PixelTokenClassificationPipeline(PixelPipeline):
         """Draws words at patch borders, as the models are trained."""
         from ..training.words import label_patches
 
-        rows = [_words(text) for text in texts]
+        rows = [_words(text, index) for index, text in enumerate(texts)]
         labelled = [
             label_patches([word for word, _, _ in words], [0] * len(words), self.processor, label_policy)
             for words in rows
@@ -325,11 +353,10 @@ class PixelQuestionAnsweringPipeline(PixelPipeline):
         max_answer_patches: int | None = None,
         handle_impossible_answer: bool | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        pre = {
-            key: value
-            for key, value in (("max_patches", max_patches), ("stride", stride))
-            if value is not None
-        }
+        counts = {"max_patches": max_patches, "stride": stride}
+        for name, value in {**counts, "max_answer_patches": max_answer_patches}.items():
+            _check_count(name, value)
+        pre = {key: value for key, value in counts.items() if value is not None}
         post: dict[str, Any] = (
             {} if max_answer_patches is None else {"max_answer_patches": max_answer_patches}
         )
@@ -397,6 +424,15 @@ class PixelQuestionAnsweringPipeline(PixelPipeline):
         ]
 
 
+def _check_count(name: str, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r:.80}.")
+    if not 1 <= value < 2**31:
+        raise ValueError(f"{name} must lie in 1 to {2**31 - 1}, got {value!r:.80}.")
+
+
 def _left_aligned(values: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
     """Logits `[M, T]` with each row's padding moved to its end."""
     rows, attended = values.float().cpu().numpy(), mask.cpu().numpy().astype(bool)
@@ -416,14 +452,16 @@ def _pair(text: Any) -> tuple[str, ...]:
     return tuple(text) if isinstance(text, tuple | list) else (text,)
 
 
-def _words(text: Any) -> list[tuple[str, int, int]]:
-    """(word, start, end) of every word of a text."""
+def _words(text: Any, index: int) -> list[tuple[str, int, int]]:
+    """(word, start, end) of every word of a text, the `index`-th input."""
     if not isinstance(text, str):
-        words, text = [str(word) for word in text], " ".join(map(str, text))
+        if not isinstance(text, list | tuple) or not all(isinstance(word, str) for word in text):
+            raise TypeError(f"input {index} must be a text or a list of words, got {text!r:.80}.")
+        words, text = list(text), " ".join(text)
     else:
         words = text.split()
     if not words:
-        raise ValueError("an input has no words.")
+        raise ValueError(f"input {index} has no words.")
     found, place = [], 0
     for word in words:
         start = text.index(word, place)
