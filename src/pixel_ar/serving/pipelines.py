@@ -429,7 +429,7 @@ def _check_count(name: str, value: Any) -> None:
         return
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, got {value!r:.80}.")
-    if not 1 <= value < 2**31:
+    if not 1 <= int(value) < 2**31:
         raise ValueError(f"{name} must lie in 1 to {2**31 - 1}, got {value!r:.80}.")
 
 
