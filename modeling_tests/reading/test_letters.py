@@ -66,6 +66,25 @@ def test_words_keep_their_letters(text: str) -> None:
     assert read(text) == text
 
 
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        (
+            "fa",
+            "ایران|ایالات_متحده|کانادا|ترکیه|بریتانیا|جزایر_آلاند|کرهٔ_شمالی|عربستان_سعودی|جمهوری_چک|هند",
+        ),
+        (
+            "ur",
+            "پاکستان|بھارت|ریاست_ہائے_متحدہ_امریکہ|برطانیہ|جرمنی|کینیڈا|آذربائیجان|سعودی_عرب|فن_لینڈ",
+        ),
+    ],
+)
+def test_persian_and_urdu_letters_drawn_like_arabic_ones(language: str, names: str) -> None:
+    """A name alone may be Arabic as well (yeh and kaf are drawn like theirs): the language that is given decides."""
+    for name in names.replace("_", " ").split("|"):
+        assert read(name, language) == renderer().normalise(name)
+
+
 def test_languages_are_named_as_everywhere() -> None:
     assert find_languages("sr_latn") == ("sr-Latn",) and find_languages(["uk-UA", "en"]) == ("uk", "en")
     assert find_languages(None) == tuple(LETTERS)
