@@ -149,6 +149,26 @@ def test_what_cannot_be_read_has_a_code_of_its_own(capsys: pytest.CaptureFixture
     assert code == 3 and "noise.png" in err and "--atlas" in err
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("read", "bad.png"),
+        ("read", "bad.png", "--prior", "bad.json"),
+        ("render", "a", "--font", "bad.ttf"),
+        ("render", "a", "--atlas", "bad.npz"),
+        ("render", "--file", "bad.txt"),
+        ("score", "--file", "bad.txt"),
+        ("render", "a", "--font", "gone.ttf"),
+        ("render", "a", "-o", "gone/strip.png"),
+    ],
+)
+def test_errors_name_the_file(capsys: pytest.CaptureFixture[str], args: tuple[str, ...]) -> None:
+    for name in ("bad.png", "bad.json", "bad.ttf", "bad.npz", "bad.txt"):
+        Path(name).write_bytes(b"\xff\xfe nothing of the kind")
+    code, out, err = call(capsys, *args)
+    assert (code, out) == (2, "") and args[-1] in err and err.count("\n") == 1
+
+
 # ---- several inputs, JSON ----
 
 
@@ -157,7 +177,7 @@ def test_several_images(capsys: pytest.CaptureFixture[str]) -> None:
     call(capsys, "render", "two", "-o", "2.png")
     assert call(capsys, "read", "1.png", "2.png") == (0, "1.png: one\n2.png: two\n", "")
     code, out, err = call(capsys, "read", "1.png", "gone.png", "2.png", "--json")
-    assert code == 2 and "gone.png" in err
+    assert code == 2 and err.count("gone.png") == 1
     assert [each["text"] for each in json.loads(out)] == ["one", "two"]
     assert json.loads(call(capsys, "read", "1.png", "--json")[1])["unreadable"] == 0
 

@@ -100,10 +100,9 @@ def read(args: Namespace) -> int:
         except (ValueError, OSError) as error:
             if len(args.images) == 1:
                 raise
-            print(
-                f"pixel-ar read: error: {name}: {' '.join(in_words_of_the_command_line(error).split())}",
-                file=sys.stderr,
-            )
+            message = " ".join(in_words_of_the_command_line(error).split())
+            where = "" if name in message else f"{name}: "
+            print(f"pixel-ar read: error: {where}{message}", file=sys.stderr)
             code = 2
             continue
         out.add(

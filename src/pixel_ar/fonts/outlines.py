@@ -98,7 +98,7 @@ def draw_font(
     """
     _check_arguments(size, height, baseline, threshold, overflow)
     data = font if isinstance(font, bytes) else _read_file(font)
-    check_font(data)
+    check_font(data, source=font)
     codes = _choose_codes(read_character_map(data), characters)
     try:
         face = ImageFont.truetype(BytesIO(data), size, layout_engine=ImageFont.Layout.BASIC)

@@ -7,6 +7,7 @@ out or spoil the rest without a word. So each table must lie inside the file and
 records, and no glyph may refer to others in a way that takes for ever to draw.
 """
 
+import os
 import struct
 import warnings
 from typing import Any
@@ -46,18 +47,20 @@ class ShapingNotInstalledError(ImportError):
         return type(self), (self.font,)
 
 
-def check_font(data: bytes, index: int = 0) -> None:
+def check_font(data: bytes, index: int = 0, source: Any = None) -> None:
     """Check that a font file is whole.
 
     Args:
         data: Contents of a .ttf, .otf or .ttc file.
         index: Which font of a collection.
+        source: The path that the contents came from, which errors name.
 
     Raises:
         ValueError: for data that are no font, a table beyond the end of the file, a table that decides what is drawn
             and has another checksum than the file records, or glyphs made of too many others.
     """
-    check_limit(len(data), MAX_FILE_BYTES, "bytes of a font")
+    is_file = isinstance(source, str | os.PathLike)
+    check_limit(len(data), MAX_FILE_BYTES, f"bytes of {os.fspath(source)}" if is_file else "bytes of a font")
     try:
         tables = _tables(data, index)
         missing = [tag for tag in (b"cmap", b"head", b"maxp") if tag not in tables]
@@ -69,7 +72,7 @@ def check_font(data: bytes, index: int = 0) -> None:
             raise ValueError(f"the checksums of these tables are not those that the file records: {names}")
         if wrong:
             warnings.warn(
-                f"a font has tables with other checksums than it records, so that it may be damaged: {names}",
+                f"{os.fspath(source) if is_file else 'a font'} has tables with other checksums than it records, so that it may be damaged: {names}",
                 UserWarning,
                 stacklevel=3,
             )
@@ -78,7 +81,7 @@ def check_font(data: bytes, index: int = 0) -> None:
             _check_components(tables[b"glyf"][1], tables[b"loca"][1], is_long)
     except (ValueError, struct.error, IndexError) as error:
         raise ValueError(
-            f"not a readable .ttf or .otf font: {error}. Get the file again; fontTools can write one anew whose "
+            f"{f'{os.fspath(source)} is ' if is_file else ''}not a readable .ttf or .otf font: {error}. Get the file again; fontTools can write one anew whose "
             "checksums alone are wrong."
         ) from error
 

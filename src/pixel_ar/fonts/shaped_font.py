@@ -131,7 +131,7 @@ class ShapedFont(GlyphSource):
         stem += f"-{index}" if index else ""
         self.name = name or "".join(char if char.isalnum() or char in "-_." else "-" for char in stem)
         self.license, self.source = "", f"font file, sha256 {self.font_sha256}"
-        check_font(self.data, self.font_index)
+        check_font(self.data, self.font_index, font)
         self.size = self._usual_size() if size is None else float(size)
         self._handles: dict[float, Any] = {}
         self._is_measured: set[int] = set()
