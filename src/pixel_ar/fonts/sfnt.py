@@ -59,8 +59,8 @@ def check_font(data: bytes, index: int = 0, source: Any = None) -> None:
         ValueError: for data that are no font, a table beyond the end of the file, a table that decides what is drawn
             and has another checksum than the file records, or glyphs made of too many others.
     """
-    is_file = isinstance(source, str | os.PathLike)
-    check_limit(len(data), MAX_FILE_BYTES, f"bytes of {os.fspath(source)}" if is_file else "bytes of a font")
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    check_limit(len(data), MAX_FILE_BYTES, f"bytes of {path or 'a font'}")
     try:
         tables = _tables(data, index)
         missing = [tag for tag in (b"cmap", b"head", b"maxp") if tag not in tables]
@@ -72,7 +72,8 @@ def check_font(data: bytes, index: int = 0, source: Any = None) -> None:
             raise ValueError(f"the checksums of these tables are not those that the file records: {names}")
         if wrong:
             warnings.warn(
-                f"{os.fspath(source) if is_file else 'a font'} has tables with other checksums than it records, so that it may be damaged: {names}",
+                f"{path or 'a font'} has tables with other checksums than it records, so that it may be damaged: "
+                f"{names}",
                 UserWarning,
                 stacklevel=3,
             )
@@ -81,8 +82,8 @@ def check_font(data: bytes, index: int = 0, source: Any = None) -> None:
             _check_components(tables[b"glyf"][1], tables[b"loca"][1], is_long)
     except (ValueError, struct.error, IndexError) as error:
         raise ValueError(
-            f"{f'{os.fspath(source)} is ' if is_file else ''}not a readable .ttf or .otf font: {error}. Get the file again; fontTools can write one anew whose "
-            "checksums alone are wrong."
+            f"{path and f'{path} is '}not a readable .ttf or .otf font: {error}. Get the file again; fontTools can "
+            "write one anew whose checksums alone are wrong."
         ) from error
 
 
