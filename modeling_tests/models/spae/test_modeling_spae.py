@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from tools.spae import WORDS, small_codebook, small_spae
 from transformers import AutoConfig, AutoModel, AutoProcessor, Trainer, TrainingArguments
 
@@ -175,6 +175,25 @@ def test_a_configuration_of_another_codebook_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(settings))
     with pytest.raises(ValueError, match=f"{tmp_path}.*names 000000000000"):
         AutoModel.from_pretrained(tmp_path)
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    small_spae().save_pretrained(tmp_path)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=f"{tmp_path} is damaged"):
+        AutoModel.from_pretrained(tmp_path)
+    weights = load(whole)
+    del weights["quantizer.codebook.vectors"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="the configuration names"):
+        AutoModel.from_pretrained(tmp_path)
+
+
+def test_loading_in_half_precision_names_the_way(tmp_path: Path) -> None:
+    small_spae().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"load the model in float32, then convert model\.encoder"):
+        AutoModel.from_pretrained(tmp_path, dtype=torch.bfloat16)
 
 
 def test_a_codebook_in_half_precision_is_not_saved(tmp_path: Path) -> None:
