@@ -44,6 +44,8 @@ SPECIAL = ("<unk>", "<s>", "</s>")
 SHOTS = 3
 TEXT_ERRORS = 0.15
 DENOISING_SHARE = 0.3
+# Of the classifications, how many have the values themselves as labels; the others have words that mean nothing.
+NAMED_SHARE = 0.6
 
 
 class FewShotText(torch.utils.data.IterableDataset):
@@ -74,17 +76,18 @@ class FewShotText(torch.utils.data.IterableDataset):
         """Two values of one kind of word, six captions with them in mixed order, and one more."""
         kind = 0 if random.random() < 0.6 else int(random.integers(len(KINDS)))
         values = random.permutation(self.kinds[kind])[:2]
-        labels = random.permutation(self.labels)[:2]
+        is_named = random.random() < NAMED_SHARE
+        labels = values if is_named else random.permutation(self.labels)[:2]
         which = np.append(random.permutation([0, 1] * SHOTS), random.integers(2))
         captions = self.captions(len(which), random)
         captions[:, kind] = values[which]
-        given = self.with_errors(captions, np.full(len(which), TEXT_ERRORS), random)
+        given = self.with_errors(self.shuffled(captions, random), np.full(len(which), TEXT_ERRORS), random)
         return self.row(given, labels[which][:, None])
 
     def denoising(self, random: np.random.Generator) -> dict[str, list[int]]:
-        """Captions with fewer and fewer wrong words, each before itself."""
+        """Captions in any order of words with fewer and fewer wrong ones, each before itself in the same order."""
         ratios = np.linspace(0.5, 0.2, 4)
-        captions = self.captions(len(ratios), random)
+        captions = self.shuffled(self.captions(len(ratios), random), random)
         return self.row(self.with_errors(captions, ratios, random), captions)
 
     def captions(self, count: int, random: np.random.Generator) -> np.ndarray:
@@ -94,10 +97,13 @@ class FewShotText(torch.utils.data.IterableDataset):
     def with_errors(
         self, captions: np.ndarray, shares: np.ndarray, random: np.random.Generator
     ) -> np.ndarray:
-        """The words in any order, a share of them replaced by any others."""
+        """A share of the words replaced by any others."""
         wrong = random.random(captions.shape) < shares[:, None]
-        mixed = np.where(wrong, self.words[random.integers(len(self.words), size=captions.shape)], captions)
-        return np.take_along_axis(mixed, random.random(captions.shape).argsort(1), 1)
+        return np.where(wrong, self.words[random.integers(len(self.words), size=captions.shape)], captions)
+
+    def shuffled(self, captions: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The words of each caption in any order."""
+        return np.take_along_axis(captions, random.random(captions.shape).argsort(1), 1)
 
     def row(self, given: np.ndarray, wanted: np.ndarray) -> dict[str, list[int]]:
         """Ids of inputs and outputs; labels on the outputs alone."""
@@ -191,24 +197,27 @@ def train_language_model(folder: Path, codebook: LexicalCodebook, budget: float,
 def classify(
     spae: SpaeModel, model: torch.nn.Module, prompt: LexicalPrompt, data: ShapesDataset, kind: str, count: int
 ) -> dict[str, float]:
-    """Accuracy of the language model on few-shot tasks, and of counting shared tokens on the same ones."""
+    """Accuracy of the language model on few-shot tasks, and of counting shared tokens.
+
+    The labels are the values' own names (`named`) or words that mean nothing (`arbitrary`).
+    """
     layers = spae.encode(torch.from_numpy(data.images))
     names = [getattr(shape, kind) for shape in data.shapes]
     pool = label_words(prompt.codebook.words)
     random = np.random.default_rng(1)
-    hits = []
+    hits: dict[str, list[bool]] = {"named": [], "arbitrary": []}
     for support, query, label in episodes(names)[:count]:
-        labels = dict(
-            zip(sorted({name for _, name in support}), random.choice(pool, 2, replace=False), strict=True)
-        )
-        shown = [(tuple(layer[index] for layer in layers), str(labels[name])) for index, name in support]
+        values = sorted({name for _, name in support})
         asked = tuple(layer[query] for layer in layers)
-        ranked = prompt.classify(model, shown, asked, [str(word) for word in labels.values()])
-        hits.append(next(iter(ranked)) == labels[label])
+        for form, texts in (("named", values), ("arbitrary", random.choice(pool, 2, replace=False).tolist())):
+            labels = dict(zip(values, texts, strict=True))
+            shown = [(tuple(layer[index] for layer in layers), labels[name]) for index, name in support]
+            ranked = prompt.classify(model, shown, asked, texts)
+            hits[form].append(next(iter(ranked)) == labels[label])
     sequences = torch.cat([layer.flatten(1) for layer in layers], 1)
     tokens = sum(layer[0].numel() for layer in layers[: prompt.layers])
     return {
-        f"in_context_{kind}": float(np.mean(hits)),
+        **{f"in_context_{kind}_{form}": float(np.mean(found)) for form, found in hits.items()},
         f"overlap_{kind}_{tokens}": overlap_accuracy(sequences[:, :tokens], names),
         f"overlap_{kind}_21": overlap_accuracy(sequences[:, :21], names),
     }

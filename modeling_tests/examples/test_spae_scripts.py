@@ -99,7 +99,7 @@ def test_train_score_and_read(
         monkeypatch=monkeypatch,
     )
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert 0 <= found["in_context_color"] <= 1 and (tmp_path / "completed.png").is_file()
+    assert 0 <= found["in_context_color_named"] <= 1 and (tmp_path / "completed.png").is_file()
     with pytest.raises(SystemExit, match="learned its codebook"):
         run(
             *(
