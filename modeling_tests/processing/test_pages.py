@@ -252,6 +252,7 @@ def test_a_model_of_strips_reads_a_page(processor: PixelProcessor) -> None:
         ({"text": ["a", 3]}, r"text\[1\] must be a string"),
         ({"width_patches": 0}, "width_patches must be a positive integer, got 0"),
         ({"width_patches": 2.5}, "got 2.5"),
+        ({"width_patches": None}, "width_patches must be a positive integer, got None"),
         ({"max_rows": 0}, "max_rows must be a positive integer"),
         ({"max_sheets": 0}, "max_sheets must be at least 1"),
         ({"margins": (1, 2, 3)}, "margins must be"),

@@ -419,6 +419,8 @@ def test_to_pil(processor: PixelProcessor) -> None:
     assert processor.to_pil(inputs, scale=3)[0].size == (360, 24)
     with pytest.raises(ValueError, match="scale"):
         processor.to_pil(inputs, scale=0)
+    with pytest.raises(ValueError, match=r"1 or 3 channels, got the shape \(16, 16, 3\)"):
+        processor.to_pil(np.zeros((16, 16, 3)))
 
 
 def test_coverage(processor: PixelProcessor) -> None:

@@ -151,6 +151,7 @@ def test_question_answering(folders: dict[str, Path]) -> None:
             "function_to_apply must be one of",
         ),
         ("token-classification", 3, {}, TypeError, "input 0 must be a text or a list of words, got 3"),
+        ("token-classification", "a", {"ignore_labels": b"O"}, TypeError, "ignore_labels must be a list of"),
         ("token-classification", [["a", None]], {}, TypeError, "must be a text or a list of words, got"),
         ("token-classification", "a", {"ignore_label": []}, TypeError, "did you mean 'ignore_labels'"),
         (

@@ -154,6 +154,7 @@ class TestSequences:
             ({"text": "x", "label": "good"}, "row 1 is 'good'; map names to numbers"),
             ({"text": "x", "label": float("nan")}, "row 1 is nan; take rows without a finite target out"),
             ({"text": "x", "label": [1, 0]}, "different number of labels"),
+            ({"text": "x", "label": []}, "'label' of row 1 is an empty list"),
         ],
     )
     def test_bad_rows_are_named(self, processor: PixelProcessor, row: dict, message: str) -> None:

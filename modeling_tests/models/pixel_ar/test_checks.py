@@ -43,6 +43,15 @@ def test_log_likelihood_takes_tensors(model: PixelARForCausalLM) -> None:
         model.log_likelihood(STRIPS, attention_mask=10**39)
 
 
+@pytest.mark.parametrize(
+    "name", ["head_dim", "num_key_value_heads", "max_position_embeddings", "head_group_columns"]
+)
+def test_sizes_below_one(name: str) -> None:
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"{name} must be positive, got {size}"):
+            PixelARConfig(**{**TINY, name: size})
+
+
 def test_sizes_beyond_every_float() -> None:
     for name in ("head_group_columns", "hidden_size"):
         with pytest.raises(ValueError, match=rf"{name}: over 2 \*\* 1328, more than the limit of 16,777,216"):

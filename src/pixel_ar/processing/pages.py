@@ -73,7 +73,8 @@ class PageMixin:
             ValueError: for measures that leave no room for text.
         """
         for name, number in (("width_patches", width_patches), ("max_rows", max_rows)):
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            is_needed = number is not None or name == "width_patches"
+            if is_needed and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
                 raise ValueError(f"{name} must be a positive integer, got {number!r}.")
         sides = (margins, margins) if isinstance(margins, int) else tuple(margins)
         if len(sides) != 2 or isinstance(line_spacing, bool) or not isinstance(line_spacing, int):

@@ -105,7 +105,15 @@ def _tint(strip: np.ndarray, prompt_columns: int) -> np.ndarray:
 
 
 def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
-    """`[C, H, W]`, uint8 or in [0, 1], to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times."""
+    """`[C, H, W]`, uint8 or in [0, 1], to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times.
+
+    Raises:
+        ValueError: for another number of channels.
+    """
+    if len(strip) not in (1, 3):
+        raise ValueError(
+            f"a strip [C, H, W] has 1 or 3 channels, got the shape {strip.shape}; move the channels of [H, W, C] first."
+        )
     levels = strip if strip.dtype == np.uint8 else np.rint(strip * 255).astype(np.uint8)
     image = Image.fromarray(
         levels[0] if len(levels) == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, 2))

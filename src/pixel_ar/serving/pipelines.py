@@ -257,7 +257,7 @@ class PixelTokenClassificationPipeline(PixelPipeline):
         label_policy: str | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         post: dict[str, Any] = {}
-        is_list = isinstance(ignore_labels, Sequence) and not isinstance(ignore_labels, str)
+        is_list = isinstance(ignore_labels, Sequence) and not isinstance(ignore_labels, str | bytes)
         if ignore_labels is not None and not is_list:
             raise TypeError(f"ignore_labels must be a list of labels, got {ignore_labels!r:.80}.")
         if ignore_labels is not None:

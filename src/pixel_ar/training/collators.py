@@ -79,7 +79,9 @@ class LanguageModelingCollator:
         if self.block_patches is None:
             raise ValueError("packed blocks need block_patches; pass the value PackedTextDataset was given.")
         texts = [text for segments in read_lists(features, "segments") for text in segments]
-        read_column(features, "is_complete")
+        for index, flag in enumerate(read_column(features, "is_complete")):
+            if not isinstance(flag, int | np.bool_):
+                raise ValueError(f"'is_complete' of row {index} must be true or false, got {flag!r:.60}.")
         if wrong := [text for text in texts if not isinstance(text, str)]:
             raise ValueError(f"segments must be texts, got {type(wrong[0]).__name__}: {wrong[0]!r:.60}.")
         if self.processor.mode != "1":

@@ -193,6 +193,8 @@ def sequence_labels(values: Sequence[Any], name: str = "label") -> torch.Tensor:
     """
     for index, value in enumerate(values):
         numbers = list(value) if isinstance(value, list | tuple) else [value]
+        if not numbers:
+            raise ValueError(f"{name!r} of row {index} is an empty list; give at least one number.")
         if any(isinstance(number, str) or number is None for number in numbers):
             raise ValueError(
                 f"{name!r} of row {index} is {value!r}; map names to numbers first (0 to num_labels - 1)."

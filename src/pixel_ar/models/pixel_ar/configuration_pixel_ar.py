@@ -22,6 +22,24 @@ from .presets import CONFIG_PRESETS
 # Blocks of the flow head's network and their width, unless a configuration says otherwise.
 FLOW_LAYERS, FLOW_WIDTH = 4, 384
 
+# Sizes of which there is at least 1 where they are set.
+POSITIVE = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "max_position_embeddings",
+    "patch_embedding_hidden_size",
+    "head_hidden_size",
+    "head_intermediate_size",
+    "head_num_attention_heads",
+    "head_group_columns",
+    "head_byte_embedding_size",
+    "head_byte_hidden_size",
+)
+
 # The names of patch heads, once they are imported; a configuration may be read without any model.
 _DECLARED_HEADS: list[Collection[str]] = []
 
@@ -260,8 +278,8 @@ class PixelARConfig(PreTrainedConfig):
         for name, size in sizes.items():
             if type(size) is int:
                 check_limit(size, limits.get(name, MAX_CONFIG_SIZE), name)
-        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "head_num_attention_heads"):
-            if getattr(self, name) < 1:
+        for name in POSITIVE:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
         inner = max(self.intermediate_size or 0, self.vocab_size or 0, self.hidden_size)
         weights = self.hidden_size * inner * self.num_hidden_layers
