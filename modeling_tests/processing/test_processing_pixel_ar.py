@@ -421,6 +421,10 @@ def test_to_pil(processor: PixelProcessor) -> None:
         processor.to_pil(inputs, scale=0)
     with pytest.raises(ValueError, match=r"1 or 3 channels, got the shape \(16, 16, 3\)"):
         processor.to_pil(np.zeros((16, 16, 3)))
+    with pytest.raises(ValueError, match="pixels at scale"):
+        processor.to_pil(inputs, scale=2**63)
+    with pytest.raises(ValueError, match="has no pixels"):
+        processor.to_pil(np.zeros((1, 8, 0)))
 
 
 def test_coverage(processor: PixelProcessor) -> None:

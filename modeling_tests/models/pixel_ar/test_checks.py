@@ -52,6 +52,14 @@ def test_sizes_below_one(name: str) -> None:
             PixelARConfig(**{**TINY, name: size})
 
 
+def test_batches_without_rows_or_positions(model: PixelARForCausalLM) -> None:
+    with pytest.raises(ValueError, match="pixel_values hold no rows"):
+        model(pixel_values=STRIPS[:0])
+    ids = torch.ones(1, 4, dtype=torch.int64)
+    with pytest.raises(ValueError, match="modality_ids name no position"):
+        model.generate(input_ids=ids, modality_ids=ids[:, :0], max_new_patches=3)
+
+
 def test_sizes_beyond_every_float() -> None:
     for name in ("head_group_columns", "hidden_size"):
         with pytest.raises(ValueError, match=rf"{name}: over 2 \*\* 1328, more than the limit of 16,777,216"):

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..limits import MAX_IMAGE_PIXELS, check_limit
+
 PAPER = (255, 255, 255)
 PROMPT = (255, 236, 179)
 INK = (17, 17, 17)
@@ -108,12 +110,17 @@ def strip_to_pil(strip: np.ndarray, scale: int = 1) -> Image.Image:
     """`[C, H, W]`, uint8 or in [0, 1], to an image of mode L (C = 1) or RGB (C = 3), enlarged `scale` times.
 
     Raises:
-        ValueError: for another number of channels.
+        ValueError: for another number of channels, no pixels, or more of them than `MAX_IMAGE_PIXELS`.
     """
     if len(strip) not in (1, 3):
         raise ValueError(
             f"a strip [C, H, W] has 1 or 3 channels, got the shape {strip.shape}; move the channels of [H, W, C] first."
         )
+    if 0 in strip.shape:
+        raise ValueError(f"a strip of the shape {strip.shape} has no pixels.")
+    check_limit(
+        strip.shape[1] * strip.shape[2] * scale**2, MAX_IMAGE_PIXELS, f"pixels at scale={scale!r:.20}"
+    )
     levels = strip if strip.dtype == np.uint8 else np.rint(strip * 255).astype(np.uint8)
     image = Image.fromarray(
         levels[0] if len(levels) == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, 2))

@@ -65,6 +65,8 @@ def check_strip_shape(pixel_values: torch.Tensor, patch_size: tuple[int, int], n
         )
     if shape[3] == 0:
         raise ValueError("pixel_values hold no patch (width 0): render some text first.")
+    if shape[0] == 0:
+        raise ValueError("pixel_values hold no rows: pass at least one strip, or none for an empty prompt.")
 
 
 def patchify(pixel_values: torch.Tensor, patch_size: tuple[int, int]) -> torch.Tensor:

@@ -42,6 +42,8 @@ def resolve_modalities(
             f"modality_ids must be integers [{batch_size}, positions] (0 = token, 1 = patch), got "
             f"{modality_ids.dtype} of shape {tuple(modality_ids.shape)}."
         )
+    if modality_ids.shape[1] == 0:
+        raise ValueError("modality_ids name no position: leave them out, or name at least one.")
     modality_ids = modality_ids.to(device=device, dtype=torch.int64)
     if bool(((modality_ids != TOKEN) & (modality_ids != PATCH)).any()):
         raise ValueError("modality_ids must be 0 (token) or 1 (patch) everywhere; mark padding as either.")

@@ -120,6 +120,8 @@ def read_context(decoder: Any, prompt: MixedPrompt) -> tuple[MixedPrompt, Cache]
 
 def _last(modalities: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Modality of the last attended position, `[B]`."""
+    if mask.shape[1] == 0:
+        raise ValueError("modality_ids name no position: leave them out, or name at least one.")
     position = torch.arange(mask.shape[1], device=mask.device)
     last = torch.where(mask, position, -1).amax(-1)
     if bool((last < 0).any()):
