@@ -129,7 +129,7 @@ def answer(model: Any, collator: PageCollator, pages: list) -> tuple[list[str], 
     answers, right, asked = [], 0, 0
     for first in range(0, len(pages), 50):
         batch = {name: value.to(model.device) for name, value in collator(pages[first : first + 50]).items()}
-        reading = batch.pop("reading_labels", None)
+        reading = batch.pop("reading_targets", None)
         length = batch.pop("labels").shape[1] + 2
         if "page_values" in batch:
             batch = {"page_values": batch["page_values"]}

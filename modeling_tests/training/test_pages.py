@@ -80,7 +80,7 @@ def test_patches_know_their_characters(processor: PixelProcessor) -> None:
     tokenizer = ByT5Tokenizer(extra_ids=0)
     batch = PageCollator(processor, tokenizer, reading_slots=2)([page])
     assert batch["flattened_patches"].shape == (1, 96, 82)
-    for labels, characters in zip(batch["reading_labels"][0].tolist(), shown, strict=True):
+    for labels, characters in zip(batch["reading_targets"][0].tolist(), shown, strict=True):
         assert tokenizer.decode([label for label in labels if label]) == "".join(characters)
     assert tokenizer.decode(batch["labels"][0].tolist(), skip_special_tokens=True) == page.target
 
@@ -96,7 +96,7 @@ def test_the_reading_loss_joins_the_other_and_is_asked_for(
     pages = FormPages(processor.renderer, 4)
     batch = PageCollator(processor, tokenizer, reading_slots=2)([pages[index] for index in range(4)])
     out = model(**batch)
-    plain = model(**{name: value for name, value in batch.items() if name != "reading_labels"})
+    plain = model(**{name: value for name, value in batch.items() if name != "reading_targets"})
     torch.testing.assert_close(out.loss, plain.loss + 0.5 * out.reading_loss)
     torch.testing.assert_close(out.logits, plain.logits)
     assert plain.reading_loss is None
@@ -104,7 +104,7 @@ def test_the_reading_loss_joins_the_other_and_is_asked_for(
     count = int((batch["labels"] != -100).sum())
     torch.testing.assert_close(model(**batch, num_items_in_batch=2 * count).loss, out.loss / 2)
     with pytest.raises(ValueError, match="expected"):
-        model(**{**batch, "reading_labels": batch["reading_labels"][:, :, :1]})
+        model(**{**batch, "reading_targets": batch["reading_targets"][:, :, :1]})
     headless = PixelPageForConditionalGeneration(PixelPageConfig(**sizes))
     with pytest.raises(ValueError, match=r"set config\.reading_slots"):
         headless(**batch)
@@ -122,7 +122,7 @@ def test_a_page_before_a_decoder(processor: PixelProcessor) -> None:
         assert torch.equal(batch["input_ids"][row, 1:count], batch["labels"][row, 1:count])
         assert tokenizer.decode(batch["input_ids"][row, 1:count], skip_special_tokens=True) == page.target
     plain = PageCollator(processor, tokenizer, reading_slots=2)(pages)
-    assert torch.equal(batch["reading_labels"], plain["reading_labels"])
+    assert torch.equal(batch["reading_targets"], plain["reading_targets"])
     config = PixelARConfig(
         patch_size=(8, 10), hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
         vocab_size=len(tokenizer), bos_token_id=1, page_positions=(8, 12), reading_slots=2, patch_head="bernoulli",

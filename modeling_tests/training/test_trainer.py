@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """The standard Trainer on our models: accumulation, resume, evaluation, callbacks, time budget."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from datasets import Dataset
 from PIL import Image
 from safetensors.torch import load_file
 from tools.finetuning import RECOMPUTATION
-from transformers import AutoModelForCausalLM, AutoProcessor, Trainer, TrainingArguments
+from transformers import AutoModelForCausalLM, AutoProcessor, PreTrainedModel, Trainer, TrainingArguments
 
 from pixel_ar import PixelARForCausalLM, PixelProcessor
 from pixel_ar.metrics import score_texts
+from pixel_ar.models.page import modeling_page
+from pixel_ar.models.pixel_ar import modeling_pixel_ar, tasks
 from pixel_ar.training import (
     BitsPerCharacterCallback,
     LanguageModelingCollator,
@@ -121,6 +124,21 @@ def test_bf16_and_gradient_checkpointing_train(
     )
     trainer.train()
     assert all(torch.isfinite(parameter).all() for parameter in trainer.model.parameters())
+
+
+def test_trainer_knows_the_labels_by_name() -> None:
+    """It computes the loss of an evaluation where every argument with "label" in its name is in the batch."""
+    classes = [
+        cls
+        for module in (modeling_pixel_ar, tasks, modeling_page)
+        for cls in vars(module).values()
+        if isinstance(cls, type) and issubclass(cls, PreTrainedModel) and cls.__module__ == module.__name__
+    ]
+    with_loss = [cls for cls in classes if "labels" in inspect.signature(cls.forward).parameters]
+    assert len(with_loss) == 4
+    for cls in with_loss:
+        names = [name for name in inspect.signature(cls.forward).parameters if "label" in name]
+        assert names == ["labels"], cls
 
 
 def test_evaluation_stores_no_pixels(

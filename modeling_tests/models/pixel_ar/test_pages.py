@@ -195,7 +195,7 @@ def test_losses_and_gradients() -> None:
     labels = torch.tensor([[-100, 7, 9, 11], [-100, 8, 30, -100]])
     reading = torch.full((2, 6, 2), -100)
     reading[:, 0] = 5
-    out = model(page_values=page, input_ids=IDS, labels=labels, reading_labels=reading, skip_logits=False)
+    out = model(page_values=page, input_ids=IDS, labels=labels, reading_targets=reading, skip_logits=False)
     expected = torch.nn.functional.cross_entropy(out.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
     torch.testing.assert_close(out.token_loss, expected)
     torch.testing.assert_close(out.loss, out.token_loss + 0.5 * out.reading_loss)

@@ -250,14 +250,14 @@ class PageCollator:
         self.num_channels, self.reading_slots, self.to_pixels = num_channels, reading_slots, to_pixels
 
     def __call__(self, pages: Sequence[FormPage]) -> dict[str, torch.Tensor]:
-        """`flattened_patches`, `attention_mask`, `labels` `[B, T]` and, with slots, `reading_labels` `[B, S, K]`."""
+        """`flattened_patches`, `attention_mask`, `labels` `[B, T]` and, with slots, `reading_targets` `[B, S, K]`."""
         pixels = [page.pixels if self.to_pixels is None else self.to_pixels(page.pixels) for page in pages]
         batch = self.processor.page_patches(
             pixels, normalize="image", resize=False, num_channels=self.num_channels, padding="longest"
         )
         data: dict[str, Any] = {**batch, "labels": self._labels(pages)}
         if self.reading_slots:
-            data["reading_labels"] = self._reading_labels(pages, batch["attention_mask"].shape[1])
+            data["reading_targets"] = self._reading_targets(pages, batch["attention_mask"].shape[1])
         return data
 
     def _labels(self, pages: Sequence[FormPage]) -> torch.Tensor:
@@ -269,7 +269,7 @@ class PageCollator:
             labels[row, : len(end)] = torch.tensor(end)
         return labels
 
-    def _reading_labels(self, pages: Sequence[FormPage], num_patches: int) -> torch.Tensor:
+    def _reading_targets(self, pages: Sequence[FormPage], num_patches: int) -> torch.Tensor:
         """Tokens of the characters of each patch; the pad token where there are fewer, -100 on padding."""
         size = self.processor.page_patch_size or self.processor.patch_size
         labels = torch.full((len(pages), num_patches, self.reading_slots), IGNORED_LABEL)
@@ -305,7 +305,7 @@ class PagePrefixCollator(PageCollator):
         self.bos_token_id = bos_token_id
 
     def __call__(self, pages: Sequence[FormPage]) -> dict[str, torch.Tensor]:
-        """`page_values` `[B, 1, H, W]`, `input_ids`, `attention_mask` and `labels` `[B, T]`, and `reading_labels`.
+        """`page_values` `[B, 1, H, W]`, `input_ids`, `attention_mask` and `labels` `[B, T]`, and `reading_targets`.
 
         Raises:
             ValueError: for pages of different sizes, or in no whole number of patches.
@@ -329,7 +329,7 @@ class PagePrefixCollator(PageCollator):
         }
         if self.reading_slots:
             num_patches = pages[0].pixels.size // (size[0] * size[1])
-            data["reading_labels"] = self._reading_labels(pages, num_patches)
+            data["reading_targets"] = self._reading_targets(pages, num_patches)
         return data
 
 

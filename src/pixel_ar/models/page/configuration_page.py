@@ -78,7 +78,7 @@ class PixelPageConfig(PreTrainedConfig):
         relative_attention_num_buckets: Classes of distances in the decoder (T5, arXiv 1910.10683, section 2.1).
         relative_attention_max_distance: From this distance on, all share the last class.
         reading_slots: Characters of a patch that a reading head tells from the encoder's states; 0 for no such head.
-        dense_reading_weight: Factor of its loss in `loss`, where `reading_labels` are passed.
+        dense_reading_weight: Factor of its loss in `loss`, where `reading_targets` are passed.
         initializer_factor: Factor of all initial values.
         use_cache: Whether keys and values are kept while an answer is written.
         tie_word_embeddings: Whether the head is the token table.

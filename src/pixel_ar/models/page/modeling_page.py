@@ -46,7 +46,7 @@ class PixelPageOutput(CacheUnderBothNames):
         encoder_last_hidden_state: `[B, S, D]`, after the final norm.
         encoder_hidden_states: on request, as of the decoder.
         encoder_attentions: likewise `[B, N, S, S]`.
-        reading_loss: mean cross-entropy of the characters that patches show; only with `reading_labels`.
+        reading_loss: mean cross-entropy of the characters that patches show; only with `reading_targets`.
     """
 
     loss: torch.Tensor | None = None
@@ -386,7 +386,7 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
         output_hidden_states: bool | None = None,
         past_key_values: Cache | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
-        reading_labels: torch.Tensor | None = None,
+        reading_targets: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> PixelPageOutput:
         r"""Predicts label t at position t.
@@ -406,7 +406,7 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             output_hidden_states: return the states between the layers.
             past_key_values: the older name of `cache`.
             num_items_in_batch: number of labels over all accumulated batches, from Trainer.
-            reading_labels: `[B, S, K]` tokens of the characters that each patch shows, for models with
+            reading_targets: `[B, S, K]` tokens of the characters that each patch shows, for models with
                 `reading_slots`; -100 = none asked for. The loss of them is a mean of its own.
             kwargs: passed on to the attention function.
 
@@ -456,7 +456,7 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
         )
         logits = self.lm_head(states)
         loss = None if labels is None else token_loss(logits, labels, num_items_in_batch)
-        reading_loss = None if reading_labels is None else self._reading_loss(page, reading_labels)
+        reading_loss = None if reading_targets is None else self._reading_loss(page, reading_targets)
         if loss is not None and reading_loss is not None:
             added = self.config.dense_reading_weight * reading_loss
             if num_items_in_batch is not None and labels is not None:
@@ -479,10 +479,10 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
     def _reading_loss(self, page: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy in nats per asked character of the patches' states `[B, S, D]`."""
         if self.reading_head is None:
-            raise ValueError("reading_labels need a reading head: set config.reading_slots.")
+            raise ValueError("reading_targets need a reading head: set config.reading_slots.")
         shape = (*page.shape[:2], self.config.reading_slots)
         if labels.shape != shape:
-            raise ValueError(f"reading_labels have shape {tuple(labels.shape)}, expected {shape}.")
+            raise ValueError(f"reading_targets have shape {tuple(labels.shape)}, expected {shape}.")
         logits = self.reading_head(page).unflatten(-1, (self.config.reading_slots, -1))
         return token_loss(logits.flatten(1, 2), labels.flatten(1), None)
 

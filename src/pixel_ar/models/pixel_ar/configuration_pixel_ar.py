@@ -124,7 +124,7 @@ class PixelARConfig(PreTrainedConfig):
         prefix_attention: `"causal"`, or `"bidirectional"`: the patches of a page all see each other. What follows is
             causal in any case, and sees the whole page.
         reading_slots: Characters of a page's patch that a reading head tells from its state; 0 for no such head.
-        dense_reading_weight: Factor of its loss in `loss`, where `reading_labels` are passed.
+        dense_reading_weight: Factor of its loss in `loss`, where `reading_targets` are passed.
         classifier_bias: Whether the classification layer has a bias (PIXAR: yes, PixelGPT: no).
         classifier_pooling: State that is classified: `"last"`, of the last attended position; `"mean"`, over the
             attended positions; `"pixelgpt_pair"`, as PixelGPT's released code does for pairs, where a row without

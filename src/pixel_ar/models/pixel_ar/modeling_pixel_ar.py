@@ -89,12 +89,15 @@ class PixelARPatchEmbedding(nn.Module):
         """Strips `[B, C, H, W]` in [0, 1] or uint8, or patches `[B, T, P]` in [0, 1], to `[B, T, D]`.
 
         Raises:
-            ValueError: for strips of another shape than the configuration's; on the CPU also for NaN and infinite
-                pixels.
+            ValueError: for strips of another shape than the configuration's; on the CPU, outside training, also for NaN
+                and infinite pixels.
         """
         if pixel_values is not None:
             check_strip_shape(pixel_values, self.patch_size, self.num_channels)
-            refuse_nan_pixels(pixel_values)
+            if (
+                not self.training
+            ):  # there the loss shows them, on every device; FiniteLossTrainer names row and step
+                refuse_nan_pixels(pixel_values)
             patches = patchify(to_unit_range(pixel_values), self.patch_size)
         if patches is None:
             raise ValueError("Pass pixel_values or patches.")
@@ -548,7 +551,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         cache: Cache | None = None,
         page_values: torch.Tensor | None = None,
         page_attention_mask: torch.Tensor | None = None,
-        reading_labels: torch.Tensor | None = None,
+        reading_targets: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> PixelARCausalLMOutput:
         r"""Predicts position t + 1 at position t.
@@ -575,7 +578,7 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             page_values: `[B, C, R * H, W]`, a page before the sequence, for models with `page_positions`; labels, mask
                 and logits are of the sequence after it.
             page_attention_mask: `[B, S]`, 1 = patch of the page, 0 = padding.
-            reading_labels: `[B, S, K]` tokens of the characters that each patch of the page shows, for models with
+            reading_targets: `[B, S, K]` tokens of the characters that each patch of the page shows, for models with
                 `reading_slots`; -100 = none asked for. Their loss joins that of `labels`.
             kwargs: what [`PixelARModel.forward`] takes besides.
 
@@ -612,8 +615,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         elif num_items_in_batch is not None:
             raise ValueError(LABELS_TAKEN)
         reading_loss = None
-        if reading_labels is not None:
-            reading_loss = self._reading_loss(outputs.page_hidden_state, reading_labels)
+        if reading_targets is not None:
+            reading_loss = self._reading_loss(outputs.page_hidden_state, reading_targets)
             loss = None if loss is None else loss + self.config.dense_reading_weight * reading_loss
         token_logits = patch_logits = None
         if skip_logits is None:
@@ -637,10 +640,10 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
     def _reading_loss(self, page: torch.Tensor | None, labels: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy of the characters that the patches of a page show, from its states `[B, S, D]`."""
         if self.reading_head is None or page is None:
-            raise ValueError("reading_labels need page_values and a reading head: set config.reading_slots.")
+            raise ValueError("reading_targets need page_values and a reading head: set config.reading_slots.")
         shape = (*page.shape[:2], self.config.reading_slots)
         if labels.shape != shape:
-            raise ValueError(f"reading_labels have shape {tuple(labels.shape)}, expected {shape}.")
+            raise ValueError(f"reading_targets have shape {tuple(labels.shape)}, expected {shape}.")
         logits = self.reading_head(page).unflatten(-1, (self.config.reading_slots, -1)).float()
         labels = labels.to(logits.device)
         nats = nn.functional.cross_entropy(

@@ -98,7 +98,7 @@ class PixelARCausalLMOutput(CacheUnderBothNames):
         cache: the cache, also as `past_key_values`.
         hidden_states: one `[B, T, D]` per layer, on request.
         attentions: one `[B, heads, T, T]` per layer, on request.
-        reading_loss: mean cross-entropy of the characters that a page's patches show; only with `reading_labels`.
+        reading_loss: mean cross-entropy of the characters that a page's patches show; only with `reading_targets`.
     """
 
     loss: torch.Tensor | None = None
