@@ -252,9 +252,9 @@ def test_a_packed_file_keeps_to_its_limit(packed: Path) -> None:
 def test_all_benchmarks_run(scripts: ModuleType, tmp_path: Path) -> None:
     import bench
 
-    for _ in range(2):
-        assert bench.main(["--quick", "--output", str(tmp_path), "--parts", "memory,scripts"]) == 0
+    for parts in ("memory,scripts", "memory"):
+        assert bench.main(["--quick", "--output", str(tmp_path), "--parts", parts]) == 0
     lines = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 2 and lines[0]["finished"] and lines[0]["threads"] == 1
-    assert {record["name"] for record in lines[1]["parts"]["scripts"]["records"]} == {"rendering", "reading"}
+    assert {record["name"] for record in lines[0]["parts"]["scripts"]["records"]} == {"rendering", "reading"}
     assert lines[0]["machine"] in (tmp_path / "results.md").read_text(encoding="utf-8")
