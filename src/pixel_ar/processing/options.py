@@ -77,6 +77,10 @@ class PixelProcessorKwargs(TypedDict, total=False):
     common_kwargs: dict
 
 
+# Chat templates of transformers before 5.24 ask for it.
+PixelProcessorKwargs._defaults = {}  # type: ignore[attr-defined]
+
+
 def check_model(style: RenderStyle, patch_size: tuple[int, int], num_channels: int, config: Any) -> None:
     """Check a processor against a model's configuration; see `PixelProcessor.check_model`."""
     if tuple(config.patch_size) != tuple(patch_size):

@@ -130,7 +130,7 @@ def check_answer_positions(
     """
     batch, length = shape
     for name, positions in (("start_positions", start), ("end_positions", end)):
-        if positions.is_floating_point() or positions.shape not in ((batch,), (batch, 1)):
+        if positions.is_floating_point() or tuple(positions.shape) not in ((batch,), (batch, 1)):
             raise ValueError(
                 f"{name} must be integers [{batch}], got {positions.dtype} of shape {tuple(positions.shape)}."
             )
