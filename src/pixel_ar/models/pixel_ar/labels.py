@@ -130,7 +130,9 @@ def check_answer_positions(
     """
     batch, length = shape
     for name, positions in (("start_positions", start), ("end_positions", end)):
-        if positions.is_floating_point() or tuple(positions.shape) not in ((batch,), (batch, 1)):
+        # Sizes may be symbols while a graph is traced: they are compared one by one.
+        is_column = positions.ndim in (1, 2) and positions.shape[0] == batch == positions.numel()
+        if positions.is_floating_point() or not is_column:
             raise ValueError(
                 f"{name} must be integers [{batch}], got {positions.dtype} of shape {tuple(positions.shape)}."
             )
