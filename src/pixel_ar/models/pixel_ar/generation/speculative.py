@@ -155,9 +155,7 @@ class Speculation:
         if self.request.config.do_sample:
             theirs = drawn_from.softmax(-1)
             own, other = (each.gather(-1, written[..., None])[..., 0] for each in (chances, theirs))
-            draw = torch.rand(
-                own.shape, generator=self._generator(own.device), device=self._source(own.device)
-            )
+            draw = torch.rand(own.shape, generator=self._generator, device=self._source(own.device))
             stays = draw.to(own.device) * other < own
         else:
             theirs = torch.zeros_like(chances)
@@ -170,7 +168,7 @@ class Speculation:
         known = written[patch : patch + 1].clone()
         if self.request.config.do_sample:
             known[0, byte] = torch.multinomial(
-                rest.to(self._source(rest.device)), 1, generator=self._generator(rest.device)
+                rest.to(self._source(rest.device)), 1, generator=self._generator
             ).to(known.device)
         else:
             known[0, byte] = scores[patch, byte].argmax()
@@ -187,13 +185,14 @@ class Speculation:
         noise = self.head.noise(1, states.device, bool(self.request.config.do_sample), self.request.generator)
         return self.head.complete(states, self.writer.warp, noise, known, count).to(self.unread.dtype)
 
-    def _generator(self, device: torch.device) -> torch.Generator | None:
+    @property
+    def _generator(self) -> torch.Generator | None:
+        """The one of the call; a list of them is refused with a draft."""
         return cast(torch.Generator | None, self.request.generator)
 
     def _source(self, device: torch.device) -> torch.device:
         """Where randomness is drawn."""
-        generator = self._generator(device)
-        return device if generator is None else generator.device
+        return device if self._generator is None else self._generator.device
 
 
 __all__ = ["NUM_DRAFTED", "Speculation", "check_draft"]

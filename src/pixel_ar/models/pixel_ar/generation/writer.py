@@ -51,8 +51,9 @@ class PatchWriter:
         self.logits: list[torch.Tensor] = []
         self.last_logits = torch.zeros(0)
         self.warp = chain(request.processors)
-        self.lasting_warp, has_lasting = lasting_warp(request.processors)
-        self.is_compiled = is_compiled and has_lasting and head.draws_without_looking
+        self.is_compiled, self.lasting_warp = False, None
+        if is_compiled and head.draws_without_looking:
+            self.lasting_warp, self.is_compiled = lasting_warp(request.processors)
         # Rows of a batch may differ by one: completing the prompt's last patch does not count as a new one.
         self.completes = (prompt.prefix_columns > 0).to(torch.int64)
         self.is_finished = torch.zeros_like(self.completes, dtype=torch.bool)
