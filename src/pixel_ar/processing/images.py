@@ -39,10 +39,7 @@ def image_to_strip(image: Any, height: int, num_channels: int, name: str = "imag
     elif isinstance(image, np.ndarray):
         array = image
     else:
-        hint = " Open files with PIL.Image.open first." if isinstance(image, str | bytes) else ""
-        raise ValueError(
-            f"{name} must be a PIL image, a numpy array or a torch tensor, got {type(image).__name__}.{hint}"
-        )
+        raise no_image(image, name)
     strip = _channels_first(array, height, num_channels, name)
     if strip.shape[2] == 0:
         raise ValueError(f"{name} is 0 pixels wide; leave it out of the batch.")
@@ -164,4 +161,12 @@ def list_strips(strips: Any) -> list[np.ndarray]:
     return [values if values.ndim == 3 else values[None]]
 
 
-__all__ = ["image_to_strip", "list_images", "list_strips"]
+def no_image(image: Any, name: str) -> ValueError:
+    """The error for what is no image at all."""
+    hint = " Open files with PIL.Image.open first." if isinstance(image, str | bytes) else ""
+    return ValueError(
+        f"{name} must be a PIL image, a numpy array or a torch tensor, got {type(image).__name__}.{hint}"
+    )
+
+
+__all__ = ["image_to_strip", "list_images", "list_strips", "no_image"]

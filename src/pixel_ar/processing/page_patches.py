@@ -21,7 +21,7 @@ from transformers.feature_extraction_utils import BatchFeature
 
 from ..limits import MAX_IMAGE_PIXELS, check_limit
 from ..rendering.renderer import StripRenderer
-from .images import list_images
+from .images import list_images, no_image
 from .page_headers import add_font_header, add_header, header_zoom
 
 DeviationKind = Literal["unbiased", "population"]
@@ -139,10 +139,7 @@ def page_pixels(image: Any, name: str) -> np.ndarray:
     elif isinstance(image, np.ndarray):
         array = image
     else:
-        hint = " Open files with PIL.Image.open first." if isinstance(image, str | bytes) else ""
-        raise ValueError(
-            f"{name} must be a PIL image, a numpy array or a torch tensor, got {type(image).__name__}.{hint}"
-        )
+        raise no_image(image, name)
     values = _values(_channels_last(array, name), name)
     if not values.size:
         raise ValueError(f"{name} has no pixels (shape {array.shape}); leave it out of the batch.")
