@@ -19,10 +19,9 @@ from torch import nn
 from transformers import Cache, DynamicCache, EncoderDecoderCache, GenerationMixin, PreTrainedModel, logging
 from transformers.modeling_outputs import BaseModelOutput
 
-from ...installed import refuse_registration
 from ...modalities import IGNORED_LABEL
 from ...transformers_internals import init
-from ..pixel_ar.checks import loading, require_tensors
+from ..pixel_ar.checks import CheckpointMixin, require_tensors
 from ..pixel_ar.labels import can_look_at
 from ..pixel_ar.layers import RMSNorm
 from ..pixel_ar.outputs import CacheUnderBothNames, one_cache, tuple_on_request
@@ -61,7 +60,7 @@ class PixelPageOutput(CacheUnderBothNames):
     reading_loss: torch.Tensor | None = None
 
 
-class PixelPagePreTrainedModel(PreTrainedModel):
+class PixelPagePreTrainedModel(CheckpointMixin, PreTrainedModel):
     """Loading, saving and initialisation shared by the page models."""
 
     config: PixelPageConfig
@@ -73,22 +72,6 @@ class PixelPagePreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_attention_backend = True
     _can_compile_fullgraph = False
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As in Transformers.
-
-        Raises:
-            ValueError: for damaged files, and a configuration that no model has; names the checkpoint.
-        """
-        with loading(pretrained_model_name_or_path):
-            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
-
-    @classmethod
-    def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
-        """As in Transformers, for classes outside the installed package."""
-        refuse_registration(cls)
-        super().register_for_auto_class(auto_class)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

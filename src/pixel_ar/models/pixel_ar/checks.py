@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from ...installed import refuse_registration
 from ...limits import MAX_JSON_BYTES, check_limit
 
 # What the readers of weights and of JSON raise for damaged files.
@@ -144,6 +145,35 @@ def saving(where: Any) -> Iterator[None]:
         raise OSError(f"{where}: the weights cannot be written: {error}") from error
 
 
+class CheckpointMixin:
+    """What all models of the package add to `PreTrainedModel` where files are read, written and registered."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in Transformers.
+
+        Raises:
+            ValueError: for damaged files, and a configuration that no model has; names the checkpoint.
+        """
+        with loading(pretrained_model_name_or_path):
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)  # type: ignore[misc]
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """As in Transformers.
+
+        Raises:
+            OSError: where the files cannot be written, weights as any other.
+        """
+        with saving(save_directory):
+            super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
+        """As in Transformers, for classes outside the installed package; see `pixel_ar.export_remote_code`."""
+        refuse_registration(cls)
+        super().register_for_auto_class(auto_class)  # type: ignore[misc]
+
+
 def _check_json(path: str) -> None:
     if not os.path.isfile(path):
         return
@@ -158,6 +188,7 @@ def _check_json(path: str) -> None:
 
 
 __all__ = [
+    "CheckpointMixin",
     "broken_weights",
     "check_positions",
     "loading",

@@ -18,16 +18,14 @@ import torch.distributed
 from torch import nn
 from transformers import Cache, DynamicCache, PreTrainedModel, logging
 
-from ...installed import refuse_registration
 from ...modalities import IGNORED_LABEL, PATCH, TOKEN
 from ...transformers_internals import causal_mask, init
 from .checks import (
+    CheckpointMixin,
     check_positions,
-    loading,
     refuse_nan_pixels,
     refuse_nan_scores,
     require_tensors,
-    saving,
 )
 from .configuration_pixel_ar import PixelARConfig
 from .dictionary import PatchDictionary, PatchMemory, hash_entries
@@ -121,7 +119,7 @@ class PixelARPatchEmbedding(nn.Module):
         return bias.dtype if isinstance(bias, torch.Tensor) else torch.float32
 
 
-class PixelARPreTrainedModel(PreTrainedModel):
+class PixelARPreTrainedModel(CheckpointMixin, PreTrainedModel):
     """Loading, saving and initialisation shared by all pixel_ar models."""
 
     config: PixelARConfig
@@ -152,23 +150,7 @@ class PixelARPreTrainedModel(PreTrainedModel):
         """
         if kwargs.get("quantization_config") is not None:
             kwargs["quantization_config"] = spare_inputs_and_outputs(kwargs["quantization_config"])
-        with loading(pretrained_model_name_or_path):
-            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
-
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
-        """As in Transformers.
-
-        Raises:
-            OSError: where the files cannot be written, weights as any other.
-        """
-        with saving(save_directory):
-            super().save_pretrained(save_directory, *args, **kwargs)
-
-    @classmethod
-    def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
-        """As in Transformers, for classes outside the installed package; see `pixel_ar.export_remote_code`."""
-        refuse_registration(cls)
-        super().register_for_auto_class(auto_class)
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -19,10 +19,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from ...installed import refuse_registration
 from ...modalities import IGNORED_LABEL
 from ...transformers_internals import init
-from ..pixel_ar.checks import loading, require_tensors
+from ..pixel_ar.checks import CheckpointMixin, loading, require_tensors
 from .codebook import LearnedCodebook, LexicalCodebook
 from .configuration_spae import SpaeConfig
 from .networks import SpaeDecoder, SpaeEncoder
@@ -51,7 +50,7 @@ class SpaeOutput(ModelOutput):
     pixel_values: torch.Tensor | None = None
 
 
-class SpaePreTrainedModel(PreTrainedModel):
+class SpaePreTrainedModel(CheckpointMixin, PreTrainedModel):
     """Loading, saving and initialisation."""
 
     config: SpaeConfig
@@ -71,12 +70,6 @@ class SpaePreTrainedModel(PreTrainedModel):
             loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
             (loaded[0] if isinstance(loaded, tuple) else loaded).check_codebook()
         return loaded
-
-    @classmethod
-    def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
-        """As in Transformers, for classes outside the installed package; see `pixel_ar.export_remote_code`."""
-        refuse_registration(cls)
-        super().register_for_auto_class(auto_class)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
