@@ -4,8 +4,9 @@
 
 Prompt and patches are timed apart: the time of a call for one patch is that of the prompt, what n more patches cost is
 the difference. Each is set against the bare products of the same weights, which is what a machine must do at least.
-A patch holds four characters of the 5x8 atlas (8x20), or eight (8x40); a token of a BPE of 4,096 is taken for
-`TOKEN_CHARACTERS`, which `texts` measures where the tokenizers library is there.
+A patch of 8x20 holds four characters of the 5x8 atlas, a patch of words and a token of a BPE of 4,096 what `texts`
+measures. Random weights never mean a word that is no entry of the dictionary; what such words cost is measured apart
+and counted as often as they stand in held-out text (`escapes`).
 """
 
 import warnings
@@ -22,11 +23,13 @@ from .measuring import (
     characters_per_patch,
     clock,
     count_parameters,
+    has_words,
     llama_like,
     peak_memory,
     pixel_config,
     reset_memory,
     time_calls,
+    words_of,
 )
 from .texts import characters_per_token
 
@@ -35,13 +38,21 @@ def run(settings: Settings, record: Record) -> None:
     """See `harness`."""
     device = settings.device
     on_device = device == "cuda"
-    sizes = ["tiny"] if settings.is_quick else settings.options.get("sizes") or ["pixel-ar-113m"]
+    sizes = settings.options.get("sizes") or ["pixel-ar-113m", "pixel-ar-words-113m"]
+    sizes = ["tiny", "tiny-words"] if settings.is_quick else sizes
     batches = [1, 2] if settings.is_quick else ([1, 32, 256] if on_device else [1, 16])
     dtypes = [torch.bfloat16, torch.float32] if on_device else [torch.float32]
     new = 4 if settings.is_quick else (128 if on_device else 32)
     prompt = 4 if settings.is_quick else 64
     token_characters = characters_per_token(settings.is_quick)
     record("bpe", tokens=4096 if not settings.is_quick else 512, characters_per_token=token_characters)
+    if not on_device:  # there a whole canvas costs little, and nobody would wait for it
+        record.attempt(
+            "published procedure",
+            lambda: measure_reference(sizes[0], device, dtypes[0], 1, 8 if settings.is_quick else 360),
+            model=sizes[0],
+            batch=1,
+        )
     for size in sizes:
         for dtype in dtypes:
             for batch in batches:
@@ -62,6 +73,8 @@ def run(settings: Settings, record: Record) -> None:
                         dtype=_short(dtype),
                         cache=kind,
                     )
+                if "words" in size and len(sizes) > 1:
+                    continue  # the Llama of the same decoder was measured
                 record.attempt(
                     "decode",
                     lambda size=size, batch=batch, dtype=dtype: measure_llama(
@@ -94,7 +107,62 @@ def measure_pixels(
     def generate(count: int) -> None:
         model.generate(strips, max_new_patches=count, **options)
 
-    return _figures(model, generate, device, dtype, batch, new, characters_per_patch(config))
+    values = _figures(model, generate, device, dtype, batch, new, characters_per_patch(config))
+    return values | _head_figures(model, device, dtype, batch, values)
+
+
+def _head_figures(
+    model: Any, device: str, dtype: torch.dtype, batch: int, values: dict[str, Any]
+) -> dict[str, Any]:
+    """The head's part of a step; for words, the step with what is spelled."""
+    states = torch.randn(batch, model.config.hidden_size, device=device, dtype=dtype)
+    which, head = clock(device), model.patch_head
+
+    def draw() -> None:
+        with torch.no_grad(), head.drawing():
+            for _ in range(8):
+                head.sample(states)
+
+    seconds = getattr(time_calls(draw, device), which) / 8
+    found: dict[str, Any] = {"head_ms": 1e3 * seconds, "head_share": 1e3 * seconds / values["step_ms"]}
+    if not has_words(model.config):
+        return found
+    words = words_of(model.config)
+    spelled = max(1, round(batch * words.escapes))
+
+    def spell() -> None:
+        with torch.no_grad():
+            head.escape.sample_weighed(states[:spelled], False, None, None, None, None, None)
+
+    spelling = getattr(time_calls(spell, device), which)
+    # The share of steps in which some row spells.
+    share = 1 - (1 - words.escapes) ** batch
+    step = values["step_ms"] / 1e3 + share * spelling
+    return found | {
+        "escapes": words.escapes,
+        "spelling_ms": 1e3 * spelling,
+        "characters_per_s_with_spelling": batch * words.characters / step,
+    }
+
+
+def measure_reference(size: str, device: str, dtype: torch.dtype, batch: int, canvas: int) -> dict[str, Any]:
+    """The published procedure, PIXAR's: for each patch the whole canvas is read anew."""
+    config = pixel_config(size)
+    model = build(config, device, dtype)
+    height, width = config.patch_size
+    strips = torch.zeros(batch, 1, height, canvas * width, device=device)
+
+    def read() -> None:
+        with torch.no_grad():
+            model(pixel_values=strips, return_dict=True)
+
+    seconds = getattr(time_calls(read, device, 2), clock(device))
+    return {
+        "parameters": count_parameters(model),
+        "clock": clock(device),
+        "step_ms": 1e3 * seconds,
+        "characters_per_s": batch * characters_per_patch(config) / seconds,
+    }
 
 
 def measure_llama(

@@ -18,6 +18,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
 
+from .texts import WordPatches, word_patches
+
 # Columns of a character of the 5x8 atlas.
 CHARACTER_COLUMNS = 5
 BPE_TOKENS = 4096
@@ -80,9 +82,18 @@ _TINY: dict[str, Any] = {
 
 
 def pixel_config(name: str, **options: Any) -> PixelARConfig:
-    """`"tiny"`, or a preset of `PixelARConfig`."""
+    """`"tiny"`, `"tiny-words"`, or a preset of `PixelARConfig`."""
     if name == "tiny":
         return tiny_pixel_config(**options)
+    if name == "tiny-words":
+        words = {
+            "patch_head": "dictionary",
+            "dictionary_size": 100,
+            "head_num_layers": 1,
+            "head_group_columns": 5,
+            "head_num_glyphs": 50,
+        }
+        return tiny_pixel_config(**{"patch_size": (8, 40), **words, **options})
     return PixelARConfig.from_preset(name, **options)
 
 
@@ -111,7 +122,23 @@ def build(config: Any, device: str, dtype: torch.dtype, attention: str = "sdpa")
     config._attn_implementation = attention
     with torch.device(device):
         model = (PixelARForCausalLM if isinstance(config, PixelARConfig) else LlamaForCausalLM)(config)
+    if has_words(config):
+        model.set_patch_dictionary(words_of(config).dictionary)
     return model.to(device=device, dtype=dtype).eval()
+
+
+def has_words(config: Any) -> bool:
+    """Whether patches are words of a dictionary."""
+    return getattr(config, "patch_head", None) == "dictionary"
+
+
+def words_of(config: PixelARConfig) -> WordPatches:
+    """The dictionary of a model that has words, fitted to the addresses."""
+    height, width = config.patch_size
+    size = int(config.dictionary_size or 0)
+    return word_patches(
+        (height, width), size, config.head_num_glyphs, config.head_group_columns or width, size < 1000
+    )
 
 
 def count_parameters(model: torch.nn.Module) -> int:
@@ -120,15 +147,24 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 
 def characters_per_patch(config: PixelARConfig) -> float:
-    """Characters of the 5x8 atlas in a patch."""
+    """Characters of the 5x8 atlas in a patch; with words, of held-out text."""
+    if has_words(config):
+        return words_of(config).characters
     return config.patch_size[1] / CHARACTER_COLUMNS
 
 
 def bare_products(model: torch.nn.Module, rows: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
     """A call that multiplies every matrix of the decoder and the head once with `rows` vectors, and nothing else."""
     pairs = []
+    if has_words(model.config):
+        entries = torch.randn(
+            model.config.dictionary_size, model.config.hidden_size, device=device, dtype=dtype
+        )
+        pairs.append((torch.randn(rows, entries.shape[1], device=device, dtype=dtype), entries))
     for name, module in model.named_modules():
-        # An embedding is looked up, not multiplied.
+        # An embedding is looked up, not multiplied; what spells a word that is no entry is not used for the others.
+        if name.startswith("patch_head.escape."):
+            continue
         if isinstance(module, torch.nn.Linear) and "embed_tokens" not in name:
             weight = module.weight.detach()
             pairs.append((torch.randn(rows, weight.shape[1], device=device, dtype=dtype), weight))
@@ -186,6 +222,7 @@ __all__ = [
     "clock",
     "copy_rate",
     "count_parameters",
+    "has_words",
     "llama_like",
     "peak_memory",
     "pixel_config",
@@ -193,4 +230,5 @@ __all__ = [
     "reset_memory",
     "synchronize",
     "time_calls",
+    "words_of",
 ]

@@ -13,6 +13,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassClassValidationError
 from tools.full_disk import full_disk
 from tools.tiny import BACKBONE, TINY
+from transformers import CompileConfig
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM, PixelProcessor
 from pixel_ar.models.pixel_ar.dictionary import PatchDictionary
@@ -403,3 +404,40 @@ def test_a_dictionary_of_another_size_is_refused() -> None:
         model.set_patch_dictionary(other)
     with pytest.raises(ValueError, match="has no dictionary"):
         PixelARForCausalLM(PixelARConfig(**TINY)).set_patch_dictionary(other)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("way", [{}, {"do_sample": True, "temperature": 0.7}])
+def test_a_compiled_step_draws_the_same(way: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries inside of it, what the escape stands for after it; one graph, and no table older than the weights."""
+    graphs: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        graphs.append(len(inputs))
+        return graph.forward
+
+    model = build_model((8, 2), 9, 1)
+    strips = torch.randint(0, 2, (3, 1, 8, 8), generator=torch.Generator().manual_seed(4)).double()
+    options: dict[str, Any] = {"max_new_patches": 12, "stop_at_eos": False, "output_scores": True, **way}
+    options["return_dict_in_generate"] = True
+    static = {
+        "cache_implementation": "static",
+        "compile_config": CompileConfig(backend=backend, fullgraph=True, mode=None),
+    }
+    spelled: list[int] = []
+    spell = model.patch_head.escape.sample_weighed
+    monkeypatch.setattr(
+        model.patch_head.escape,
+        "sample_weighed",
+        lambda states, *rest: (spelled.append(len(states)), spell(states, *rest))[1],
+    )
+    model.patch_head.scores.bias[-1] += 3
+    for _ in range(2):
+        wanted = model.generate(strips, generator=torch.Generator().manual_seed(5), **options)
+        found = model.generate(strips, generator=torch.Generator().manual_seed(5), **options, **static)
+        assert torch.equal(found.pixel_values, wanted.pixel_values)
+        for one, other in zip(found.scores, wanted.scores, strict=True):
+            torch.testing.assert_close(one, other)
+        assert len(graphs) == 1
+        model.patch_head.scores.bias.mul_(-0.5)  # read anew by the second turn
+    assert spelled

@@ -80,6 +80,22 @@ _AUTOREGRESSIVE_BASE: dict[str, Any] = {
     "patch_embedding_hidden_size": 768,
 }
 
+# A word, or eight of its letters, in a patch; one decision among 16,383 entries of a dictionary that is fitted to the
+# training text (`set_patch_dictionary`), and glyph by glyph where no entry is meant.
+_WORDS: dict[str, Any] = {
+    "patch_size": (8, 40),
+    "patch_head": "dictionary",
+    "dictionary_size": 16383,
+    "dictionary_frequent_entries": 2048,
+    "dictionary_sampled_entries": 2048,
+    "head_num_glyphs": 256,
+    "head_group_columns": 5,
+    "head_hidden_size": 192,
+    "head_intermediate_size": 512,
+    "head_num_layers": 2,
+    "head_byte_hidden_size": 64,
+}
+
 CONFIG_PRESETS: dict[str, dict[str, Any]] = {
     "pixar-85m": {**_PIXAR, "intermediate_size": 2048},
     "pixar-113m": {**_PIXAR, "intermediate_size": 3072},
@@ -88,6 +104,7 @@ CONFIG_PRESETS: dict[str, dict[str, Any]] = {
     "dualgpt-350m": {**_PIXELGPT, "tie_word_embeddings": False},
     "pixel-ar-85m": {**_AUTOREGRESSIVE_BASE, "intermediate_size": 2048},
     "pixel-ar-113m": {**_AUTOREGRESSIVE_BASE, "intermediate_size": 3072},
+    "pixel-ar-words-113m": {**_AUTOREGRESSIVE_BASE, "intermediate_size": 3072, **_WORDS},
     "pixel-ar-317m": {
         **_LARGE,
         **_AUTOREGRESSIVE,

@@ -1,9 +1,10 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""Compiled parts of a step: the decoder's, and the head's whole patch.
+"""The compiled step: the decoder reads a patch and the head draws the next one, in one call.
 
 Compiled functions are kept by what they were compiled with and take modules as arguments, so that a copied model runs
-its own weights. The two parts of a step are two calls: on GPUs two CUDA graphs, and nothing between them waits.
+its own weights. On GPUs the call is one CUDA graph. Randomness is drawn before it: a seed writes the same patches with
+and without it.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,10 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from ..heads.base import PatchHead, Warp
+from ..heads.base import DrawInputs, PatchHead, PatchSample, Warp
+
+# What a compiled step needs to draw: the head, its warp (see [`lasting_warp`]), and what else `PatchHead.draw` takes.
+Drawing = tuple[PatchHead, Warp | None, DrawInputs]
 
 _COMPILED: dict[tuple[Callable, str], Any] = {}
 # Warps by what they do: compiled code is bound to the very function, and each call of `generate` makes new processors.
@@ -82,11 +86,10 @@ def lasting_warp(processors: LogitsProcessorList) -> tuple[Warp | None, bool]:
     return warp, True
 
 
-def draw(
-    head: PatchHead, hidden_states: torch.Tensor, warp: Warp | None, noise: tuple[torch.Tensor | None, ...]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The head's patch, to be compiled."""
-    return head.draw(hidden_states, warp, noise)
+def draw(hidden_states: torch.Tensor, drawing: Drawing) -> PatchSample:
+    """One patch of every row after states `[B, T, D]`."""
+    head, warp, inputs = drawing
+    return PatchSample(*head.draw(hidden_states[:, -1], warp, inputs))
 
 
-__all__ = ["begin_step", "chain", "compiled", "draw", "lasting_warp"]
+__all__ = ["Drawing", "begin_step", "chain", "compiled", "draw", "lasting_warp"]

@@ -14,9 +14,10 @@ from torch import nn
 from transformers import Cache, DynamicCache, GenerationConfig, QuantizedCache, StaticCache
 
 from ....transformers_internals import causal_mask, versions
+from ..heads.base import PatchSample
 from ..outputs import PixelARModelOutput
 from ..sequences import unpadded_positions
-from .compiled import begin_step, compiled
+from .compiled import Drawing, begin_step, compiled, draw
 from .prompts import PixelPrompt
 
 # Static caches that no caller holds. Compiled code is bound to the addresses in them: a new one is a new compilation.
@@ -79,6 +80,20 @@ class Decoding:
         Raises:
             ContextLostError: if they did not reach the cache.
         """
+        return self.read_and_draw(patches, None)[0]
+
+    def read_and_draw(
+        self, patches: torch.Tensor, drawing: Drawing | None
+    ) -> tuple[PixelARModelOutput, PatchSample | None]:
+        """As [`read`]; and, in the same call of compiled code, the patch that the head draws next.
+
+        Args:
+            patches: `[B, K, P]`.
+            drawing: how; `None` to read alone.
+
+        Raises:
+            ContextLostError: see [`read`].
+        """
         is_first = self.patches is None
         if self.patches is None or self.cache is not None:
             self.patches = patches
@@ -100,12 +115,12 @@ class Decoding:
             mask = causal_mask(self.decoder.config, shape, mask, self.cache, self.positions)
         if self.is_compiled:
             begin_step(patches.device)
-        outputs = (_step if is_first else self.step)(
-            self.decoder, self.patches, mask, self.positions, self.cache, self.recorded
+        outputs, drawn = (_step if is_first else self.step)(
+            self.decoder, self.patches, mask, self.positions, self.cache, self.recorded, drawing
         )
         self.length += patches.shape[1]
         self._check_context()
-        return outputs
+        return outputs, drawn
 
     def drop(self, count: int) -> None:
         """Forgets the last `count` positions that were read; without a cache, or with a static one, it cannot."""
@@ -141,8 +156,9 @@ def _step(
     positions: torch.Tensor,
     cache: Cache | None,
     recorded: dict[str, bool],
-) -> PixelARModelOutput:
-    return decoder(
+    drawing: Drawing | None,
+) -> tuple[PixelARModelOutput, PatchSample | None]:
+    outputs = decoder(
         patches=patches,
         attention_mask=mask,
         position_ids=positions,
@@ -151,6 +167,7 @@ def _step(
         return_dict=True,
         **recorded,
     )
+    return outputs, None if drawing is None else draw(outputs.last_hidden_state, drawing)
 
 
 def _compiles(model: Any, config: GenerationConfig, is_static: bool) -> bool:

@@ -320,11 +320,11 @@ class PixelGenerationMixin(GenerationMixin):
         synced = shards_weights(self) if request.synced_gpus is None else request.synced_gpus
         while _goes_on(is_finished, synced, prompt.fed.device):
             with on_all_threads:
-                outputs = decoding.read(patches)
+                outputs, drawn = decoding.read_and_draw(patches, None if is_finished else writer.drawing())
                 if is_finished:
                     continue  # the other devices still need this one's forward passes
                 states = outputs.last_hidden_state[:, -1]
-                patches = writer.draw(states)[:, None]
+                patches = writer.draw(states, drawn)[:, None]
             if len(writer.patches) == 1:
                 self._check_numbers(states, writer)
             attentions.append(outputs.attentions)

@@ -182,8 +182,9 @@ class Speculation:
 
     def _complete(self, states: torch.Tensor, known: torch.Tensor | None, count: int) -> torch.Tensor:
         """A patch `[1, P]` of the large model, of which the first `count` bytes are known."""
-        noise = self.head.noise(1, states.device, bool(self.request.config.do_sample), self.request.generator)
-        return self.head.complete(states, self.writer.warp, noise, known, count).to(self.unread.dtype)
+        do_sample = bool(self.request.config.do_sample)
+        inputs = self.head.draw_inputs(1, states.device, do_sample, self.request.generator)
+        return self.head.complete(states, self.writer.warp, inputs, known, count).to(self.unread.dtype)
 
     @property
     def _generator(self) -> torch.Generator | None:

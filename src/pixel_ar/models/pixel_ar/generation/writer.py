@@ -5,13 +5,13 @@
 Shapes: B rows, C channels, H strip height, W strip width, w patch width, T patches, P values per patch, D hidden size.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from ..heads.base import PatchHead, PatchSample
 from ..patching import unpatchify
-from .compiled import chain, compiled, draw, lasting_warp
+from .compiled import Drawing, chain, lasting_warp
 from .prompts import PixelPrompt
 from .request import PixelRequest
 
@@ -29,7 +29,7 @@ class PatchWriter:
         prompt: what is continued.
         most: new patches of a row at most.
         least: new patches of a row before its EOS patch.
-        is_compiled: whether the head's patch is to be drawn by compiled code, as the decoder's step is run.
+        is_compiled: whether the decoder's step is, so that the head may draw in it.
     """
 
     def __init__(
@@ -51,9 +51,10 @@ class PatchWriter:
         self.logits: list[torch.Tensor] = []
         self.last_logits = torch.zeros(0)
         self.warp = chain(request.processors)
-        self.is_compiled, self.lasting_warp = False, None
+        self.joins_step, self.lasting_warp = False, None
         if is_compiled and head.draws_without_looking:
-            self.lasting_warp, self.is_compiled = lasting_warp(request.processors)
+            self.lasting_warp, self.joins_step = lasting_warp(request.processors)
+        self.joined: Drawing | None = None
         # Rows of a batch may differ by one: completing the prompt's last patch does not count as a new one.
         self.completes = (prompt.prefix_columns > 0).to(torch.int64)
         self.is_finished = torch.zeros_like(self.completes, dtype=torch.bool)
@@ -63,9 +64,24 @@ class PatchWriter:
         self.num_steps = most + (prompt.prefix is not None)
         self.look_every = _look_every(request, self.completes.device)
 
-    def draw(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """The next patch of every row, `[B, P]`, from the states `[B, D]` of the patches before."""
-        sample = self.propose(hidden_states)
+    def drawing(self) -> Drawing | None:
+        """How the step that is compiled draws the next patch; `None` where it shall not, as the first of a prompt."""
+        self.joined = None
+        device = next(self.head.parameters()).device
+        if self.joins_step and self.patches and device == self.completes.device and not self._options(device):
+            do_sample = bool(self.request.config.do_sample)
+            inputs = self.head.draw_inputs(len(self.completes), device, do_sample, self.request.generator)
+            self.joined = self.head, self.lasting_warp, inputs
+        return self.joined
+
+    def draw(self, hidden_states: torch.Tensor, drawn: PatchSample | None = None) -> torch.Tensor:
+        """The next patch of every row, `[B, P]`.
+
+        Args:
+            hidden_states: `[B, D]`, of the patches before.
+            drawn: what the step drew as [`drawing`] said.
+        """
+        sample = self.propose(hidden_states) if drawn is None else self._finish(hidden_states, drawn)
         if self.request.config.output_scores:
             self.scores.append(sample.scores)
         if self.request.config.output_logits:
@@ -80,18 +96,15 @@ class PatchWriter:
             device = hidden_states.device  # offloaded weights, which arrive as each module is called
         config = self.request.config
         options = self._options(device)
-        if self.is_compiled and prefix is None and not options:
-            sample = self._draw_compiled(hidden_states.to(device))
-        else:
-            sample = self.head.sample(
-                hidden_states.to(device),
-                do_sample=bool(config.do_sample),
-                warp=self.warp,
-                generator=self.request.generator,
-                prefix=None if prefix is None else prefix.to(device),
-                prefix_columns=None if prefix is None else self.prompt.prefix_columns.to(device),
-                **options,
-            )
+        sample = self.head.sample(
+            hidden_states.to(device),
+            do_sample=bool(config.do_sample),
+            warp=self.warp,
+            generator=self.request.generator,
+            prefix=None if prefix is None else prefix.to(device),
+            prefix_columns=None if prefix is None else self.prompt.prefix_columns.to(device),
+            **options,
+        )
         patches = sample.patches.to(self.is_finished.device, torch.float32)
         if prefix is not None:
             patches = prefix.where(self._is_prefix(), patches)
@@ -105,20 +118,16 @@ class PatchWriter:
         self.patches.append(patches)
         return patches
 
-    def _draw_compiled(self, hidden_states: torch.Tensor) -> PatchSample:
-        """Whole patches of all rows. Randomness is drawn outside of compiled code, as without it."""
+    def _finish(self, hidden_states: torch.Tensor, drawn: PatchSample) -> PatchSample:
+        """What the step drew, with what it could not draw without looking."""
+        head, _, inputs = cast(Drawing, self.joined)
+        sample = head.finish_draw(hidden_states, drawn, inputs, self.warp, self.request.generator)
         config = self.request.config
-        noise = self.head.noise(
-            len(hidden_states), hidden_states.device, bool(config.do_sample), self.request.generator
-        )
-        # The last states of a prompt are laid out otherwise than those of a step: that would be compiled once more.
-        hidden_states = hidden_states.contiguous()
-        patches, logits, scores = compiled(draw, config)(self.head, hidden_states, self.lasting_warp, noise)
-        if config.output_logits:
-            logits = logits.clone()  # the next run of a CUDA graph overwrites it
-        if config.output_scores:
-            scores = scores.clone()
-        return PatchSample(patches, logits, scores)
+        # The next run of a CUDA graph overwrites what the last one returned.
+        logits = sample.logits.clone() if config.output_logits else sample.logits
+        scores = sample.scores.clone() if config.output_scores else sample.scores
+        self.last_logits = logits
+        return PatchSample(sample.patches.to(torch.float32), logits, scores)
 
     def stop(self) -> bool:
         """Notes which rows have stopped with the patch just drawn; whether all have, as far as one has looked."""

@@ -29,7 +29,7 @@ from torch import nn
 from ..configuration_pixel_ar import PixelARConfig
 from ..layers import RMSNorm
 from ..patching import bytes_to_patches, patches_to_bytes
-from .base import Generators, PatchHead, PatchSample, Warp
+from .base import DrawInputs, Generators, PatchHead, PatchSample, Warp
 
 BYTE_VALUES = 256
 ALL_INK = 255
@@ -408,7 +408,7 @@ class AutoregressivePatchHead(PatchHead):
         Where the EOS patch may not be, a patch is drawn from the distribution of all others, exactly: a model that
         wants to end then writes what it deems next likeliest, not an EOS patch with a hole.
         """
-        noise = self.noise(len(hidden_states), hidden_states.device, do_sample, generator)
+        noise = self.draw_inputs(len(hidden_states), hidden_states.device, do_sample, generator)
         given = self._prefix_bytes(prefix, prefix_columns)
         return self._sample(hidden_states, warp, noise, given, no_eos).sample()
 
@@ -416,7 +416,7 @@ class AutoregressivePatchHead(PatchHead):
         self,
         hidden_states: torch.Tensor,
         warp: Warp | None,
-        noise: tuple[torch.Tensor | None, ...],
+        inputs: DrawInputs,
         column_bytes: torch.Tensor | None,
         count: int,
     ) -> torch.Tensor:
@@ -425,12 +425,12 @@ class AutoregressivePatchHead(PatchHead):
         if column_bytes is not None and count:
             place = torch.arange(column_bytes.shape[-1], device=column_bytes.device)
             given = torch.where(place < count, column_bytes, -1)
-        return self._sample(hidden_states, warp, noise, given, None).patches
+        return self._sample(hidden_states, warp, inputs, given, None).patches
 
-    def noise(
+    def draw_inputs(
         self, rows: int, device: torch.device, do_sample: bool, generator: Generators | None
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """See [`PatchHead.noise`]: for the bytes `[N, G * S, 256]` and the glyphs `[N, G, L + 1]`."""
+    ) -> DrawInputs:
+        """See [`PatchHead.draw_inputs`]: noise for the bytes `[N, G * S, 256]` and the glyphs `[N, G, L + 1]`."""
         if not do_sample:
             return None, None
         noise = gumbel_noise((rows, self.num_groups * self.group_bytes, BYTE_VALUES), device, generator)
@@ -444,10 +444,10 @@ class AutoregressivePatchHead(PatchHead):
         return self.glyphs is None
 
     def draw(
-        self, hidden_states: torch.Tensor, warp: Warp | None, noise: tuple[torch.Tensor | None, ...]
+        self, hidden_states: torch.Tensor, warp: Warp | None, inputs: DrawInputs
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """See [`PatchHead.draw`]."""
-        drawn = self._sample(hidden_states, warp, noise, None, None).sample()
+        drawn = self._sample(hidden_states, warp, inputs, None, None).sample()
         return drawn.patches, drawn.logits, drawn.scores
 
     def sample_weighed(
@@ -466,7 +466,7 @@ class AutoregressivePatchHead(PatchHead):
         likely. The product of what it leaves at each decision estimates that sum without bias, since the decisions are
         drawn from what is left. Logarithms; 0 without a warp.
         """
-        noise = self.noise(len(hidden_states), hidden_states.device, do_sample, generator)
+        noise = self.draw_inputs(len(hidden_states), hidden_states.device, do_sample, generator)
         given = self._prefix_bytes(prefix, prefix_columns)
         draw = self._sample(hidden_states, warp, noise, given, no_eos, weighs=True)
         return draw.patches, draw.log_mass
@@ -475,7 +475,7 @@ class AutoregressivePatchHead(PatchHead):
         self,
         hidden_states: torch.Tensor,
         warp: Warp | None,
-        all_noise: tuple[torch.Tensor | None, ...],
+        inputs: DrawInputs,
         prefix_bytes: torch.Tensor | None,
         no_eos: torch.Tensor | None,
         weighs: bool = False,
@@ -483,7 +483,7 @@ class AutoregressivePatchHead(PatchHead):
         conditions = self._conditions(hidden_states)
         number, size = conditions.shape[0], self.group_bytes
         others = None if no_eos is None else self._not_eos(hidden_states, no_eos)
-        noise, glyph_noise = all_noise
+        noise, glyph_noise = inputs
         column_bytes = torch.zeros(
             number, self.num_groups * size, dtype=torch.int64, device=conditions.device
         )

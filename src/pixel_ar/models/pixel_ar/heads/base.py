@@ -19,6 +19,8 @@ from ..configuration_pixel_ar import PixelARConfig
 # `[N, L]`. This is the call of transformers' LogitsProcessor, so processors and warpers fit as they are.
 Warp = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Generators = torch.Generator | Sequence[torch.Generator]
+# What `PatchHead.draw_inputs` hands to `PatchHead.draw`.
+DrawInputs = tuple[torch.Tensor | None, ...]
 
 
 @dataclass
@@ -106,33 +108,52 @@ class PatchHead(nn.Module):
         """Whether [`draw`] is there and asks no tensor what to do next, so that it compiles to one graph."""
         return False
 
-    def noise(
+    def draw_inputs(
         self, rows: int, device: torch.device, do_sample: bool, generator: Generators | None
-    ) -> tuple[torch.Tensor | None, ...]:
-        """All randomness of a patch of each row, drawn before and apart from [`draw`].
+    ) -> DrawInputs:
+        """All that [`draw`] needs besides states: randomness, and what is worked out from the weights once a call.
 
         Args:
             rows: N.
             device: where the head is.
-            do_sample: see [`sample`]; without it there is none.
+            do_sample: see [`sample`]; without it there is no randomness.
             generator: see [`sample`].
         """
-        raise NotImplementedError(f"{type(self).__name__} must define noise")  # abstract
+        raise NotImplementedError(f"{type(self).__name__} must define draw_inputs")  # abstract
 
     def draw(
-        self, hidden_states: torch.Tensor, warp: Warp | None, noise: tuple[torch.Tensor | None, ...]
+        self, hidden_states: torch.Tensor, warp: Warp | None, inputs: DrawInputs
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What [`sample`] gives for whole patches, as a plain function of its arguments.
 
         Args:
             hidden_states: `[N, D]`.
             warp: see [`sample`].
-            noise: from [`noise`].
+            inputs: from [`draw_inputs`].
 
         Returns:
             Patches, logits and scores, see [`PatchSample`].
         """
         raise NotImplementedError(f"{type(self).__name__} must define draw")  # abstract
+
+    def finish_draw(
+        self,
+        hidden_states: torch.Tensor,
+        sample: PatchSample,
+        inputs: DrawInputs,
+        warp: Warp | None,
+        generator: Generators | None,
+    ) -> PatchSample:
+        """What is left to do where one must look: nothing, unless some patches need more work than others.
+
+        Args:
+            hidden_states: `[N, D]`, those of [`draw`].
+            sample: what [`draw`] returned.
+            inputs: what it was given.
+            warp: likewise.
+            generator: see [`sample`].
+        """
+        return sample
 
     def sample(
         self,
@@ -190,4 +211,4 @@ def draw_rows(
     return torch.stack([row.to(device) for row in rows])
 
 
-__all__ = ["Generators", "PatchHead", "PatchSample", "Warp", "draw_rows"]
+__all__ = ["DrawInputs", "Generators", "PatchHead", "PatchSample", "Warp", "draw_rows"]

@@ -25,7 +25,7 @@ from ..configuration_pixel_ar import PixelARConfig
 from ..dictionary import ALL_INK, PatchMemory
 from ..patching import bytes_to_patches, patches_to_bytes
 from .autoregressive import AutoregressivePatchHead, gumbel_noise, log_not
-from .base import Generators, PatchHead, PatchSample, Warp
+from .base import DrawInputs, Generators, PatchHead, PatchSample, Warp
 
 # Rows whose scores over all entries are held at once; 1,024 x 16,384 float32 are 64 MB.
 _ROWS_AT_ONCE = 1024
@@ -267,22 +267,75 @@ class DictionaryPatchHead(PatchHead):
             share = self._share(hidden_states, prefix, prefix_columns).to(logits)
             logits = self._continue(logits, share, prefix, prefix_columns)
         allowed = logits if no_eos is None else self._without_eos(logits, hidden_states, no_eos)
-        scores = allowed
-        if warp is not None:
-            # Logarithms of probabilities, so that the escape is weighed on the same scale as what it draws.
-            nothing = allowed.new_zeros(len(logits), 0, dtype=torch.int64)
-            scores = warp(nothing, allowed.log_softmax(-1))
+        scores = _warped(allowed, warp)
         noise = gumbel_noise(tuple(scores.shape), scores.device, generator) if do_sample else None
         weights = scores if noise is None else scores + noise
-        entry = weights.argmax(-1)
-        patches = self._entry_patches(entry).to(hidden_states.device)
-        rows = (entry == self.num_entries).nonzero()[:, 0]
+        patches = self._entry_patches(weights.argmax(-1)).to(hidden_states.device)
+        sample = PatchSample(patches, logits, scores)
+        begun = (prefix, prefix_columns, share)
+        return self._spell(hidden_states, sample, weights, noise is not None, warp, generator, begun, no_eos)
+
+    @property
+    def draws_without_looking(self) -> bool:
+        """See [`PatchHead.draws_without_looking`]: the entry is; what the escape stands for, [`finish_draw`] spells."""
+        return True
+
+    def draw_inputs(
+        self, rows: int, device: torch.device, do_sample: bool, generator: Generators | None
+    ) -> DrawInputs:
+        """See [`PatchHead.draw_inputs`]: noise `[N, V + 1]`, and the vectors of all entries `[V, D]`."""
+        noise = gumbel_noise((rows, self.num_entries + 1), device, generator) if do_sample else None
+        return noise, self.table()
+
+    def draw(
+        self, hidden_states: torch.Tensor, warp: Warp | None, inputs: DrawInputs
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """See [`PatchHead.draw`]: the entry of every row; the last one where the escape was drawn."""
+        noise, table = inputs
+        assert table is not None  # `draw_inputs` always has one
+        logits = self.scores(hidden_states, table).float()
+        scores = _warped(logits, warp)
+        weights = scores if noise is None else scores + noise
+        return self._entry_patches(weights.argmax(-1)).to(hidden_states.device), logits, scores
+
+    def finish_draw(
+        self,
+        hidden_states: torch.Tensor,
+        sample: PatchSample,
+        inputs: DrawInputs,
+        warp: Warp | None,
+        generator: Generators | None,
+    ) -> PatchSample:
+        """See [`PatchHead.finish_draw`]: spells the patches of the rows that drew the escape."""
+        noise = inputs[0]
+        weights = sample.scores if noise is None else sample.scores + noise
+        begun = (None, None, weights.new_zeros(len(weights)))
+        return self._spell(hidden_states, sample, weights, noise is not None, warp, generator, begun, None)
+
+    def _spell(
+        self,
+        hidden_states: torch.Tensor,
+        sample: PatchSample,
+        weights: torch.Tensor,
+        do_sample: bool,
+        warp: Warp | None,
+        generator: Generators | None,
+        begun: tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor],
+        no_eos: torch.Tensor | None,
+    ) -> PatchSample:
+        """The same sample with patches of the escape where it has the most weight `[N, V + 1]`.
+
+        Args:
+            begun: prefix, its columns, and the escape's share of what begins so `[N]`.
+        """
+        prefix, prefix_columns, share = begun
+        rows = (weights.argmax(-1) == self.num_entries).nonzero()[:, 0]
         if not len(rows):
-            return PatchSample(patches, logits, scores)
+            return sample
         drawn, log_mass = self.escape.sample_weighed(
             hidden_states[rows],
             do_sample,
-            _rows_of(warp, rows, len(logits)),
+            _rows_of(warp, rows, len(weights)),
             _generators_of(generator, rows),
             None if prefix is None else prefix[rows],
             None if prefix_columns is None else prefix_columns[rows],
@@ -294,7 +347,8 @@ class DictionaryPatchHead(PatchHead):
             own = weights[rows, -1] - share[rows] + nats
         best, rival = weights[rows, :-1].max(-1)
         drawn = torch.where((best > own)[:, None], self._entry_patches(rival).to(drawn), drawn)
-        return PatchSample(patches.index_copy(0, rows, drawn.to(patches)), logits, scores)
+        patches = sample.patches.index_copy(0, rows, drawn.to(sample.patches))
+        return PatchSample(patches, sample.logits, sample.scores)
 
     def _entry_patches(self, entry: torch.Tensor) -> torch.Tensor:
         """Pixels `[N, P]` of entries `[N]`, the last one's for the escape."""
@@ -330,6 +384,14 @@ class DictionaryPatchHead(PatchHead):
         fits = self._begins_with(column_bytes, prefix_columns).to(logits.device)
         entries = logits[:, :-1].masked_fill(~fits, float("-inf"))
         return torch.cat([entries, logits[:, -1:] + share[:, None]], dim=1)
+
+
+def _warped(logits: torch.Tensor, warp: Warp | None) -> torch.Tensor:
+    """Scores that patches are drawn from."""
+    if warp is None:
+        return logits
+    # Logarithms of probabilities, so that the escape is weighed on the same scale as what it draws.
+    return warp(logits.new_zeros(len(logits), 0, dtype=torch.int64), logits.log_softmax(-1))
 
 
 def _rows_of(warp: Warp | None, rows: torch.Tensor, number: int) -> Warp | None:
