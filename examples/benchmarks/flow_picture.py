@@ -10,7 +10,7 @@ Each way to draw is a folder, a number of steps, a guidance scale and a caption:
 import argparse
 
 import torch
-from flow_quality import DATA, load_texts
+from drawn_glyphs import DATA, load_texts
 from PIL import Image
 
 import pixel_ar

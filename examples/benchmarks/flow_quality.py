@@ -13,59 +13,14 @@ Without `--steps`, every model runs at the number it was made for.
 """
 
 import argparse
-import gzip
-import json
-import re
 import time
 from pathlib import Path
 
 import torch
+from drawn_glyphs import DATA, Cells, load_texts, words_of
 
 import pixel_ar
 from pixel_ar.training import stack_strips
-
-DATA = Path(__file__).parents[1] / "data"
-CHARACTERS = "".join(map(chr, range(33, 127)))
-END = "\0"
-LEGIBLE = 0.01
-LEAST_LETTERS = 3
-
-
-class Cells:
-    """The glyphs of a processor whose cells are all equally wide.
-
-    Args:
-        processor: draws them.
-        width: columns of a cell.
-    """
-
-    def __init__(self, processor: pixel_ar.PixelProcessor, width: int) -> None:
-        self.width = width
-        drawn = processor(text=list(CHARACTERS), add_eos=False, return_tensors="pt")["pixel_values"]
-        if set(processor(text=list(CHARACTERS), add_eos=False)["num_columns"]) != {width}:
-            raise SystemExit(f"not all characters are {width} columns wide: see --cell")
-        white, black = torch.ones_like(drawn[:1, ..., :width]), torch.zeros_like(drawn[:1, ..., :width])
-        self.glyphs = torch.cat([drawn[..., :width], white, black]).flatten(1)
-        self.characters = CHARACTERS + " " + END
-
-    def read(self, strips: torch.Tensor) -> tuple[list[str], torch.Tensor]:
-        """Nearest characters of strips `[B, C, H, W]`, and the error of each `[B, W / width]`."""
-        cells = strips.unflatten(-1, (-1, self.width)).movedim(-2, 1).flatten(2)  # [B, n, C * H * width]
-        errors = torch.cdist(cells, self.glyphs[None]).square() / cells.shape[-1]
-        least = errors.min(-1)
-        return ["".join(self.characters[i] for i in row) for row in least.indices.tolist()], least.values
-
-
-def load_texts(name: str) -> list[str]:
-    """The texts of a jsonl file, gzipped or not."""
-    with (gzip.open if name.endswith(".gz") else open)(name, "rt", encoding="utf-8") as file:
-        return [json.loads(line)["text"] for line in file]
-
-
-def words_of(text: str) -> list[str]:
-    """Words of at least three letters that are neither cut by the beginning nor by the end."""
-    inner = re.findall(r"(?<=[^A-Za-z])[A-Za-z]+(?=[^A-Za-z])", text)
-    return [word.lower() for word in inner if len(word) >= LEAST_LETTERS]
 
 
 @torch.no_grad()
@@ -87,7 +42,7 @@ def measure(
     began = time.process_time()
     strips = model.generate(prompt, max_new_patches=new, stop_at_eos=False, generator=seeds, **drawing)
     seconds = time.process_time() - began
-    written, errors = cells.read(strips[..., prompt.shape[-1] :])
+    written, is_legible = cells.read(strips[..., prompt.shape[-1] :])
     words = [word for row in written for word in words_of(row)]
     true, _ = cells.read(texts[..., prompt.shape[-1] :])
     true_words = [word for row in true for word in words_of(row)]
@@ -95,15 +50,15 @@ def measure(
     head = {**sampling, "do_sample": drawing["do_sample"]}
     drawn = model.patch_head.sample(states, generator=torch.Generator().manual_seed(0), **head).patches
     height = model.config.patch_size[0]
-    first, forced = cells.read(drawn.view(-1, 1, height, width))
+    first, is_forced_legible = cells.read(drawn.view(-1, 1, height, width))
     per_patch = width // cells.width
     wanted = "".join(row[::per_patch] for row in true)
     found = {
-        "roll legible": float((errors < LEGIBLE).float().mean()),
+        "roll legible": float(is_legible.float().mean()),
         "roll words": sum(word in vocabulary for word in words) / max(len(words), 1),
         "words": len(words),
         "true words": sum(word in vocabulary for word in true_words) / max(len(true_words), 1),
-        "forced legible": float((forced < LEGIBLE).float().mean()),
+        "forced legible": float(is_forced_legible.float().mean()),
         "next": sum(a[0] == b for a, b in zip(first, wanted, strict=True)) / len(wanted),
         "ms": 1000 * seconds / (len(texts) * new),
     }

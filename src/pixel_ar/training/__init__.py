@@ -18,7 +18,13 @@ from .lora import LORA_TARGETS, QUANTIZATION_SKIPS
 from .modality_groups import ModalityGroups
 from .muon import MuonAdamW, muon_groups
 from .packing import PackedTextDataset
-from .pages import FormPage, FormPages, PageCollator, PagePrefixCollator, score_pages
+from .pages.charts import ChartPages
+from .pages.collators import PageCollator, PagePixelCollator, PagePrefixCollator
+from .pages.forms import FormPages
+from .pages.page import TrainingPage
+from .pages.scores import score_pages
+from .pages.screenshots import ScreenshotPages
+from .pages.snippets import SnippetPages
 from .sequence_collator import SequenceClassificationCollator
 from .spae import CaptionRelevance, ClipRelevance, SpaeCollator, count_words
 from .spans import patches_to_span, row_patches, span_to_patches
@@ -33,12 +39,12 @@ __all__ = [
     "AdversarialTrainer",
     "BitsPerCharacterCallback",
     "CaptionRelevance",
+    "ChartPages",
     "ClipRelevance",
     "FiniteLossMixin",
     "FiniteLossTrainer",
     "FlowDistillationArguments",
     "FlowDistillationTrainer",
-    "FormPage",
     "FormPages",
     "LanguageModelingCollator",
     "MarkCheckpoints",
@@ -48,17 +54,21 @@ __all__ = [
     "NonFiniteLossError",
     "PackedTextDataset",
     "PageCollator",
+    "PagePixelCollator",
     "PagePrefixCollator",
     "PatchDiscriminator",
     "PatchDiscriminatorOutput",
     "QuestionAnsweringCollator",
     "QuestionWindows",
     "SampleStripsCallback",
+    "ScreenshotPages",
     "SequenceClassificationCollator",
+    "SnippetPages",
     "SpaeCollator",
     "TextAlignment",
     "TimeBudget",
     "TokenClassificationCollator",
+    "TrainingPage",
     "TruncationCounter",
     "checkpoint_fault",
     "count_words",

@@ -18,7 +18,8 @@ from pixel_ar import (
     PixelProcessor,
 )
 from pixel_ar.training import FormPages, PageCollator, PagePrefixCollator, score_pages
-from pixel_ar.training.pages import LAYOUTS, shown_characters
+from pixel_ar.training.pages.forms import LAYOUTS
+from pixel_ar.training.pages.page import shown_characters
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,45 @@ def test_patches_know_their_characters(processor: PixelProcessor) -> None:
     assert tokenizer.decode(batch["labels"][0].tolist(), skip_special_tokens=True) == page.target
 
 
+def test_a_header_is_what_the_processor_prints(processor: PixelProcessor) -> None:
+    """A user asks a form by `header=` and gives the model what it was trained on."""
+    pages = [page for page in FormPages(processor.renderer, 12, seed=5) if page.task == "question"]
+    assert pages
+    options = {"resize": False, "num_channels": 1}
+    bodies, headers = [page.body for page in pages], [page.header for page in pages]
+    asked = processor.page_patches(bodies, header=headers, **options)
+    trained = processor.page_patches([page.pixels for page in pages], **options)
+    assert torch.equal(asked["flattened_patches"], trained["flattened_patches"])
+
+
+def test_what_is_crossed_out_is_told_and_not_shown(processor: PixelProcessor) -> None:
+    options = {"tasks": ["parse"], "layouts": ["lines"], "seed": 1}
+    plain = FormPages(processor.renderer, 20, **options)
+    crossed = FormPages(processor.renderer, 20, crossed_out=0.5, **options)
+    shares = []
+    for page, whole in zip(crossed, plain, strict=True):
+        assert page.target == whole.target
+        hidden = [text for text in page.texts if text.is_crossed_out]
+        assert {text.text.removesuffix(":") for text in hidden} & set(page.fields) <= page.crossed_out
+        for text in page.texts:
+            place = (slice(text.top, text.top + 8), slice(text.left, text.left + int(text.spans[-1, 1])))
+            same = np.array_equal(page.pixels[place], whole.pixels[place])
+            assert same is not text.is_crossed_out
+        seen = "".join(map("".join, shown_characters(page, (8, 10))))
+        assert sorted(seen) == sorted("".join(text.text for text in page.texts if not text.is_crossed_out))
+        shares.append(len(hidden) / len(page.texts))
+    assert 0.35 < sum(shares) / len(shares) < 0.65
+    # Whoever reads the visible and guesses nothing is told so.
+    answers = [
+        json.dumps({key: value for key, value in page.fields.items() if key not in page.crossed_out})
+        for page in crossed
+    ]
+    scores = score_pages(answers, list(crossed))
+    assert scores["visible_recall"] == 1 and scores["crossed_out_recall"] == 0
+    with pytest.raises(ValueError, match="crossed_out must lie"):
+        FormPages(processor.renderer, crossed_out=-1)
+
+
 def test_the_reading_loss_joins_the_other_and_is_asked_for(
     processor: PixelProcessor,
 ) -> None:
@@ -129,7 +169,7 @@ def test_a_page_before_a_decoder(processor: PixelProcessor) -> None:
     )  # fmt: skip
     out = PixelARForCausalLM(config)(**batch)
     torch.testing.assert_close(out.loss, out.token_loss + out.reading_loss)
-    with pytest.raises(ValueError, match="not all alike and whole patches"):
+    with pytest.raises(ValueError, match="not all alike, gray, and whole patches"):
         collate([FormPages(processor.renderer, 1, size=(64, 125))[0]])
 
 
