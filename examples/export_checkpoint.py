@@ -4,6 +4,9 @@
 
     python examples/export_checkpoint.py runs/pixel-ar-tiny src/pixel_ar/checkpoints/pixel-ar-tiny \
         --card model_cards/pixel-ar-tiny.md
+
+A model that writes or scores refuses what it has no glyph for; one that classifies keeps what the run did, which draws
+it as its code point: a single emoji shall not keep the language of a text from being told.
 """
 
 import argparse
@@ -11,9 +14,11 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 import pixel_ar
 
@@ -23,18 +28,33 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def model_class(run: Path) -> type[PreTrainedModel]:
+    """The class that a run trained.
+
+    Raises:
+        SystemExit: for a folder of something else.
+    """
+    names = json.loads((run / "config.json").read_text(encoding="utf-8")).get("architectures") or ["none"]
+    found = getattr(pixel_ar, names[0], None)
+    if found is None:
+        raise SystemExit(f"{run}: {names[0]} is no model of this package")
+    return found
+
+
 def export(run: Path, folder: Path, preset: str | None) -> None:
     """Writes model and processor as a user loads them."""
-    model = pixel_ar.PixelARForCausalLM.from_pretrained(run, dtype=torch.float32)
+    kind = model_class(run)
+    model = kind.from_pretrained(run, dtype=torch.float32)
     processor = pixel_ar.PixelProcessor.from_pretrained(run)
     # Trainer switches the cache off; generation wants it.
     model.config.use_cache = True
-    settings = {
+    settings: dict[str, Any] = {
         "patch_size": processor.patch_size,
         "model_max_patches": model.config.max_position_embeddings,
-        # Training draws what the atlas lacks as its code point; a user shall hear of it.
-        "missing": "error",
     }
+    if kind is pixel_ar.PixelARForCausalLM:
+        # Training draws what the atlas lacks as its code point; a user shall hear of it.
+        settings["missing"] = "error"
     model.save_pretrained(folder)
     if preset is None:
         shipped = processor.replace(**settings)
@@ -49,7 +69,7 @@ def export(run: Path, folder: Path, preset: str | None) -> None:
         for name, tensor in load_file(weights).items()
     }
     save_file(halved, weights, metadata={"format": "pt"})
-    rounded = pixel_ar.PixelARForCausalLM.from_pretrained(folder).eval()
+    rounded = kind.from_pretrained(folder).eval()
     pixel_ar.write_selftest(rounded, shipped, folder)
 
 

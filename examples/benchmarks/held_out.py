@@ -12,10 +12,11 @@ replacement. Characters without a glyph (their number is printed) are left out.
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoProcessor
 
@@ -32,6 +33,65 @@ def cut(text: str, most: int) -> list[str]:
         pieces.append(text[:end].strip())
         text = text[end:]
     return [piece for piece in pieces if piece]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Pieces of held-out documents.
+
+    Attributes:
+        pieces: texts.
+        owners: of each piece the number of its document.
+        sources: of each document its collection.
+        left_out: characters without a glyph, which no piece holds.
+    """
+
+    pieces: list[str]
+    owners: list[int]
+    sources: list[str]
+    left_out: int
+
+    def table(self, nats: Sequence[float], characters: Sequence[int]) -> list[str]:
+        """Bits per character by collection as lines of Markdown.
+
+        Args:
+            nats: of each piece.
+            characters: of each piece.
+        """
+        bits, counts = np.zeros(len(self.sources)), np.zeros(len(self.sources))
+        np.add.at(bits, self.owners, np.array(nats) / np.log(2))
+        np.add.at(counts, self.owners, np.array(characters))
+        groups: dict[str, list[int]] = defaultdict(list)
+        for number, source in enumerate(self.sources):
+            groups[source].append(number)
+        lines = ["| collection | documents | characters | bits/character | 95 % |", "|---|---|---|---|---|"]
+        for source, numbers in [*sorted(groups.items()), ("all", list(range(len(self.sources))))]:
+            value, low, high = interval(bits[numbers], counts[numbers])
+            total = int(counts[numbers].sum())
+            lines.append(f"| {source} | {len(numbers)} | {total:,} | {value:.3f} | {low:.3f}-{high:.3f} |")
+        return [*lines, f"{self.left_out} characters without a glyph left out"]
+
+
+def read_held_out(path: str, processor: pixel_ar.PixelProcessor, documents: int, most: int) -> HeldOut:
+    """Documents of a jsonl file in pieces of at most `most` characters.
+
+    Args:
+        path: of the file, gzipped or not.
+        processor: what it has no glyph for is left out.
+        documents: the first so many.
+        most: characters of a piece.
+    """
+    found = HeldOut([], [], [], 0)
+    left_out = 0
+    rows = load_dataset("json", data_files=path, split="train", streaming=True).take(documents)
+    for number, row in enumerate(rows):
+        missing = set(processor.coverage(row["text"]))
+        left_out += sum(char in missing for char in row["text"])
+        pieces = cut("".join(char for char in row["text"] if char not in missing), most)
+        found.pieces.extend(pieces)
+        found.owners.extend([number] * len(pieces))
+        found.sources.append(row.get("source", "all").split("/")[0])
+    return HeldOut(found.pieces, found.owners, found.sources, left_out)
 
 
 def interval(bits: np.ndarray, characters: np.ndarray) -> tuple[float, float, float]:
@@ -55,34 +115,9 @@ def main() -> None:
     folder = options.model if Path(options.model).is_dir() else pixel_ar.bundled_checkpoint(options.model)
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     processor = AutoProcessor.from_pretrained(folder)
-    rows = load_dataset("json", data_files=options.data, split="train", streaming=True).take(
-        options.documents
-    )
-    pieces: list[str] = []
-    owners: list[int] = []
-    sources: list[str] = []
-    left_out = 0
-    for number, row in enumerate(rows):
-        missing = set(processor.coverage(row["text"]))
-        left_out += sum(char in missing for char in row["text"])
-        found = cut("".join(char for char in row["text"] if char not in missing), options.characters)
-        pieces += found
-        owners += [number] * len(found)
-        sources.append(row.get("source", "all").split("/")[0])
-    with torch.no_grad():
-        scored = score_texts(model, processor, pieces, options.batch_size)
-    bits, characters = np.zeros(len(sources)), np.zeros(len(sources))
-    np.add.at(bits, owners, np.array(scored.nats) / np.log(2))
-    np.add.at(characters, owners, np.array(scored.num_characters))
-    groups: dict[str, list[int]] = defaultdict(list)
-    for number, source in enumerate(sources):
-        groups[source].append(number)
-    print("| collection | documents | characters | bits/character | 95 % |\n|---|---|---|---|---|")
-    for source, numbers in [*sorted(groups.items()), ("all", list(range(len(sources))))]:
-        value, low, high = interval(bits[numbers], characters[numbers])
-        total = int(characters[numbers].sum())
-        print(f"| {source} | {len(numbers)} | {total:,} | {value:.3f} | {low:.3f}-{high:.3f} |")
-    print(f"{left_out} characters without a glyph left out")
+    held_out = read_held_out(options.data, processor, options.documents, options.characters)
+    scored = score_texts(model, processor, held_out.pieces, options.batch_size)
+    print("\n".join(held_out.table(scored.nats, scored.num_characters)))
 
 
 if __name__ == "__main__":

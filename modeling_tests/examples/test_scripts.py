@@ -3,7 +3,6 @@
 """The scripts in examples/ do what their docstrings say, on a very small scale."""
 
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -11,16 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tools.paths import EXAMPLES
+from tools.scripts import run_script as run
 from tools.tiny import TINY
 
 from pixel_ar import PixelARForCausalLM, PixelProcessor, selftest
-
-
-def run(script: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = EXAMPLES / script
-    monkeypatch.setattr(sys, "argv", [str(path), *words])
-    monkeypatch.syspath_prepend(str(path.parent))  # as Python does for a script
-    runpy.run_path(str(path), run_name="__main__")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@
 
 New releases of torch or transformers change results now and then, and a model that has lost its context still writes
 something. So the folder of a checkpoint holds `selftest.json`: bits per character of a fixed line, and what the model
-writes after a fixed prompt. Its processor must read back what it draws, and generating must not depend on the cache.
+writes after a fixed prompt; of a classifier, what it makes of the line. Its processor must read back what it draws,
+and generating must not depend on the cache.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from . import atomic
 from .models.pixel_ar.patching import patches_to_bytes, patchify
@@ -30,6 +31,7 @@ LINE = "We the People of the United States write 1,787 words, and read them agai
 PROMPT = "The people of the United Sta"
 NEW_PATCHES = 16
 BITS_TOLERANCE = 1e-3
+LOGIT_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ def selftest(folder: "str | os.PathLike[str]") -> list[Check]:
     expected = json.loads(path.read_text(encoding="utf-8"))
     processor = PixelProcessor.from_pretrained(folder)
     checks = [_run("reading back", lambda: _check_reading(processor, expected["line"]))]
+    if "class_logits" in expected:
+        checks.append(_run("classes", lambda: _check_classes(folder, processor, expected)))
+        return checks
     names = set(expected) & {"bits_per_character", "continuation"}
     if not names:
         return checks
@@ -88,16 +93,20 @@ def write_selftest(model: Any, processor: PixelProcessor, folder: "str | os.Path
     """Writes the figures of a checkpoint beside it.
 
     Args:
-        model: any pixel_ar model; of one that is no language model, only the reading of its strips is checked.
+        model: any pixel_ar model; of one that neither writes nor classifies texts, only the reading of its strips is
+            checked.
         processor: its processor.
         folder: of the checkpoint.
 
     Returns:
         What was written: `line`, the text drawn and read; `bits_per_character` of it, for heads with a likelihood; and
         `continuation`, the column bytes in hexadecimal that follow `prompt` greedily; of levels and colours, what
-        is darker than half.
+        is darker than half. Of a classifier of texts, `class_logits` of the line.
     """
     figures: dict[str, Any] = {"line": LINE, "versions": versions()}
+    if type(model).__name__.endswith("ForSequenceClassification"):
+        with _evaluating(model):
+            figures["class_logits"] = [round(logit, 4) for logit in _class_logits(model, processor, LINE)]
     if getattr(model, "patch_head", None) is not None:
         with _evaluating(model), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a context shorter than the line
@@ -113,6 +122,15 @@ def write_selftest(model: Any, processor: PixelProcessor, folder: "str | os.Path
                     }
     atomic.write_text(Path(folder, FILE), json.dumps(figures, indent=2, sort_keys=True) + "\n")
     return figures
+
+
+def _class_logits(model: Any, processor: PixelProcessor, line: str) -> list[float]:
+    inputs = processor(text=[line], return_tensors="pt").to(model.device)
+    with torch.no_grad():
+        logits: list[float] = model(**inputs).logits[0].float().tolist()
+    if not all(map(math.isfinite, logits)):
+        raise ValueError(f"logits {logits}")
+    return logits
 
 
 def _bits(model: Any, processor: PixelProcessor, line: str) -> float:
@@ -146,6 +164,17 @@ def _check_reading(processor: PixelProcessor, line: str) -> tuple[bool, str]:
     strips = processor(text=[line], return_tensors="pt")["pixel_values"]
     read = processor.batch_decode(strips)[0]
     return read == line, f"{read!r}" if read == line else f"{read!r}, drawn was {line!r}"
+
+
+def _check_classes(
+    folder: "str | os.PathLike[str]", processor: PixelProcessor, expected: dict[str, Any]
+) -> tuple[bool, str]:
+    config = AutoConfig.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, config=config).eval()
+    found, stored = _class_logits(model, processor, expected["line"]), expected["class_logits"]
+    furthest = max(abs(a - b) for a, b in zip(found, stored, strict=True))
+    label = config.id2label[found.index(max(found))]
+    return furthest <= LOGIT_TOLERANCE, f"{label}, logits differ from those stored by at most {furthest:.1e}"
 
 
 def _check_bits(model: Any, processor: PixelProcessor, expected: dict[str, Any]) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from .checking import run_selftest
 from .checkpoints import convert, info
+from .classifying import classify
 from .estimating import run_estimate
 from .pictures import read, render
 from .writing import generate, score
@@ -16,6 +17,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "read": read,
     "generate": generate,
     "score": score,
+    "classify": classify,
     "convert": convert,
     "info": info,
     "selftest": run_selftest,

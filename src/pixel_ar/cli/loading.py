@@ -57,27 +57,30 @@ def check_config(folder: str) -> dict[str, Any]:
     raise ValueError(f"{folder} holds a {raw.get('model_type', 'nameless')!r:.80} model, not a pixel_ar one.")
 
 
-def load_model(args: Namespace) -> tuple[Any, PixelProcessor]:
+def load_model(args: Namespace, classifies: bool = False) -> tuple[Any, PixelProcessor]:
     """Model in eval mode and processor of a checkpoint, with `--missing`, `--atlas` and `--font`.
 
     No code of the folder is run.
 
+    Args:
+        args: with `model` and the options of its glyphs.
+        classifies: whether it shall be a classifier of texts, not a language model.
+
     Raises:
-        ValueError: for a folder that is damaged or incomplete.
+        ValueError: for a folder that is damaged or incomplete, or holds a model of another kind.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging
 
     folder = resolve(args.model)
-    check_config(folder)
+    _check_kind(args.model, check_config(folder), classifies)
     processor = with_glyphs(PixelProcessor.from_pretrained(folder), args)
     # The loading report of a damaged folder would bury the one line that this command prints.
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder, output_loading_info=True, trust_remote_code=False
-        )
+        kind = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
+        model, report = kind.from_pretrained(folder, output_loading_info=True, trust_remote_code=False)
     except Exception as error:
         # A damaged file can fail in any library below: safetensors, json, torch.
         raise ValueError(f"cannot load the weights in {folder}: {type(error).__name__}: {error}") from None
@@ -90,6 +93,18 @@ def load_model(args: Namespace) -> tuple[Any, PixelProcessor]:
             )
     processor.check_model(model.config)
     return model.eval(), processor
+
+
+def _check_kind(name: str, config: dict[str, Any], classifies: bool) -> None:
+    """Raises ValueError for a checkpoint that says it is of the other kind; one that says nothing may be of any."""
+    found = [str(each) for each in config.get("architectures") or ()]
+    is_classifier = any(each.endswith("ForSequenceClassification") for each in found)
+    if classifies and found and not is_classifier:
+        raise ValueError(
+            f"{name} is a {found[0]} and knows no classes; name a checkpoint that was trained to classify."
+        )
+    if is_classifier and not classifies:
+        raise ValueError(f"{name} is a {found[0]}, which writes and scores nothing; see `pixel-ar classify`.")
 
 
 def load_processor(args: Namespace, note: dict[str, Any] | None = None, **settings: Any) -> PixelProcessor:

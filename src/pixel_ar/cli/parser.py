@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import NoReturn
 
 DEFAULT_MODEL = "pixel-ar-tiny"
+DEFAULT_CLASSIFIER = "pixel-ar-language"
 # What one picture, one batch and one line may ask for.
 MAX_WIDTH, MAX_SEQUENCES, MAX_NEW_PATCHES = 65_536, 256, 1_000_000
 
@@ -71,10 +72,10 @@ def _add_glyphs(parser: argparse.ArgumentParser, replaces: bool) -> None:
     )
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
+def _add_model(parser: argparse.ArgumentParser, default: str = DEFAULT_MODEL) -> None:
     parser.add_argument(
         "--model",
-        default=DEFAULT_MODEL,
+        default=default,
         metavar="FOLDER",
         help="checkpoint: a folder, the name of a bundled one, or a Hub id (default: %(default)s)",
     )
@@ -173,6 +174,24 @@ def _add_score(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--file", metavar="FILE", help="score each line of this UTF-8 file; - is standard input"
     )
     _add_model(parser)
+    _add_output(parser, "write the lines to this file in place of standard output")
+    _add_glyphs(parser, replaces=False)
+
+
+def _add_classify(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = (
+        "Print the class of texts and its probability: with the default model, the language. Of a text that is longer "
+        "than the model's context the beginning is classified, and stderr says so."
+    )
+    parser = commands.add_parser("classify", help="language, or another class, of texts", description=text)
+    parser.add_argument("text", metavar="TEXT", nargs="*", help="- is standard input, a text per line")
+    parser.add_argument(
+        "--file", metavar="FILE", help="classify each line of this UTF-8 file; - is standard input"
+    )
+    parser.add_argument(
+        "--top", type=_number(int, 1), default=1, metavar="N", help="the likeliest N classes (default: 1)"
+    )
+    _add_model(parser, DEFAULT_CLASSIFIER)
     _add_output(parser, "write the lines to this file in place of standard output")
     _add_glyphs(parser, replaces=False)
 
@@ -296,6 +315,7 @@ def build_parser() -> Parser:
         _add_read,
         _add_generate,
         _add_score,
+        _add_classify,
         _add_convert,
         _add_info,
         _add_selftest,

@@ -136,16 +136,7 @@ def _save_interrupted(
 def score(args: Namespace) -> int:
     """`pixel-ar score`: nats and bits per character of texts."""
     check_output(args.output, args.force)
-    texts = [(f"text {index}", text) for index, text in enumerate(args.text, 1) if text != "-"]
-    source = "-" if "-" in args.text else args.file
-    if source is not None:
-        lines = enumerate(read_text(source).splitlines(), 1)
-        texts += [(f"line {number}", line) for number, line in lines if line.strip()]
-    if not texts:
-        raise ValueError("nothing to score; give TEXT or --file with at least one line that is not blank.")
-    empty = next((name for name, text in texts if not text), None)
-    if empty is not None:
-        raise ValueError(f"{empty} is empty; give at least one character.")
+    texts = read_named_texts(args, "score")
     model, processor = load_model(args)
     out = Output(args.output, args.json)
     total, characters, scored, code = 0.0, 0, 0, 0
@@ -161,7 +152,7 @@ def score(args: Namespace) -> int:
                 code = 2
                 continue
             out.add(
-                f"{nats:10.2f} nats  {_bits(nats, count)}  {count} characters  {_shorten(text)}",
+                f"{nats:10.2f} nats  {_bits(nats, count)}  {count} characters  {shorten(text)}",
                 {
                     "text": text,
                     "nats": nats,
@@ -179,6 +170,25 @@ def score(args: Namespace) -> int:
     if (report := processor.replaced.report()) is not None:
         print(f"pixel-ar: {report}", file=sys.stderr)
     return code
+
+
+def read_named_texts(args: Namespace, what: str) -> list[tuple[str, str]]:
+    """The texts of a command with TEXT and `--file`, each with a name for messages.
+
+    Raises:
+        ValueError: for no texts, or an empty one.
+    """
+    texts = [(f"text {index}", text) for index, text in enumerate(args.text, 1) if text != "-"]
+    source = "-" if "-" in args.text else args.file
+    if source is not None:
+        lines = enumerate(read_text(source).splitlines(), 1)
+        texts += [(f"line {number}", line) for number, line in lines if line.strip()]
+    if not texts:
+        raise ValueError(f"nothing to {what}; give TEXT or --file with at least one line that is not blank.")
+    empty = next((name for name, text in texts if not text), None)
+    if empty is not None:
+        raise ValueError(f"{empty} is empty; give at least one character.")
+    return texts
 
 
 def _score_one(model: Any, processor: PixelProcessor, text: str) -> tuple[float, int]:
@@ -214,9 +224,10 @@ def _bits(nats: float, characters: int) -> str:
     return f"{_per_character(nats, characters):.3f} bits/character"
 
 
-def _shorten(text: str, width: int = 60) -> str:
+def shorten(text: str, width: int = 60) -> str:
+    """A text on one line of at most `width` characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 3] + "..."
 
 
-__all__ = ["generate", "score"]
+__all__ = ["generate", "read_named_texts", "score", "shorten"]
