@@ -38,7 +38,15 @@ Scorer = Callable[[str, str, float], float]
 
 
 def pixel_scorer(model: pixel_ar.PixelARForCausalLM, processor: pixel_ar.PixelProcessor) -> Scorer:
-    """Scores with a pixel model: the strips of both parts stand side by side, an EOS patch before them."""
+    """Scores with a pixel model: the strips of both parts stand side by side, an EOS patch before them.
+
+    Raises:
+        SystemExit: for a processor that lets words begin inside a patch, where the parts share one.
+    """
+    if processor.strategy != "word_pieces":
+        raise SystemExit(
+            f"this needs a model of word_pieces, whose words begin with a patch: {processor.strategy!r}"
+        )
     width = processor.patch_size[1]
 
     def strip(text: str) -> torch.Tensor:

@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""pretrain.py with the recipe of words, on a very small scale: dictionary, Muon, the clock, held rates, seeds of data."""
+"""pretrain.py with the recipe of words, very small: dictionary, Muon, the clock, held rates, seeds of the data."""
 
 import json
 from pathlib import Path
