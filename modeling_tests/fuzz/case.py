@@ -3,7 +3,6 @@
 """What a case of the campaign is, and how what came out of it is judged."""
 
 import linecache
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,23 +150,35 @@ def _is_deliberate(error: BaseException) -> bool:
     """Whether somebody wrote `raise` for it, here or in Transformers, rather than a library stumbling."""
     if isinstance(error, OSError | KeyboardInterrupt | SystemExit):
         return True
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = _frames(error.__traceback__)
     if not frames:
         return False
-    last = frames[-1]
+    file, line, _ = frames[-1]
     if not _place(error.__traceback__):
         # Python's own answer to an argument that a public function does not have.
         return isinstance(error, TypeError) and "unexpected keyword argument" in str(error)
-    is_ours = last.filename.startswith(PACKAGE) or "/transformers/" in last.filename
-    return is_ours and linecache.getline(last.filename, last.lineno or 0).strip().startswith("raise")
+    is_ours = file.startswith(PACKAGE) or "/transformers/" in file
+    return is_ours and linecache.getline(file, line).strip().startswith("raise")
 
 
 def _place(trace: TracebackType | None) -> str:
     """`file:line function` of the innermost frame of the package."""
-    ours = [frame for frame in traceback.extract_tb(trace) if frame.filename.startswith(PACKAGE)]
+    ours = [frame for frame in _frames(trace) if frame[0].startswith(PACKAGE)]
     if not ours:
         return ""
-    return f"{ours[-1].filename[len(PACKAGE) + 1 :]}:{ours[-1].lineno} {ours[-1].name}"
+    file, line, function = ours[-1]
+    return f"{file[len(PACKAGE) + 1 :]}:{line} {function}"
+
+
+def _frames(trace: TracebackType | None) -> list[tuple[str, int, str]]:
+    """File, line and function of each frame. `traceback` would look at every file again, which costs more than most
+    cases do."""
+    frames = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append((code.co_filename, trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    return frames
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -12,17 +12,19 @@ from fuzz.parts import (
     inputs,
     metamorphic,
     models,
+    pages,
     reader,
     renderer,
     saves,
     serving,
+    spae,
 )
 
 PARTS: dict[str, Part] = {
     module.PART.name: module.PART
     for module in (
-        *(renderer, reader, metamorphic, inputs, folders, fonts, converters, models, collators),
-        *(serving, command_line, saves),
+        *(renderer, reader, metamorphic, inputs, folders, fonts, converters, models, pages, spae),
+        *(collators, serving, command_line, saves),
     )
 }
 

@@ -58,7 +58,8 @@ def run_case(part: Part, number: int, seed: int, folder: Path) -> Result:
     # Libraries that draw for themselves draw the same in every run.
     random.seed(number)
     np.random.seed(number % 2**32)
-    torch.manual_seed(number)
+    # The generator itself: `torch.manual_seed` also formats a stack for each kind of device that is not there.
+    torch.default_generator.manual_seed(number)
     os.chdir(folder)
     case = part.make(random_of(seed, part.name, number), number, folder)
     before = _resident()

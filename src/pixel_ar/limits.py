@@ -7,6 +7,8 @@ file can make of itself below a gigabyte of memory and some seconds of time.
 """
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 # Bytes of a font or atlas file, and of all arrays of an atlas or table of characters once inflated.
 MAX_FILE_BYTES = 256 << 20
@@ -55,6 +57,24 @@ def check_limit(value: float, limit: float, what: str) -> None:
         raise ValueError(f"{what}: {shown}, more than the limit of {limit:,.0f} (see pixel_ar.limits)")
 
 
+def check_classes(given: Mapping[str, Any], config: Any) -> None:
+    """Check what a configuration says of classes, before Transformers makes names of them.
+
+    Args:
+        given: the arguments that are no fields.
+        config: with the fields that are known already.
+
+    Raises:
+        ValueError: for names that are no dictionary, or too many classes.
+    """
+    for name in ("id2label", "label2id"):
+        names = given.get(name, getattr(config, name, None))
+        if names is not None and not isinstance(names, dict):
+            raise ValueError(f"{name} must be a dictionary of class numbers and names, got {names!r:.80}.")
+    if type(count := given.get("num_labels")) is int:
+        check_limit(count, MAX_LABELS, "num_labels")
+
+
 def read_limited(path: "str | os.PathLike[str]", limit: int = MAX_FILE_BYTES) -> bytes:
     """Read a file that is no longer than a limit.
 
@@ -85,6 +105,7 @@ __all__ = [
     "MAX_PARAMETERS",
     "MAX_PATCH_PIXELS",
     "MAX_TENSOR_COPIES",
+    "check_classes",
     "check_limit",
     "read_limited",
 ]

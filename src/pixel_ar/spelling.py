@@ -27,4 +27,16 @@ def refuse_misspelt(given: Collection[str], config: PreTrainedConfig) -> None:
             raise ValueError(f"{type(config).__name__} has no field {name!r}{guess}.")
 
 
-__all__ = ["nearest", "refuse_misspelt"]
+def refuse_unknown(name: str, value: str, known: Collection[str]) -> None:
+    """Refuses a value that is none of the known ones.
+
+    Raises:
+        ValueError: naming the nearest known one, and all of them.
+    """
+    if value not in known:
+        raise ValueError(
+            f"{name}={value!r} is not known{nearest(value, known)}; choose one of {sorted(known)}."
+        )
+
+
+__all__ = ["nearest", "refuse_misspelt", "refuse_unknown"]

@@ -2,17 +2,16 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Inputs of models: other shapes, types and values than a model reads, and options of `generate`."""
 
-import contextlib
 import functools
-import math
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from fuzz.case import Case, Part, expect
+from fuzz.configs import built, odd_fields
+from fuzz.tensors import are_in_range, generator_of, shown, spoiled
 from fuzz.texts import no_text, odd_number
-from huggingface_hub.errors import StrictDataclassError
 from tools.tiny import TINY
 
 from pixel_ar import (
@@ -26,6 +25,9 @@ from pixel_ar import (
 
 ERRORS = (ValueError, TypeError)
 _VOCABULARY = 50
+_FLOW: dict[str, Any] = {"patch_head": "flow", "flow_steps": 2}
+_LENGTHS = ("max_new_patches", "max_new_tokens", "max_length", "min_new_patches", "num_beams")
+_CAUSAL = ("causal", "dual", "bernoulli", "regression", "flow", "guided", "page")
 _TOKENS = {"vocab_size": _VOCABULARY, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 
 
@@ -40,6 +42,11 @@ def models() -> dict[str, Any]:
         "dual": PixelARForCausalLM(PixelARConfig(**size, **_TOKENS)),
         "bernoulli": PixelARForCausalLM(PixelARConfig(**size, patch_head="bernoulli", num_channels=3)),
         "regression": PixelARForCausalLM(PixelARConfig(**size, patch_head="regression")),
+        "flow": PixelARForCausalLM(PixelARConfig(**size, **_FLOW, num_channels=3)),
+        "guided": PixelARForCausalLM(PixelARConfig(**size, **_FLOW, flow_guided=True)),
+        "page": PixelARForCausalLM(
+            PixelARConfig(**size, **_TOKENS, page_positions=(3, 4), prefix_attention="bidirectional")
+        ),
         "base": PixelARModel(plain),
         "sequence": PixelARForSequenceClassification(PixelARConfig(**size, num_labels=3)),
         "token": PixelARForTokenClassification(PixelARConfig(**size, num_labels=3)),
@@ -53,36 +60,43 @@ def make(rng: Random, number: int, folder: Path) -> Case:
     if kind < 0.12:
         return _configuration(rng)
     name = rng.choice(list(models()))
-    is_causal = name in ("causal", "dual", "bernoulli", "regression")
+    is_causal = name in _CAUSAL
     inputs = _inputs(rng, name)
     if is_causal and kind < 0.3:
         return Case(
-            f"{name}.log_likelihood({_show(inputs)})", lambda: _check_likelihood(name, inputs), ERRORS
+            f"{name}.log_likelihood({shown(inputs)})", lambda: _check_likelihood(name, inputs), ERRORS
         )
     if is_causal and kind < 0.6:
-        options = _options(rng)
+        options = _options(rng, name)
         return Case(
-            f"{name}.generate({_show(inputs)}, {options!r:.200})",
+            f"{name}.generate({shown(inputs)}, {options!r:.200})",
             lambda: _check_generate(name, inputs, options),
             ERRORS,
         )
     if rng.random() < 0.5:
         inputs |= _labels(rng, inputs)
-    return Case(f"{name}({_show(inputs)})", lambda: _check_forward(name, inputs), ERRORS)
+    return Case(f"{name}({shown(inputs)})", lambda: _check_forward(name, inputs), ERRORS)
 
 
 def _inputs(rng: Random, name: str) -> dict[str, Any]:
     """Mostly one thing wrong, so that the rest of the model is reached."""
     channels = models()[name].config.num_channels
     rows, patches = rng.choice((1, 1, 2, 3)), rng.choice((1, 2, 3, 5))
-    pixels = (torch.rand(rows, channels, 8, 8 * patches, generator=_generator(rng)) > 0.5).float()
+    pixels = (torch.rand(rows, channels, 8, 8 * patches, generator=generator_of(rng)) > 0.5).float()
     if rng.random() < 0.3:
         pixels = (pixels * 255).to(torch.uint8)
     inputs: dict[str, Any] = {"pixel_values": pixels}
     length = patches
-    if name == "dual" and rng.random() < 0.6:
+    if name == "page" and rng.random() < 0.9:
+        size = (rng.choice((1, 2, 3, 4)), rng.choice((1, 2, 4, 5)))
+        inputs["page_values"] = (
+            torch.rand(rows, channels, 8 * size[0], 8 * size[1], generator=generator_of(rng)) > 0.5
+        ).float()
+        if rng.random() < 0.4:
+            inputs["page_attention_mask"] = torch.ones(rows, size[0] * size[1], dtype=torch.long)
+    if name in ("dual", "page") and rng.random() < 0.6:
         tokens = rng.choice((1, 2, 4))
-        inputs["input_ids"] = torch.randint(0, _VOCABULARY, (rows, tokens), generator=_generator(rng))
+        inputs["input_ids"] = torch.randint(0, _VOCABULARY, (rows, tokens), generator=generator_of(rng))
         if rng.random() < 0.4:
             del inputs["pixel_values"]
             length = 0
@@ -108,36 +122,13 @@ def _spoil(rng: Random, inputs: dict[str, Any], rows: int, length: int) -> None:
     )
     value = inputs.get(name)
     if isinstance(value, torch.Tensor) and value.numel() and rng.random() < 0.8:
-        choices = (
-            lambda: value[:, :0],
-            lambda: value[:0],
-            lambda: value[0],
-            lambda: value[None],
-            lambda: torch.cat([value, value]),
-            lambda: value[..., :-1],
-            lambda: torch.cat([value, value[..., :1]], dim=-1),
-            lambda: value.to(
-                rng.choice(
-                    (torch.float16, torch.bfloat16, torch.float64, torch.int32, torch.bool, torch.complex64)
-                )
-            ),
-            lambda: torch.full_like(
-                value, rng.choice((-1, 0, 2, 99)) if not value.is_floating_point() else math.nan
-            ),
-            lambda: torch.full_like(value.float(), rng.choice((math.nan, math.inf, -1.0, 1e30, 300.0))),
-            lambda: value.tolist(),
-            lambda: value.numpy(),
-            lambda: value.transpose(-1, -2),
-        )
-        # A change that does not apply to this tensor leaves it as it is.
-        with contextlib.suppress(RuntimeError, IndexError, TypeError):
-            inputs[name] = rng.choice(choices)()
+        inputs[name] = spoiled(rng, value)
     elif name in ("input_ids", "modality_ids", "position_ids"):
         shape = rng.choice(
             ((rows, length), (rows, length + 1), (rows, 0), (length,), (1, 1, length), (rows + 1, length))
         )
         high = {"input_ids": 60, "modality_ids": 3, "position_ids": 10**6}[name]
-        inputs[name] = torch.randint(-2, high, shape, generator=_generator(rng))
+        inputs[name] = torch.randint(-2, high, shape, generator=generator_of(rng))
     else:
         inputs[name] = rng.choice((no_text(rng), odd_number(rng)))
 
@@ -145,7 +136,7 @@ def _spoil(rng: Random, inputs: dict[str, Any], rows: int, length: int) -> None:
 def _labels(rng: Random, inputs: dict[str, Any]) -> dict[str, Any]:
     rows = len(inputs["attention_mask"]) if isinstance(inputs.get("attention_mask"), torch.Tensor) else 1
     shapes = ((rows,), (rows, 1), (rows, 3), (rows, 5), (), (0,), (rows, 1, 1))
-    labels = torch.randint(-100, 4, rng.choice(shapes), generator=_generator(rng))
+    labels = torch.randint(-100, 4, rng.choice(shapes), generator=generator_of(rng))
     kind = rng.random()
     if kind < 0.2:
         labels = labels.float()
@@ -166,10 +157,7 @@ def _check_forward(name: str, inputs: dict[str, Any]) -> None:
 
 def _check_finite(output: Any, inputs: dict[str, Any], keys: tuple[str, ...]) -> None:
     """From finite inputs comes nothing else; NaN in is for the caller to see."""
-    given = [
-        value for value in inputs.values() if isinstance(value, torch.Tensor) and value.is_floating_point()
-    ]
-    if any(not (value.isfinite().all() and value.abs().max() <= 1) for value in given if value.numel()):
+    if not are_in_range(inputs):
         return
     for key in keys:
         value = getattr(output, key, None)
@@ -187,7 +175,7 @@ def _check_likelihood(name: str, inputs: dict[str, Any]) -> None:
     expect((nats <= 1e-3).all(), f"a log likelihood above 0: {nats}")
 
 
-def _options(rng: Random) -> dict[str, Any]:
+def _options(rng: Random, name: str) -> dict[str, Any]:
     options: dict[str, Any] = {"max_new_patches": rng.choice((1, 2, 3))}
     choices: dict[str, tuple[Any, ...]] = {
         "max_new_patches": (0, 1, 15, odd_number(rng)),
@@ -213,9 +201,19 @@ def _options(rng: Random) -> dict[str, Any]:
         "nothing": (1,),
         "generator": (torch.Generator().manual_seed(1), 1),
         "use_cache": (True, False),
+        "pixel_steps": (1, 3, odd_number(rng)),
+        "guidance_scale": (1.5, 3, odd_number(rng)),
+        "assistant_model": (None, "small", odd_number(rng)),
     }
     for key in rng.sample(list(choices), rng.choice((0, 1, 1, 2, 3))):
         options[key] = rng.choice(choices[key])
+    if name in ("flow", "guided") and rng.random() < 0.5:
+        key = rng.choice(("pixel_steps", "guidance_scale", "temperature", "pixel_sampler", "top_k"))
+        options[key] = rng.choice((*choices[key], "clamp", "round", "raw"))
+    # Many steps, patches and strips are what was asked for, not a fault.
+    for key, most in (("pixel_steps", 50), *dict.fromkeys(_LENGTHS, 15).items()):
+        if isinstance(options.get(key), int) and most < options[key] < 2**31:
+            options[key] = most
     return options
 
 
@@ -228,46 +226,16 @@ def _check_generate(name: str, inputs: dict[str, Any], options: dict[str, Any]) 
 
 
 def _configuration(rng: Random) -> Case:
-    fields = sorted(
-        set(PixelARConfig().to_dict()) - {"transformers_version", "architectures", "model_type", "dtype"}
-    )
-    values = {
-        name: odd_number(rng) if rng.random() < 0.7 else no_text(rng)
-        for name in rng.sample(fields, rng.randint(1, 2))
-    }
-    # Sizes that fit any machine or none: what is between is the user's own wish.
-    values = {
-        key: value
-        for key, value in values.items()
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 1024 or value >= 10**9
-    }
+    values = odd_fields(rng, PixelARConfig)
     return Case(
         f"PixelARConfig({values!r:.150})", lambda: _check_configuration(values), ERRORS, memory=256 << 20
     )
 
 
 def _check_configuration(values: dict[str, Any]) -> None:
-    try:
-        config = PixelARConfig(**{**TINY, "patch_size": (8, 8), **values})
-    except StrictDataclassError:
-        # What every configuration class of Transformers says of a field of the wrong type.
-        return
-    PixelARForCausalLM(config)
-
-
-def _generator(rng: Random) -> torch.Generator:
-    return torch.Generator().manual_seed(rng.randrange(2**32))
-
-
-def _show(inputs: dict[str, Any]) -> str:
-    shown = []
-    for name, value in inputs.items():
-        if isinstance(value, torch.Tensor):
-            kind = str(value.dtype).removeprefix("torch.")
-            shown.append(f"{name}={kind}{list(value.shape)}")
-        else:
-            shown.append(f"{name}={type(value).__name__} {value!r:.40}")
-    return ", ".join(shown)
+    config = built(PixelARConfig, {**TINY, "patch_size": (8, 8), **values})
+    if config is not None:
+        PixelARForCausalLM(config)
 
 
 PART = Part("models", make, share=14, prepare=models, batch=500)

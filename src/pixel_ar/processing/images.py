@@ -6,7 +6,7 @@ A strip here is a float32 numpy array `[C, H, W]` in [0, 1]: 1 = background, 0 =
 Shapes: C channels, H strip height, W strip width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,11 +122,17 @@ def _to_unit_float(strip: np.ndarray, name: str) -> np.ndarray:
 
 
 def list_images(images: Any) -> list[Any]:
-    """One image, a batch array `[B, C, H, W]` or a sequence of images, as a list of images."""
+    """One image, a batch array `[B, C, H, W]` or a sequence of images, as a list of images.
+
+    Raises:
+        ValueError: for what is none of these.
+    """
     if isinstance(images, Image.Image | str | bytes):
         return [images]
     if isinstance(images, np.ndarray | torch.Tensor):
         return list(images) if images.ndim == 4 else [images]
+    if not isinstance(images, Iterable):
+        raise no_image(images, "images")
     return list(images)
 
 

@@ -88,6 +88,8 @@ def add_font_header(page: np.ndarray, text: str, font: "str | os.PathLike[str]")
     Raises:
         ValueError: for a file that is no font.
     """
+    if not isinstance(font, str | os.PathLike):
+        raise ValueError(f"header_font must be a path, got {font!r:.60}.")
     content = read_limited(font)
     try:
         face = ImageFont.truetype(io.BytesIO(content), size=FONT_SIZE, encoding="UTF-8")

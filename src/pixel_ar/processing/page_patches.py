@@ -85,7 +85,8 @@ class PagePatchMixin:
             ValueError: for images of unknown form or range, with their index; for a page that does not fit unless it
                 is resized; for a header that cannot be drawn.
         """
-        size = _pair(patch_size or self.page_patch_size or self.patch_size)
+        own_size = self.page_patch_size or self.patch_size
+        size = _pair(own_size if patch_size is None else patch_size)
         limit = self.page_max_patches if max_patches is None else max_patches
         _check_options(limit, normalize, std, num_channels, padding, return_tensors)
         pages = [page_pixels(image, f"images[{index}]") for index, image in enumerate(list_images(images))]
@@ -279,6 +280,8 @@ def _pair(size: Any) -> tuple[int, int]:
 
 
 def _headers(header: Any, num_pages: int) -> list[str | None]:
+    if header is not None and (isinstance(header, bytes) or not isinstance(header, Iterable)):
+        raise ValueError(f"header must be a text, or one for each page, got {header!r:.60}.")
     headers = [header] * num_pages if header is None or isinstance(header, str) else list(header)
     if len(headers) != num_pages:
         raise ValueError(

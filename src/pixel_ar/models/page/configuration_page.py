@@ -11,8 +11,9 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from ...installed import refuse_registration
-from ...limits import MAX_CONFIG_SIZE, MAX_LAYERS, MAX_PARAMETERS, check_limit
-from ...spelling import refuse_misspelt
+from ...limits import MAX_CONFIG_SIZE, MAX_LAYERS, MAX_PARAMETERS, check_classes, check_limit
+from ...spelling import refuse_misspelt, refuse_unknown
+from ...transformers_internals import ACT2FN
 
 Side = Literal["encoder", "decoder"]
 _OF_BOTH = ("layers", "attention_heads", "head_dim", "intermediate_size")
@@ -141,6 +142,7 @@ class PixelPageConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         refuse_misspelt(kwargs, self)
+        check_classes(kwargs, self)
         if self.patch_size is not None:
             self.patch_size = tuple(self.patch_size)
         self._check_sizes()
@@ -194,6 +196,8 @@ class PixelPageConfig(PreTrainedConfig):
                     f"patch_length ({self.patch_length}) is not that of patches of {self.patch_size} pixels with "
                     f"{self.num_channels} channels ({length})."
                 )
+        for name in ("encoder_hidden_act", "decoder_hidden_act"):
+            refuse_unknown(name, getattr(self, name), ACT2FN)
         exact = self.relative_attention_num_buckets // 2
         if exact < 1 or self.relative_attention_max_distance <= exact:
             raise ValueError(

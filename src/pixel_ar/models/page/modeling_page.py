@@ -21,7 +21,8 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from ...modalities import IGNORED_LABEL
 from ...transformers_internals import init
-from ..pixel_ar.checks import CheckpointMixin, require_tensors
+from ..pixel_ar.checks import CheckpointMixin, are_integers, require_tensors
+from ..pixel_ar.generation.ranges import COUNTS, check_ranges
 from ..pixel_ar.labels import can_look_at
 from ..pixel_ar.layers import RMSNorm
 from ..pixel_ar.outputs import CacheUnderBothNames, one_cache, tuple_on_request
@@ -122,7 +123,12 @@ class PageEmbeddings(nn.Module):
         Raises:
             ValueError: for patches of another length, or places outside the tables.
         """
-        if flattened_patches.dim() != 3 or flattened_patches.shape[-1] != 2 + self.patch_length:
+        shape = flattened_patches.shape
+        if len(shape) == 3 and 0 in shape[:2]:
+            raise ValueError(
+                f"flattened_patches of shape {tuple(shape)} hold no patch: give at least one page."
+            )
+        if len(shape) != 3 or shape[-1] != 2 + self.patch_length:
             raise ValueError(
                 f"flattened_patches must be [batch, patches, {2 + self.patch_length}] (row, column, "
                 f"{self.patch_length} pixel values), got {tuple(flattened_patches.shape)}; make them with "
@@ -323,12 +329,30 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             args: as there; the first may be the patches.
             flattened_patches: `[B, S, 2 + P]`.
             kwargs: as there; without an `attention_mask`, rows of patches that are padding are left out.
+
+        Raises:
+            TypeError: for inputs that are no tensors.
+            ValueError: without patches, for others than this model reads, and for options out of their range.
         """
         if args and flattened_patches is None:
             flattened_patches, args = args[0], args[1:]
-        require_tensors(flattened_patches=flattened_patches)
+        given = ("attention_mask", "decoder_input_ids", "decoder_attention_mask", "decoder_inputs_embeds")
+        require_tensors(flattened_patches=flattened_patches, **{name: kwargs.get(name) for name in given})
         if flattened_patches is None and kwargs.get("encoder_outputs") is None:
             raise ValueError("Pass flattened_patches; processor.page_patches makes them.")
+        # A count that is None is one that nobody has set.
+        kwargs = {name: value for name, value in kwargs.items() if value is not None or name not in COUNTS}
+        check_ranges(kwargs)
+        mask = kwargs.get("decoder_attention_mask")
+        if mask is not None and mask.dim() != 2:
+            raise ValueError(f"decoder_attention_mask must be [batch, tokens], got {tuple(mask.shape)}.")
+        start = kwargs.get("decoder_start_token_id")
+        if start is not None and not (type(start) is int and 0 <= start < self.config.vocab_size):
+            raise ValueError(
+                f"decoder_start_token_id must be a token from 0 to {self.config.vocab_size - 1}, got {start!r:.60}."
+            )
+        if kwargs.get("encoder_outputs") is not None:
+            kwargs["encoder_outputs"] = _as_encoder_output(kwargs["encoder_outputs"])
         if flattened_patches is not None:
             kwargs["flattened_patches"] = flattened_patches
             if kwargs.get("attention_mask") is None and flattened_patches.dim() == 3:
@@ -342,9 +366,13 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             labels: integers `[B, T]`.
 
         Raises:
-            ValueError: without a `decoder_start_token_id` or `pad_token_id`.
+            ValueError: without a `decoder_start_token_id` or `pad_token_id`, or labels.
         """
         start, pad = self.config.decoder_start_token_id, self.config.pad_token_id
+        if labels.dim() != 2 or not labels.shape[1]:
+            raise ValueError(
+                f"labels must hold one token or more per row, got the shape {tuple(labels.shape)}."
+            )
         if start is None or pad is None:
             raise ValueError(
                 f"config.decoder_start_token_id is {start} and pad_token_id {pad}; set both, or pass decoder_input_ids."
@@ -394,9 +422,17 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             kwargs: passed on to the attention function.
 
         Raises:
+            TypeError: for inputs that are no tensors.
             ValueError: for inputs that are missing, given twice or do not fit each other.
         """
-        require_tensors(labels=labels, decoder_input_ids=decoder_input_ids)
+        require_tensors(
+            labels=labels,
+            decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            decoder_inputs_embeds=decoder_inputs_embeds,
+            attention_mask=attention_mask,
+            reading_targets=reading_targets,
+        )
         flags = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         if encoder_outputs is None:
             encoder_outputs = self.encoder(
@@ -406,8 +442,7 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
                 **flags,
                 **kwargs,
             )
-        elif not isinstance(encoder_outputs, BaseModelOutput):
-            encoder_outputs = BaseModelOutput(*encoder_outputs)
+        encoder_outputs = _as_encoder_output(encoder_outputs)
         page = encoder_outputs.last_hidden_state
         if labels is not None:
             self._check_labels(labels)
@@ -415,6 +450,7 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
                 if decoder_attention_mask is None:
                     decoder_attention_mask = torch.ne(decoder_input_ids, self.config.pad_token_id or 0)
+                _check_mask("decoder_attention_mask", decoder_attention_mask, tuple(labels.shape))
                 first = torch.ones_like(decoder_attention_mask[:, :1])
                 decoder_attention_mask = torch.cat([first, decoder_attention_mask[:, 1:]], 1)
         embeds = self._embed(decoder_input_ids, decoder_inputs_embeds)
@@ -466,11 +502,14 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
         shape = (*page.shape[:2], self.config.reading_slots)
         if labels.shape != shape:
             raise ValueError(f"reading_targets have shape {tuple(labels.shape)}, expected {shape}.")
+        if not are_integers(labels):
+            raise ValueError(f"reading_targets must be integers, got {labels.dtype}.")
+        self._check_vocabulary("reading_targets", labels[labels != IGNORED_LABEL])
         logits = self.reading_head(page).unflatten(-1, (self.config.reading_slots, -1))
         return token_loss(logits.flatten(1, 2), labels.flatten(1), None)
 
     def _check_labels(self, labels: torch.Tensor) -> None:
-        if labels.dim() != 2 or labels.is_floating_point():
+        if labels.dim() != 2 or not are_integers(labels):
             raise ValueError(
                 f"labels must be integers [batch, tokens], got {labels.dtype} of shape {tuple(labels.shape)}."
             )
@@ -488,16 +527,28 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
             raise ValueError("Pass labels, or exactly one of decoder_input_ids and decoder_inputs_embeds.")
         if ids is None:
             assert embeds is not None
+            if embeds.dim() != 3 or not embeds.shape[1] or embeds.shape[2] != self.config.hidden_size:
+                raise ValueError(
+                    f"decoder_inputs_embeds must be [batch, tokens, {self.config.hidden_size}], got "
+                    f"{tuple(embeds.shape)}."
+                )
             return embeds
+        if ids.dim() != 2 or not ids.shape[1] or not are_integers(ids):
+            raise ValueError(
+                f"decoder_input_ids must be integers [batch, tokens], one token or more, got {ids.dtype} of shape "
+                f"{tuple(ids.shape)}."
+            )
+        self._check_vocabulary("decoder_input_ids", ids)
+        return self.decoder.embed_tokens(ids.long())
+
+    def _check_vocabulary(self, name: str, ids: torch.Tensor) -> None:
         size = self.config.vocab_size
         if can_look_at(ids) and ids.numel():
             low, high = (int(end) for end in ids.aminmax())
             if low < 0 or high >= size:
                 raise ValueError(
-                    f"decoder_input_ids hold {low if low < 0 else high}, which is no id of the vocabulary of {size} "
-                    "tokens."
+                    f"{name} hold {low if low < 0 else high}, which is no id of the vocabulary of {size} tokens."
                 )
-        return self.decoder.embed_tokens(ids)
 
     def _cache(self, cache: Cache | None, use_cache: bool | None) -> EncoderDecoderCache | None:
         """The cache to fill, if any: none where layers run once more in the backward pass, or learn."""
@@ -536,13 +587,29 @@ def token_loss(
     logits: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None
 ) -> torch.Tensor:
     """Cross-entropy in nats: the mean over the labels, or the sum divided by `num_items_in_batch`."""
-    labels = labels.to(logits.device)
+    labels = labels.to(logits.device, torch.int64)
     total = F.cross_entropy(
         logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED_LABEL, reduction="sum"
     )
     if num_items_in_batch is not None:
         return total / num_items_in_batch
     return total / (labels != IGNORED_LABEL).sum().clamp(min=1)
+
+
+def _as_encoder_output(outputs: Any) -> BaseModelOutput:
+    """What the encoder said, given as such or as a tuple.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(outputs, BaseModelOutput):
+        return outputs
+    if not isinstance(outputs, tuple | list) or not outputs or not isinstance(outputs[0], torch.Tensor):
+        raise TypeError(
+            "encoder_outputs must be an output of model.encoder, or a tuple with its states [batch, patches, hidden] "
+            f"first, got {type(outputs).__name__}."
+        )
+    return BaseModelOutput(*outputs)
 
 
 def _check_mask(name: str, mask: torch.Tensor, shape: tuple[int, int]) -> None:

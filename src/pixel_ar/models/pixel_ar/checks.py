@@ -37,6 +37,23 @@ def require_tensors(**inputs: Any) -> None:
             )
 
 
+def need_tensors(**inputs: Any) -> None:
+    """Check that inputs are tensors, and given.
+
+    Raises:
+        TypeError: naming the first one that is something else.
+    """
+    for name, value in inputs.items():
+        if value is None:
+            raise TypeError(f"{name} must be a torch.Tensor, got None.")
+    require_tensors(**inputs)
+
+
+def are_integers(values: torch.Tensor) -> bool:
+    """Whether a tensor holds integers, and neither truth values nor other numbers."""
+    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
 def refuse_nan_pixels(pixel_values: torch.Tensor) -> None:
     """Check that strips hold numbers, where that costs nothing: on the CPU, and not while a graph is traced.
 
@@ -189,9 +206,11 @@ def _check_json(path: str) -> None:
 
 __all__ = [
     "CheckpointMixin",
+    "are_integers",
     "broken_weights",
     "check_positions",
     "loading",
+    "need_tensors",
     "refuse_nan_pixels",
     "refuse_nan_scores",
     "require_tensors",

@@ -15,8 +15,9 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig, RopeParameters
 
 from ...installed import refuse_registration
-from ...limits import MAX_CONFIG_SIZE, MAX_LABELS, MAX_LAYERS, MAX_PARAMETERS, check_limit
-from ...spelling import nearest, refuse_misspelt
+from ...limits import MAX_CONFIG_SIZE, MAX_LAYERS, MAX_PARAMETERS, check_classes, check_limit
+from ...spelling import nearest, refuse_misspelt, refuse_unknown
+from ...transformers_internals import ACT2FN
 from .presets import CONFIG_PRESETS
 
 # Blocks of the flow head's network and their width, unless a configuration says otherwise.
@@ -265,16 +266,10 @@ class PixelARConfig(PreTrainedConfig):
             raise ValueError(
                 f"patch_size must be two positive integers (height, width), got {self.patch_size}."
             )
-        for name in ("id2label", "label2id"):
-            names = kwargs.get(name, getattr(self, name, None))
-            if names is not None and not isinstance(names, dict):
-                raise ValueError(
-                    f"{name} must be a dictionary of class numbers and names, got {names!r:.80}."
-                )
+        check_classes(kwargs, self)
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}
         sizes |= {"patch_size": max(self.patch_size), "page_positions": max(self.page_positions or (1,))}
-        sizes |= {"num_labels": kwargs.get("num_labels")}
-        limits = {"num_labels": MAX_LABELS, "num_hidden_layers": MAX_LAYERS, "head_num_layers": MAX_LAYERS}
+        limits = {"num_hidden_layers": MAX_LAYERS, "head_num_layers": MAX_LAYERS}
         for name, size in sizes.items():
             if type(size) is int:
                 check_limit(size, limits.get(name, MAX_CONFIG_SIZE), name)
@@ -351,6 +346,7 @@ class PixelARConfig(PreTrainedConfig):
         for name in ("initializer_range", "memory_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0 to 1, got {getattr(self, name)}.")
+        refuse_unknown("hidden_act", self.hidden_act, ACT2FN)
         if self.pixel_std <= 0:
             raise ValueError(f"pixel_std must be positive, got {self.pixel_std}.")
         if self.num_channels not in (1, 3):

@@ -22,6 +22,7 @@ from ...modalities import IGNORED_LABEL, PATCH, TOKEN
 from ...transformers_internals import causal_mask, init
 from .checks import (
     CheckpointMixin,
+    are_integers,
     check_positions,
     refuse_nan_pixels,
     refuse_nan_scores,
@@ -833,6 +834,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
             raise ValueError(
                 f"num_columns has shape {tuple(num_columns.shape)}, but there are {len(mask)} rows."
             )
+        if not are_integers(num_columns):
+            raise ValueError(f"num_columns must be integers, got {num_columns.dtype}.")
         attended_before = mask.cumsum(-1) - mask.to(torch.int64)
         return (num_columns[:, None].to(mask.device) - attended_before * width).clamp(0, width) * mask
 

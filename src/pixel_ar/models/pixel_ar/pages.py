@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import Cache
 
+from .checks import require_tensors
 from .configuration_pixel_ar import PixelARConfig
 from .sequences import unpadded_positions
 
@@ -82,8 +83,14 @@ def page_mask(
     """Which patches of pages count, int64 `[B, S]`.
 
     Raises:
-        ValueError: for a mask of another shape.
+        TypeError: for what is no tensor.
+        ValueError: for pages or a mask of another shape.
     """
+    require_tensors(page_values=page_values, page_attention_mask=given)
+    if page_values.dim() != 4:
+        raise ValueError(
+            f"page_values must be [batch, channels, rows * {patch_size[0]}, width], got {tuple(page_values.shape)}."
+        )
     batch, _, height, width = page_values.shape
     shape = (batch, (height // patch_size[0]) * (width // patch_size[1]))
     if given is None:

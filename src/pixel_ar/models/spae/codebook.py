@@ -21,6 +21,7 @@ from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from ...transformers_internals import init
+from ..pixel_ar.checks import are_integers
 
 Norm = Literal["sphere", "raw"]
 # What stands before the first word of a text, so that it has the id that it has inside a sentence.
@@ -42,6 +43,7 @@ class LexicalCodebook(nn.Module):
         lead: what has to stand before a text of these words for the first to have its id: `""` or `" "`.
 
     Raises:
+        TypeError: for vectors or ids that are no numbers, or words that are no texts.
         ValueError: for vectors that are not `[V, c]` and finite, a vector of zeros on the sphere, or other words
             than vectors.
     """
@@ -60,7 +62,9 @@ class LexicalCodebook(nn.Module):
         lead: str = "",
     ) -> None:
         super().__init__()
-        vectors = torch.as_tensor(vectors)
+        if lead not in LEADS:
+            raise ValueError(f"lead must be one of {LEADS}, got {lead!r:.60}.")
+        vectors = _as_tensor("vectors", vectors)
         if vectors.ndim != 2 or not vectors.is_floating_point() or not len(vectors):
             raise ValueError(
                 f"vectors must be floating [words, c], got {vectors.dtype} {tuple(vectors.shape)}."
@@ -73,10 +77,12 @@ class LexicalCodebook(nn.Module):
         self.lead = lead
         self.tokenizer_sha256 = tokenizer_sha256
         self.register_buffer("vectors", _normalise(vectors, words, norm))
-        ids = torch.full((len(words),), -1) if token_ids is None else torch.as_tensor(token_ids).long()
+        ids = torch.full((len(words),), -1) if token_ids is None else _as_tensor("token_ids", token_ids)
+        if not are_integers(ids):
+            raise ValueError(f"token_ids must be integers, got {ids.dtype}.")
         if ids.shape != (len(words),):
             raise ValueError(f"token_ids has the shape {tuple(ids.shape)}, but there are {len(words)} words.")
-        self.register_buffer("token_ids", ids)
+        self.register_buffer("token_ids", ids.long())
         self.register_buffer("letters", _to_letters(words))
         self._words: tuple[str, ...] | None = tuple(words)
         self._ranks: dict[str, int] | None = None
@@ -377,10 +383,21 @@ def _model_vectors(
     return torch.cat(parts)
 
 
+def _as_tensor(name: str, values: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{name} must be numbers, got {type(values).__name__} ({error}).") from None
+
+
 def _check_words(words: Sequence[str], count: int) -> None:
+    if not isinstance(words, Sequence):
+        raise TypeError(f"words must be a list of texts, got {type(words).__name__}.")
     if isinstance(words, str) or len(words) != count:
         raise ValueError(f"there are {count} vectors, but {len(words)} words.")
     for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"a word must be a str, got {type(word).__name__}.")
         if not word or word.split() != [word]:
             raise ValueError(f"a word must not be empty or hold spaces or line breaks, got {word!r}.")
     if len(set(words)) != len(words):

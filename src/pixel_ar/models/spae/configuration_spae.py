@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from ...installed import refuse_registration
-from ...limits import MAX_CONFIG_SIZE, MAX_PARAMETERS, check_limit
+from ...limits import MAX_CONFIG_SIZE, MAX_PARAMETERS, check_classes, check_limit
 from ...spelling import refuse_misspelt
 from .pyramid import Pyramid
 
@@ -105,6 +105,7 @@ class SpaeConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         refuse_misspelt(kwargs, self)
+        check_classes(kwargs, self)
         for name in ("image_size", "grid"):
             value = tuple(getattr(self, name))
             if len(value) != 2 or not all(type(size) is int and size > 0 for size in value):

@@ -21,7 +21,14 @@ from transformers.utils import ModelOutput
 
 from ...modalities import IGNORED_LABEL
 from ...transformers_internals import init
-from ..pixel_ar.checks import CheckpointMixin, loading, require_tensors
+from ..pixel_ar.checks import (
+    CheckpointMixin,
+    are_integers,
+    loading,
+    need_tensors,
+    refuse_nan_pixels,
+    require_tensors,
+)
 from .codebook import LearnedCodebook, LexicalCodebook
 from .configuration_spae import SpaeConfig
 from .networks import SpaeDecoder, SpaeEncoder
@@ -201,9 +208,11 @@ class SpaeModel(SpaePreTrainedModel):
             return_dict: `False` for a tuple.
 
         Raises:
+            TypeError: for inputs that are no tensors.
             ValueError: for pictures of another shape, or words outside the codebook.
         """
-        require_tensors(pixel_values=pixel_values, word_ids=word_ids, word_scores=word_scores)
+        need_tensors(pixel_values=pixel_values)
+        require_tensors(word_ids=word_ids, word_scores=word_scores)
         pixels = self._to_unit(pixel_values)
         quantized = self._quantize(pixels)
         book = self.codebook
@@ -221,7 +230,13 @@ class SpaeModel(SpaePreTrainedModel):
 
     @torch.no_grad()
     def encode(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Pictures `[B, C, Y, X]` to ids, of each layer `[B, h, w]`."""
+        """Pictures `[B, C, Y, X]` to ids, of each layer `[B, h, w]`.
+
+        Raises:
+            TypeError: for what is no tensor.
+            ValueError: for pictures of another shape, or with NaN.
+        """
+        need_tensors(pixel_values=pixel_values)
         return self._quantize(self._to_unit(pixel_values)).ids
 
     @torch.no_grad()
@@ -302,7 +317,7 @@ class SpaeModel(SpaePreTrainedModel):
         )
 
     def _check_words(self, word_ids: torch.Tensor, rows: int) -> None:
-        if word_ids.ndim != 2 or len(word_ids) != rows or word_ids.is_floating_point():
+        if word_ids.ndim != 2 or len(word_ids) != rows or not are_integers(word_ids):
             raise ValueError(
                 f"word_ids must be integers [{rows}, words], got {word_ids.dtype} {tuple(word_ids.shape)}."
             )
@@ -326,6 +341,13 @@ class SpaeModel(SpaePreTrainedModel):
                 f"pixel_values must be [B, {', '.join(map(str, expected))}] (channels, height, width), got "
                 f"{tuple(pixel_values.shape)}."
             )
+        if not len(pixel_values):
+            raise ValueError("pixel_values hold no picture: give at least one.")
+        if pixel_values.is_complex():
+            raise ValueError(
+                f"pixel_values must be real numbers in [0, 1] or uint8, got {pixel_values.dtype}."
+            )
+        refuse_nan_pixels(pixel_values)
         if pixel_values.dtype == torch.uint8:
             return pixel_values.float() / 255
         return pixel_values.float()

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from ..pixel_ar.checks import are_integers, need_tensors
 from .codebook import LexicalCodebook
 
 Picture = Sequence[torch.Tensor]
@@ -131,8 +132,14 @@ class LexicalPrompt:
         """Ids of one layer of a picture.
 
         Raises:
-            ValueError: for a picture with fewer layers, or more than one picture.
+            TypeError: for what is no picture.
+            ValueError: for a picture with fewer layers, more than one picture, or ids outside the codebook.
         """
+        if not isinstance(picture, list | tuple):
+            raise TypeError(
+                f"a picture must be a list of the ids of its layers, got {type(picture).__name__}; encode makes them."
+            )
+        need_tensors(**{f"ids of layer {index + 1}": ids for index, ids in enumerate(picture)})
         if layer >= len(picture):
             raise ValueError(f"layer {layer + 1} is asked for of a picture with {len(picture)} layers.")
         ids = picture[layer]
@@ -140,7 +147,15 @@ class LexicalPrompt:
             raise ValueError(
                 f"pass one picture at a time: the ids of layer {layer + 1} hold {len(ids)} rows."
             )
-        return self.token_ids[ids.flatten().cpu()].tolist()
+        flat = ids.flatten().cpu()
+        if not are_integers(flat) or (
+            len(flat) and not 0 <= int(flat.min()) <= int(flat.max()) < len(self.token_ids)
+        ):
+            raise ValueError(
+                f"the ids of layer {layer + 1} must be entries of the codebook, integers from 0 to "
+                f"{len(self.token_ids) - 1}."
+            )
+        return self.token_ids[flat.long()].tolist()
 
     def compose(self, pairs: Sequence[tuple[list[int], list[int]]], query: list[int]) -> list[int]:
         """Ids of inputs with outputs, and of the input whose output shall follow."""
@@ -160,10 +175,17 @@ class LexicalPrompt:
             labels: the candidates.
 
         Raises:
+            TypeError: for pictures or labels of another kind.
             ValueError: for no candidates, a label that is none of them, or one that the tokenizer does not know.
         """
+        if not isinstance(labels, list | tuple) or not all(isinstance(label, str) for label in labels):
+            raise TypeError(f"labels must be a list of texts, got {labels!r:.80}.")
         if not labels:
             raise ValueError("name the labels to choose from.")
+        if not isinstance(support, list | tuple) or not all(
+            isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[1], str) for pair in support
+        ):
+            raise TypeError("support must be a list of pairs (picture, label), the label a text.")
         encoded = {label: self.encode(self._spaced(label)) for label in labels}
         pairs = []
         for picture, label in support:

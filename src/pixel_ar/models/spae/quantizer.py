@@ -11,12 +11,13 @@ Shapes: B rows, c values per place, H x W places, N = H * W, V entries, h x w to
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
+from ..pixel_ar.checks import are_integers, need_tensors
 from .codebook import LearnedCodebook, LexicalCodebook
 from .pyramid import Pyramid
 
@@ -164,9 +165,11 @@ class LexicalQuantizer(nn.Module):
         """The ids of words, as `to_words` returns them.
 
         Raises:
+            TypeError: for what is no list of pictures of layers of words.
             ValueError: for a word that the codebook does not have, or another number of words than a layer holds.
         """
         book = self._words()
+        _check_nesting(words)
         counts = self.pyramid.num_tokens
         layers: list[list[list[int]]] = [[] for _ in words[0]] if words else []
         for row, picture in enumerate(words):
@@ -212,7 +215,7 @@ class LexicalQuantizer(nn.Module):
         return filled.transpose(1, 2).unflatten(2, self.pyramid.grid)
 
     def _entries(self, ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        return self.codebook.vectors[ids].to(dtype)
+        return self.codebook.vectors[ids.long()].to(dtype)
 
     def _words(self) -> LexicalCodebook:
         if not isinstance(self.codebook, LexicalCodebook):
@@ -220,6 +223,11 @@ class LexicalQuantizer(nn.Module):
         return self.codebook
 
     def _check_ids(self, ids: Sequence[torch.Tensor]) -> None:
+        if not isinstance(ids, Sequence) or isinstance(ids, str | bytes):
+            raise TypeError(
+                f"ids must be a list with a tensor for each layer, got {type(ids).__name__}; encode makes them."
+            )
+        need_tensors(**{f"ids of layer {layer + 1}": found for layer, found in enumerate(ids)})
         if not 0 < len(ids) <= len(self.pyramid):
             raise ValueError(f"pass the ids of 1 to {len(self.pyramid)} layers, got {len(ids)}.")
         for layer, (found, shape) in enumerate(zip(ids, self.pyramid.layers, strict=False)):
@@ -228,6 +236,8 @@ class LexicalQuantizer(nn.Module):
                     f"the ids of layer {layer + 1} must be [{len(ids[0])}, {shape[0]}, {shape[1]}], got "
                     f"{tuple(found.shape)}."
                 )
+            if not are_integers(found):
+                raise ValueError(f"the ids of layer {layer + 1} must be integers, got {found.dtype}.")
             if found.numel() and not 0 <= int(found.min()) <= int(found.max()) < self.codebook.size:
                 raise ValueError(
                     f"the ids of layer {layer + 1} lie in {int(found.min())} to {int(found.max())}, but the codebook "
@@ -241,6 +251,20 @@ class LexicalQuantizer(nn.Module):
     @staticmethod
     def _column(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(values).to(like)[:, None]
+
+
+def _check_nesting(words: Any) -> None:
+    """Check that words are a list of pictures, these of layers, and these of words."""
+    level, name = [words], "words"
+    for inner in ("each picture", "each layer", None):
+        for value in level:
+            if not isinstance(value, list | tuple):
+                raise TypeError(f"{name} must be a list, as to_words returns it, got {type(value).__name__}.")
+        level = [item for value in level for item in value]
+        name = inner or ""
+    for word in level:
+        if not isinstance(word, str):
+            raise TypeError(f"a word must be a str, got {type(word).__name__}.")
 
 
 __all__ = ["LexicalQuantizer", "LexicalQuantizerOutput"]

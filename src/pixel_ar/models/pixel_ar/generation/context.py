@@ -14,9 +14,10 @@ import torch
 from transformers import Cache
 
 from ....modalities import PATCH, TOKEN
+from ..checks import are_integers
 from ..pages import page_mask
 from ..sequences import ranks, unpadded_positions
-from .prompts import CachedRows, MixedPrompt, keep_rows
+from .prompts import CachedRows, MixedPrompt, as_tensor, keep_rows
 
 
 def ends_with_patches(prompt: MixedPrompt) -> bool:
@@ -27,6 +28,11 @@ def ends_with_patches(prompt: MixedPrompt) -> bool:
     """
     if prompt.modality_ids is None:
         return prompt.input_ids is None
+    if prompt.modality_ids.dim() != 2:
+        raise ValueError(
+            f"modality_ids must be integers [rows, positions] (0 = token, 1 = patch), got shape "
+            f"{tuple(prompt.modality_ids.shape)}."
+        )
     mask = prompt.read_mask(prompt.modality_ids)
     is_patch = _last(prompt.modality_ids, mask) == PATCH
     if bool(is_patch.any()) and not bool(is_patch.all()):
@@ -113,7 +119,12 @@ def read_context(decoder: Any, prompt: MixedPrompt) -> tuple[MixedPrompt, Cache]
     num_columns = prompt.num_columns
     if num_columns is not None:
         is_all = kept.sum(-1) == (mask & (resolved == PATCH)).sum(-1)
-        num_columns = torch.as_tensor(num_columns, device=mask.device)
+        num_columns = as_tensor(num_columns, "num_columns", mask.device)
+        if num_columns.shape != is_all.shape or not are_integers(num_columns):
+            raise ValueError(
+                f"num_columns must be one integer for each of the {len(mask)} rows, got {num_columns.dtype} of shape "
+                f"{tuple(num_columns.shape)}."
+            )
         num_columns = torch.where(is_all, num_columns, kept.sum(-1) * width)
     return MixedPrompt(pixel_values=strips, attention_mask=kept, num_columns=num_columns), cache
 

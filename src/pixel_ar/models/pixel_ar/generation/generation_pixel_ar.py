@@ -36,7 +36,8 @@ from ..patching import unpatchify
 from .context import ends_with_patches, read_context, read_page, read_token_prompt
 from .decoding import Decoding
 from .prompts import MixedPrompt, PixelPrompt, build_prompt, remember_rows
-from .request import PixelRequest, check_ranges, parse_request, refuse_patch_options
+from .ranges import check_ranges
+from .request import PixelRequest, parse_request, refuse_patch_options
 from .single_row import split_single_rows
 from .speculative import Speculation, check_draft
 from .streamers import PatchIteratorStreamer, PatchStreamer, check_streamer

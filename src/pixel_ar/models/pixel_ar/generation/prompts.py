@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from transformers import Cache
 
+from ..checks import are_integers, require_tensors
 from ..patching import check_strip_shape, patchify, to_unit_range
 
 _CACHED_ROWS = "_pixel_ar_cached_rows"
@@ -52,12 +53,18 @@ class MixedPrompt:
             inputs: strips, or ids for a model with tokens.
             kwargs: of the call.
             has_tokens: whether the model reads tokens.
+
+        Raises:
+            TypeError: for ids or pages that are no tensors.
+            ValueError: for a prompt that is given twice.
         """
         parts = {field.name: kwargs.pop(field.name, None) for field in fields(cls)}
         are_ids = isinstance(inputs, torch.Tensor) and inputs.dim() == 2 and not inputs.is_floating_point()
         name = "input_ids" if has_tokens and are_ids else "pixel_values"
         if inputs is not None and parts[name] is not None:
             raise ValueError(f"Pass the prompt either as inputs or as {name}, not both.")
+        for needed in ("input_ids", "modality_ids", "page_values", "page_attention_mask"):
+            require_tensors(**{needed: parts[needed]})
         return cls(**{**parts, name: parts[name] if inputs is None else inputs})
 
     def read_mask(self, resolved: torch.Tensor) -> torch.Tensor:
@@ -68,12 +75,13 @@ class MixedPrompt:
         """
         if self.attention_mask is None:
             return torch.ones_like(resolved, dtype=torch.bool)
-        if self.attention_mask.shape != resolved.shape:
+        mask = as_tensor(self.attention_mask, "attention_mask", resolved.device)
+        if mask.shape != resolved.shape:
             raise ValueError(
-                f"attention_mask has shape {tuple(self.attention_mask.shape)}, but patches and tokens make a sequence "
+                f"attention_mask has shape {tuple(mask.shape)}, but patches and tokens make a sequence "
                 f"of shape {tuple(resolved.shape)}; it must cover both, in the order of the sequence."
             )
-        return self.attention_mask.to(resolved.device) != 0
+        return mask != 0
 
 
 @dataclass
@@ -211,7 +219,7 @@ def _without_own_eos(
         Lengths and columns of the opened rows.
     """
     height, width = patch_size
-    columns = _as_tensor(num_columns, "num_columns", lengths.device).clone().reshape(-1)
+    columns = as_tensor(num_columns, "num_columns", lengths.device).clone().reshape(-1)
     if patches.shape[1] < 2 or len(columns) != len(lengths) or columns.is_floating_point():
         return lengths, num_columns  # what is wrong is said by who reads them
     is_ink = patches < 0.5
@@ -289,7 +297,7 @@ def _read_mask(
     shape = patches.shape[:2]
     if attention_mask is None:
         return torch.ones(shape, dtype=torch.bool, device=patches.device)
-    attention_mask = _as_tensor(attention_mask, "attention_mask", patches.device)
+    attention_mask = as_tensor(attention_mask, "attention_mask", patches.device)
     if attention_mask.shape != shape:
         hint = "PixelProcessor returns a fitting mask"
         if _num_cached(cache):
@@ -301,7 +309,7 @@ def _read_mask(
     return attention_mask != 0
 
 
-def _as_tensor(values: Any, name: str, device: torch.device) -> torch.Tensor:
+def as_tensor(values: Any, name: str, device: torch.device) -> torch.Tensor:
     """Numbers that may come as a list."""
     try:
         return torch.as_tensor(values, device=device)
@@ -315,8 +323,8 @@ def _prefix_columns(
     """Written columns of an unfinished last patch, int64 `[B]`; 0 where the last patch is whole."""
     if num_columns is None:
         return torch.zeros_like(lengths)
-    columns = _as_tensor(num_columns, "num_columns", lengths.device)
-    if columns.shape != lengths.shape or columns.is_floating_point():
+    columns = as_tensor(num_columns, "num_columns", lengths.device)
+    if columns.shape != lengths.shape or not are_integers(columns):
         raise ValueError(
             f"num_columns must be one integer for each of the {len(lengths)} rows, got "
             f"{columns.dtype} of shape {tuple(columns.shape)}."
@@ -388,4 +396,12 @@ def _feed(
     return fed, torch.cat([cached_mask, is_read], dim=1).to(torch.int64), num_hidden
 
 
-__all__ = ["CachedRows", "MixedPrompt", "PixelPrompt", "build_prompt", "keep_rows", "remember_rows"]
+__all__ = [
+    "CachedRows",
+    "MixedPrompt",
+    "PixelPrompt",
+    "as_tensor",
+    "build_prompt",
+    "keep_rows",
+    "remember_rows",
+]

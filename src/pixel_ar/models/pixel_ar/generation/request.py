@@ -3,12 +3,10 @@
 """A call of `generate`, parsed once into one frozen request; what has no meaning for patches is refused here."""
 
 import copy
-import math
-import numbers
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from transformers import (
@@ -32,6 +30,7 @@ from transformers import (
 from ..heads.base import Generators, PatchHead
 from ..outputs import one_cache
 from .prompts import MixedPrompt
+from .ranges import CUTS, PATCH_ALIASES, check_ranges, is_number
 from .streamers import PatchStreamer
 
 # Options of GenerationConfig about token ids or texts, which patches do not have.
@@ -52,20 +51,6 @@ TOKEN_OPTIONS = (
     "token_healing",
     "watermarking_config",
 )
-# Options that leave values of a decision out: two values do not allow it.
-CUTS = ("top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
-# Options that count something, and the least of it; what is more than any memory holds is a mistake.
-COUNTS = {
-    "max_new_tokens": 1,
-    "min_new_tokens": 0,
-    "max_length": 1,
-    "min_length": 0,
-    "num_return_sequences": 1,
-    "top_k": 0,
-}
-MOST_COUNTED = 2**31 - 1
-# Names of this package and what Transformers calls the same thing.
-PATCH_ALIASES = {"max_new_patches": "max_new_tokens", "min_new_patches": "min_new_tokens"}
 # Options of this package, in a call or in a generation configuration.
 PIXEL_OPTIONS = ("pixel_sampler", "pixel_steps", "pixel_threshold", "stop_at_eos")
 # Arguments of Transformers' `generate` that a continued strip has no use for.
@@ -223,39 +208,6 @@ def resolve_config(
     return config, {name: value for name, value in options.items() if name not in known}
 
 
-def check_ranges(options: Mapping[str, Any]) -> None:
-    """Checks numbers of a generation configuration, which Transformers in part ignores where they have no meaning.
-
-    Raises:
-        ValueError: for one outside of its range, naming it and the range.
-    """
-    called = {of: f"{alias} ({of})" for alias, of in PATCH_ALIASES.items()}
-    for name, least in COUNTS.items():
-        value = options.get(name)
-        fits = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if value is not None and not (fits and least <= value <= MOST_COUNTED):
-            raise ValueError(
-                f"{called.get(name, name)} must be an integer from {least} to {MOST_COUNTED}, got {value!r:.80}."
-            )
-    for name in CUTS:
-        value = options.get(name)
-        if value is not None and not (_is_number(value) and 0 <= value <= 1):
-            raise ValueError(f"{name} must be a number from 0 to 1, got {value!r:.80}.")
-    temperature, time = options.get("temperature"), options.get("max_time")
-    fits = _is_number(temperature) and 0 <= temperature < math.inf
-    if temperature is not None and (not fits or (temperature == 0 and options.get("do_sample"))):
-        raise ValueError(
-            f"temperature must be a number above 0, got {temperature!r:.80}; for the likeliest values, set "
-            "do_sample=False."
-        )
-    if time is not None and not (_is_number(time) and time >= 0):
-        raise ValueError(f"max_time must be a number of seconds, at least 0, got {time!r:.80}.")
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 def refuse_patch_options(options: dict[str, Any]) -> None:
     """Refuses options of patches in a call that writes tokens.
 
@@ -368,7 +320,7 @@ def _check_sampler(config: GenerationConfig, head: PatchHead, name: str) -> tupl
     if sampler is not None and not (isinstance(sampler, str) and sampler in head.samplers):
         known = f"choose one of {head.samplers}" if head.samplers else "use do_sample and temperature"
         raise ValueError(f"pixel_sampler={sampler!r} does not fit patch_head={name!r}: {known}.")
-    fits = head.samplers and _is_number(threshold) and 0 < threshold < 1
+    fits = head.samplers and is_number(threshold) and 0 < threshold < 1
     if threshold is not None and not fits:
         raise ValueError(
             f"pixel_threshold={threshold!r:.80}: a number between 0 and 1, for heads that write all pixels at once; "
@@ -423,10 +375,8 @@ def _criteria(config: GenerationConfig, own: StoppingCriteriaList | None) -> Sto
 
 
 __all__ = [
-    "PATCH_ALIASES",
     "PIXEL_OPTIONS",
     "PixelRequest",
-    "check_ranges",
     "parse_request",
     "refuse_patch_options",
     "resolve_config",
