@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 CASES = 600
-CLEAN = ("folders", "inputs", "models", "serving")
+CLEAN = ("folders", "inputs", "models", "pages", "spae", "serving")
 
 
 @pytest.fixture(scope="module")

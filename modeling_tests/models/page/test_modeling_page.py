@@ -3,9 +3,11 @@
 """The page model by itself: what must not matter does not, what must be refused is, and it learns."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassClassValidationError
 from tools.page import TINY, random_pages, tiny_page_model
 from transformers import (
     AutoConfig,
@@ -263,3 +265,68 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_configurations_that_no_model_has(changes: dict, message: str) -> None:
     with pytest.raises(Exception, match=message):
         PixelPageConfig(**{**TINY, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"flattened_patches": [[1.0]]}, TypeError, "flattened_patches must be a torch.Tensor, got list"),
+        ({"flattened_patches": torch.zeros(0, 3, 26)}, ValueError, "hold no patch: give at least one page"),
+        ({"attention_mask": "all"}, TypeError, "attention_mask must be a torch.Tensor, got str"),
+        ({"labels": torch.zeros(2, 0).long()}, ValueError, "labels must hold one token or more per row"),
+        ({"labels": torch.zeros(2, 2).bool()}, ValueError, "labels must be integers"),
+        (
+            {"labels": None, "decoder_input_ids": torch.zeros(2)},
+            ValueError,
+            "decoder_input_ids must be integ",
+        ),
+        ({"decoder_attention_mask": torch.ones(2)}, ValueError, "decoder_attention_mask has shape"),
+        ({"encoder_outputs": 2}, TypeError, "encoder_outputs must be an output of model.encoder"),
+        (
+            {"labels": None, "decoder_inputs_embeds": torch.zeros(2, 1, 5)},
+            ValueError,
+            "must be .batch, tokens, 24",
+        ),
+    ],
+)
+def test_inputs_of_another_kind_are_named(
+    changes: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    patches, mask = random_pages((3, 3))
+    inputs = {
+        "flattened_patches": patches,
+        "attention_mask": mask,
+        "labels": torch.ones(2, 2, dtype=torch.long),
+    }
+    with pytest.raises(kind, match=message):
+        tiny_page_model()(**{**inputs, **changes})
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"num_beams": 0}, ValueError, "num_beams must be an integer from 1"),
+        (
+            {"decoder_start_token_id": 10**30},
+            ValueError,
+            "decoder_start_token_id must be a token from 0 to 30",
+        ),
+        (
+            {"decoder_attention_mask": True},
+            TypeError,
+            "decoder_attention_mask must be a torch.Tensor, got bool",
+        ),
+        ({"encoder_outputs": b"states"}, TypeError, "encoder_outputs must be"),
+    ],
+)
+def test_options_of_another_kind_are_named(
+    options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    patches, _ = random_pages((3,))
+    with pytest.raises(kind, match=message):
+        tiny_page_model().generate(flattened_patches=patches, max_new_tokens=1, **options)
+
+
+def test_an_activation_that_nobody_knows_is_refused_with_the_nearest() -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match=r"not known \(did you mean 'gelu_new'\?\)"):
+        tiny_page_model(encoder_hidden_act="gelu_nw")

@@ -3,6 +3,8 @@
 """SPAE models: losses, prefixes, words, saving and loading with the codebook checked, Trainer."""
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -325,3 +327,47 @@ def test_codebooks_refuse_what_they_cannot_hold() -> None:
         LexicalCodebook(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), ["a", "b"])
     with pytest.raises(ValueError, match="'sphere' or 'raw'"):
         LexicalCodebook(vectors, ["a", "b"], norm="unit")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda model: model("a picture"), TypeError, "pixel_values must be a torch.Tensor, got str"),
+        (lambda model: model(None), TypeError, "pixel_values must be a torch.Tensor, got None"),
+        (lambda model: model.encode(7), TypeError, "pixel_values must be a torch.Tensor, got int"),
+        (lambda model: model.encode(torch.rand(0, 3, 8, 8)), ValueError, "hold no picture"),
+        (lambda model: model.encode(torch.full((1, 3, 8, 8), math.nan)), ValueError, "NaN or infinite"),
+        (
+            lambda model: model.decode(3),
+            TypeError,
+            "ids must be a list with a tensor for each layer, got int",
+        ),
+        (lambda model: model.decode([None]), TypeError, "ids of layer 1 must be a torch.Tensor, got None"),
+        (
+            lambda model: model.decode([torch.rand(1, 1, 1)]),
+            ValueError,
+            "layer 1 must be integers, got torch.fl",
+        ),
+        (lambda model: model.from_words({"red"}), TypeError, "words must be a list"),
+        (lambda model: model.from_words([["red"]]), TypeError, "each layer must be a list"),
+        (lambda model: model.from_words([[[3]]]), TypeError, "a word must be a str, got int"),
+        (
+            lambda model: LexicalCodebook(torch.rand(1, 2), [b"red"]),
+            TypeError,
+            "a word must be a str, got bytes",
+        ),
+        (lambda model: LexicalCodebook("vectors", ["red"]), TypeError, "vectors must be numbers, got str"),
+        (
+            lambda model: LexicalCodebook(torch.rand(1, 2), ["red"], [1.5]),
+            ValueError,
+            "token_ids must be integers",
+        ),
+        (lambda model: LexicalCodebook(torch.rand(1, 2), ["red"], lead=2), ValueError, "lead must be one of"),
+        (lambda model: SpaeConfig(id2label=1), ValueError, "id2label must be a dictionary"),
+    ],
+)
+def test_what_is_no_picture_no_id_and_no_word_is_named(
+    call: Callable[[SpaeModel], object], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        call(small_spae().eval())

@@ -450,7 +450,7 @@ class PixelPageForConditionalGeneration(PixelPagePreTrainedModel, GenerationMixi
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
                 if decoder_attention_mask is None:
                     decoder_attention_mask = torch.ne(decoder_input_ids, self.config.pad_token_id or 0)
-                _check_mask("decoder_attention_mask", decoder_attention_mask, tuple(labels.shape))
+                _check_mask("decoder_attention_mask", decoder_attention_mask, (len(labels), labels.shape[1]))
                 first = torch.ones_like(decoder_attention_mask[:, :1])
                 decoder_attention_mask = torch.cat([first, decoder_attention_mask[:, 1:]], 1)
         embeds = self._embed(decoder_input_ids, decoder_inputs_embeds)
