@@ -109,11 +109,6 @@ class TestHead:
     def test_it_is_registered(self) -> None:
         assert PATCH_HEADS["flow"] is FlowPatchHead
 
-    def test_a_new_head_predicts_the_mean(self) -> None:
-        head = FlowPatchHead(config())
-        expected = torch.full((3, 64), head.config.flow_pixel_mean)
-        torch.testing.assert_close(head.logits(torch.randn(3, 16)), expected)
-
     def test_generators(self) -> None:
         head, hidden = a_head(), torch.randn(3, 16)
         draw = lambda generator: head.sample(hidden, do_sample=True, generator=generator).patches  # noqa: E731
@@ -450,3 +445,14 @@ class TestConfiguration:
     def test_wrong_values(self, fields: dict, message: str) -> None:
         with pytest.raises(Exception, match=message):
             config(**fields)
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_new_head_predicts_the_mean_patch_and_its_scale_changes_nothing(is_alone: bool) -> None:
+    """Alone, as distillation makes it, and in a model, whose layers Transformers gives their first values."""
+    wide = config(flow_guided=True, initializer_range=0.5)
+    head = FlowPatchHead(wide) if is_alone else PixelARForCausalLM(wide).patch_head
+    expected = torch.full((3, 64), wide.flow_pixel_mean)
+    torch.testing.assert_close(head.logits(torch.randn(3, 16)), expected)
+    embedded = head.network.scale(torch.tensor([0.0, 1.0]), torch.float32)
+    assert not embedded.any() and head.network.null_state.std() > 0

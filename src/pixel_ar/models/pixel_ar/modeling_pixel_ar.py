@@ -33,7 +33,7 @@ from .dictionary import PatchDictionary, PatchMemory, hash_entries
 from .generation.generation_pixel_ar import PixelGenerationMixin
 from .heads.autoregressive import CausalSlotLinear, SlotLinear
 from .heads.dictionary import DictionaryPatchHead, EntryScores
-from .heads.flow_network import NULL_STATE_STD, FlowBlock, FlowNetwork
+from .heads.flow_network import FlowBlock, FlowNetwork
 from .heads.registry import build_patch_head
 from .labels import can_look_at, check_labels
 from .layers import DecoderLayer, RMSNorm, RotaryPositions
@@ -172,11 +172,7 @@ class PixelARPreTrainedModel(CheckpointMixin, PreTrainedModel):
         elif isinstance(module, FlowBlock):
             init.zeros_(module.offsets)
         elif isinstance(module, FlowNetwork):
-            init.normal_(module.null_state, mean=0.0, std=NULL_STATE_STD)
-            for layer in (module.output, None if module.scale is None else module.scale.contract):
-                if layer is not None:
-                    init.zeros_(layer.weight)
-                    init.zeros_(layer.bias)
+            module.reset_parameters()
         elif isinstance(module, EntryScores):
             # Scores begin small, whatever the size of the entries' vectors.
             init.copy_(module.query.weight, QUERY_INIT * torch.eye(self.config.hidden_size))

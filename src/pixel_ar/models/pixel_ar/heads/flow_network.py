@@ -11,6 +11,7 @@ Shapes: N patches, D hidden size, P values per patch, W width.
 import torch
 from torch import nn
 
+from ....transformers_internals import init
 from ..configuration_pixel_ar import PixelARConfig
 
 # Sines and cosines of a scalar in [0, 1], from half a radian over its whole range to 200.
@@ -76,13 +77,19 @@ class FlowNetwork(nn.Module):
         self.blocks = nn.ModuleList([FlowBlock(width) for _ in range(config.head_num_layers or 0)])
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.patch_length)
-        self.null_state = nn.Parameter(NULL_STATE_STD * torch.randn(config.hidden_size))
-        # A new head predicts the mean patch whatever it sees, and a scale that nobody has trained changes nothing.
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
-        if self.scale is not None:
-            nn.init.zeros_(self.scale.contract.weight)
-            nn.init.zeros_(self.scale.contract.bias)
+        self.null_state = nn.Parameter(torch.empty(config.hidden_size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Values of a new network where they are not those of its layers.
+
+        A new head predicts the mean patch whatever it sees, and a scale that nobody has trained changes nothing.
+        """
+        init.normal_(self.null_state, mean=0.0, std=NULL_STATE_STD)
+        for layer in (self.output, None if self.scale is None else self.scale.contract):
+            if layer is not None:
+                init.zeros_(layer.weight)
+                init.zeros_(layer.bias)
 
     def contexts(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """What the network keeps of its context over all steps: `[N, D]` to `[N, W]`."""
