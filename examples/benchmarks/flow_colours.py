@@ -51,17 +51,17 @@ EMOJI = {
 SIZES = {
     "patch_size": (16, 16),
     "num_channels": 3,
-    "hidden_size": 256,
-    "intermediate_size": 704,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "patch_embedding_hidden_size": 512,
+    "hidden_size": 192,
+    "intermediate_size": 512,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 3,
+    "patch_embedding_hidden_size": 384,
     "initializer_range": 0.06,
 }
 # PixelGPT's own loss is of standardised patches, whose values no picture can be made of.
 HEADS = {
     "regression": {"patch_head": "regression", "norm_pix_loss": False, "regression_output_range": "unit"},
-    "flow": {"patch_head": "flow"},
+    "flow": {"patch_head": "flow", "head_hidden_size": 256, "head_num_layers": 3, "flow_draws": 2},
 }
 ROW, GAP, MARGIN, ZOOM = 20, 10, 8, 2
 
