@@ -73,11 +73,14 @@ class Runs:
 
     def __init__(self, processor: pixel_ar.PixelProcessor, more: Sequence[str] = ()) -> None:
         self.glyphs: dict[int, list[tuple[str, torch.Tensor]]] = defaultdict(list)
-        for text in (" ", *CHARACTERS, *more):
+        # Of characters that are drawn alike the small letter is read.
+        for text in (" ", *sorted(CHARACTERS, key=str.isupper), *more):
             strip = processor.renderer.render(text).to_array()
             pixels = torch.from_numpy(strip).float() / 255
-            pixels = pixels if pixels.dim() == 3 else pixels[None]
-            self.glyphs[pixels.shape[-1]].append((text, pixels.flatten()))
+            pixels = (pixels if pixels.dim() == 3 else pixels[None]).flatten()
+            alike = self.glyphs[strip.shape[-1]]
+            if not any(torch.equal(pixels, other) for _, other in alike):
+                alike.append((text, pixels))
 
     def read(self, strips: torch.Tensor, first: int = 0) -> tuple[list[str], torch.Tensor]:
         """What strips `[B, C, H, W]` say from column `first` on, and which columns a glyph explains, `[B, W - first]`.
