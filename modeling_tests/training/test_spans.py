@@ -3,6 +3,7 @@
 """Spans of texts and the patches that show them."""
 
 import unicodedata
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -159,12 +160,42 @@ def test_an_offset_mapping_says_the_same_as_the_layout(language: str) -> None:
             ends = exact.texts[0].ends(start, start + len(word))
             assert span_to_patches(start, start + len(word), text, row, UNIFONT.renderer) == ends
             found = exact.texts[0].span(*ends)
-            if (
-                language != "mixed"
-            ):  # there a patch may show the ends of two words, of which either is an answer
-                assert found[0] <= start and found[1] >= start + len(word)
-                assert patches_to_span(*ends, text, row, UNIFONT.renderer) == found
+            assert found[0] <= start and found[1] >= start + len(word)
+            assert patches_to_span(*ends, text, row, UNIFONT.renderer) == found
             start += len(word) + 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("width", [8, 16])
+def test_spans_come_back_from_their_patches(language: str, width: int) -> None:
+    """Also where a patch shows the ends of two words that stand far apart in a line of both directions."""
+    assert _kinds_of_spans(language, width).keys() == {"exact"}
+
+
+def test_wide_patches_lose_no_more_in_mixed_lines_than_in_english() -> None:
+    """A patch of four letters may show two words: in English the answer then comes with its neighbour."""
+    english, mixed = _kinds_of_spans("English", 32), _kinds_of_spans("mixed", 32)
+    assert english.keys() == {"exact", "more"}
+    assert mixed["exact"] / mixed.total() > english["exact"] / english.total() > 0.8
+    assert mixed["less"] / mixed.total() < english["more"] / english.total()
+
+
+def _kinds_of_spans(language: str, width: int) -> Counter[str]:
+    """How many spans of one to four words come back exactly, with more around them, or with less."""
+    processor = PixelProcessor(["unifont-16"], patch_size=(16, width))
+    kinds: Counter[str] = Counter()
+    for words in sentences(language, count=25):
+        shown = row_patches(processor, " ".join(words)).texts[0]
+        starts = [len(" ".join(words[:index])) + (index > 0) for index in range(len(words))]
+        for first, start in enumerate(starts):
+            for last in range(first, min(first + 4, len(words))):
+                end = starts[last] + len(words[last])
+                ends = shown.ends(start, end)
+                assert ends is not None
+                found = shown.span(*ends)
+                holds = found[0] <= start and end <= found[1]
+                kinds["exact" if found == (start, end) else "more" if holds else "less"] += 1
+    return kinds
 
 
 def test_right_to_left_spans_begin_on_the_right() -> None:

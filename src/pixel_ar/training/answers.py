@@ -302,24 +302,30 @@ def _best_in_window(
     patches = shown.runs[:, 0]
     firsts = np.argsort(-starts[patches], kind="stable")[:num_best]
     lasts = np.argsort(-ends[patches], kind="stable")[:num_best]
-    scores = starts[patches[firsts]][:, None] + ends[patches[lasts]][None]
+    scores = _sums(starts[patches[firsts]], ends[patches[lasts]])
     lengths = lasts[None] - firsts[:, None] + 1
     scores[(lengths < 1) | (lengths > max_answer_patches)] = -np.inf
     if not np.isfinite(scores).any():  # no start before an end among the best: the likeliest patch alone
         firsts = lasts = np.array([np.argmax(starts[patches] + ends[patches])])
-        scores = starts[patches[firsts]][:, None] + ends[patches[lasts]][None]
-    which = np.unravel_index(np.argmax(scores), scores.shape)
-    start, end = shown.span_of_runs(int(firsts[which[0]]), int(lasts[which[1]]))
+        scores = _sums(starts[patches[firsts]], ends[patches[lasts]])
+    # Runs on one patch score the same: labels are read back in the same way.
+    equals = [(int(firsts[i]), int(lasts[j])) for i, j in np.argwhere(scores == scores.max())]
+    start, end = shown.span_of_runs(*min(equals, key=lambda pair: shown.way(*pair)))
     null = placed.num_patches - 1
     answer = {
         "id": row["id"],
         "prediction_text": row["context"][start:end],
-        "score": float(scores[which]),
+        "score": float(scores.max()),
         "window_start": row["window_start"],
         "start": row["window_start"] + start,
         "end": row["window_start"] + end,
     }
     return answer, float(starts[null] + ends[null])
+
+
+def _sums(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """`[S, E]`: scores of spans; what is no number scores least."""
+    return np.nan_to_num(starts[:, None] + ends[None], nan=-np.inf, posinf=np.inf, neginf=-np.inf)
 
 
 __all__ = ["NO_ANSWER", "QuestionWindows", "answer_span", "context_windows", "find_answers"]

@@ -13,6 +13,7 @@ one on which its first character begins and the one on which its last character 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,9 @@ class TextPatches:
     def ends(self, start: int, end: int) -> tuple[int, int] | None:
         """The patch on which a span of the original begins, and the one on which it ends.
 
+        In a line of both directions a patch may show the ends of two words that stand far apart in the text. Where
+        [`span`] would take it for the other one, the next patch of the word is given, if it has one.
+
         Returns:
             (first, last) in the order of the text; `None` if any of the span was cut off.
 
@@ -79,38 +83,90 @@ class TextPatches:
         runs = self._runs_of(start, end)
         if runs is None:
             return None
-        return int(runs[0, 0]), int(runs[-1, 0])
+        ends = int(runs[0, 0]), int(runs[-1, 0])
+        return self._unmistakable(ends, start, end) if self._has_shared_patches else ends
+
+    @cached_property
+    def _has_shared_patches(self) -> bool:
+        """Whether a patch shows text of several places: only in lines of both directions."""
+        return len(np.unique(self.runs[:, 0])) < len(self.runs)
+
+    def _unmistakable(self, ends: tuple[int, int], start: int, end: int) -> tuple[int, int]:
+        """Patches of a span that [`span`] takes for that span and not for another one that begins or ends there.
+
+        A patch on which two words meet that stand far apart in the text is left to one of them if the other has
+        patches of its own.
+
+        Args:
+            ends: Where it begins and ends.
+            start: First character of the original.
+            end: The character after the last.
+        """
+        gold = _without_blanks(self.alignment.drawn, *self.alignment.to_drawn(start, end))
+        words = _outwards(self.alignment.drawn, gold[0], -1), _outwards(self.alignment.drawn, gold[1], 1)
+        if _holds(self._drawn_span(*ends), gold):
+            return ends
+        # From the outside in, and no further than the first and the last word of the span.
+        runs = self.runs[(self.runs[:, 1] < words[1]) & (self.runs[:, 2] > words[0])]
+        breaks = [place for place in range(*gold) if self.alignment.drawn[place].isspace()]
+        firsts = dict.fromkeys(runs[runs[:, 1] < min(breaks, default=words[1]), 0].tolist())
+        lasts = dict.fromkeys(runs[runs[:, 2] > max(breaks, default=words[0] - 1) + 1, 0].tolist()[::-1])
+        pairs = sorted(
+            ((i, j, first, last) for i, first in enumerate(firsts) for j, last in enumerate(lasts)),
+            key=lambda pair: pair[0] + pair[1],
+        )
+        found = [((first, last), self._drawn_span(first, last)) for _, _, first, last in pairs]
+        exact = [pair for pair, span in found if span == words]
+        return next(iter(exact + [pair for pair, span in found if _holds(span, gold)]), ends)
+
+    def _drawn_span(self, first: int, last: int) -> tuple[int, int] | None:
+        """The span of the drawn text that patches show; None if they are not in the order of the text."""
+        pair = self._nearest(first, last)
+        return None if pair is None else self._span_of_runs(*pair, "words")
+
+    def _nearest(self, first: int, last: int) -> tuple[int, int] | None:
+        """The runs, by their indices, that two patches stand for: the shortest way from one to the other."""
+        places = [np.flatnonzero(self.runs[:, 0] == patch) for patch in (first, last)]
+        pairs = [(int(i), int(j)) for i in places[0] for j in places[1] if i <= j]
+        return min(pairs, key=lambda pair: self.way(*pair), default=None)
+
+    def way(self, first: int, last: int) -> tuple[int, int]:
+        """Sort key of spans that begin and end on the same patches, the likeliest first.
+
+        Args:
+            first: Index of a run in `runs`.
+            last: Index of another, or the same.
+
+        Returns:
+            Runs from one to the other, and characters of the first one with a minus before.
+        """
+        return last - first, int(self.runs[first, 1] - self.runs[first, 2])
 
     def span(self, first: int, last: int, snap: str = "words") -> tuple[int, int]:
         """The span of the original that patches show; see [`patches_to_span`]."""
-        places = [np.flatnonzero(self.runs[:, 0] == patch) for patch in (first, last)]
-        pairs = [(int(i), int(j)) for i in places[0] for j in places[1] if i <= j]
-        if not pairs:
+        pair = self._nearest(first, last)
+        if pair is None:
             known = np.unique(self.runs[:, 0])
             where = f"the row has {known[0]} to {known[-1]} of it" if len(known) else "nothing of it is shown"
             raise ValueError(
                 f"patches {first} to {last} are not patches of this text, in its order: {where}. In right-to-left text "
                 "the first patch is the greater number."
             )
-        lengths = self.runs[:, 2] - self.runs[:, 1]
-        # The shortest way from one to the other; on a single patch its longest run.
-        return self.span_of_runs(
-            *min(pairs, key=lambda pair: (pair[1] - pair[0], -int(lengths[pair[0]]))), snap=snap
-        )
+        return self.span_of_runs(*pair, snap=snap)
 
     def span_of_runs(self, first: int, last: int, snap: str = "words") -> tuple[int, int]:
         """As [`span`], from one run to another, by their indices in `runs`."""
         if snap not in SNAPS:
             raise ValueError(f'snap must be "words" or "patches", got {snap!r}.')
+        return self.alignment.to_original(*self._span_of_runs(first, last, snap))
+
+    def _span_of_runs(self, first: int, last: int, snap: str) -> tuple[int, int]:
+        """The characters of the drawn text from one run to another."""
         drawn = self.alignment.drawn
         start, end = int(self.runs[first, 1]), int(self.runs[last, 2])
         if snap == "words":
             start, end = _snap(drawn, (start, int(self.runs[first, 2])), (int(self.runs[last, 1]), end))
-        while start < end - 1 and drawn[start].isspace():
-            start += 1
-        while start < end - 1 and drawn[end - 1].isspace():
-            end -= 1
-        return self.alignment.to_original(start, end)
+        return _without_blanks(drawn, start, end)
 
     def _runs_of(self, start: int, end: int) -> np.ndarray | None:
         """The runs that show any of a span of the original; `None` if some of it is on none."""
@@ -118,6 +174,19 @@ class TextPatches:
         is_missing = self._is_drawn[first:stop] & ~self._is_shown[first:stop]
         touching = self._all_runs[(self._all_runs[:, 1] < stop) & (self._all_runs[:, 2] > first)]
         return None if is_missing.any() or len(touching) == 0 else touching
+
+
+def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without white space at its ends, and at least one character long."""
+    while start < end - 1 and text[start].isspace():
+        start += 1
+    while start < end - 1 and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _holds(span: tuple[int, int] | None, part: tuple[int, int]) -> bool:
+    return span is not None and span[0] <= part[0] and part[1] <= span[1]
 
 
 def _says_something(runs: np.ndarray, text: str) -> np.ndarray:
