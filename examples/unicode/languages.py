@@ -124,14 +124,14 @@ EXCEPTIONS = (
         ("pes_1",),
         "keheh and kaf; Farsi yeh, yeh and alef maksura",
         "they share forms; a line with pe, che, zhe, gaf or a Persian digit is read as Persian, others as Arabic",
-        "`alphabet=` with the Persian letters, or `prior=` fitted from Persian text",
+        '`language="fa"`, `alphabet=` with the Persian letters, or `prior=` fitted from Persian text',
         {"\u06a9": "\u0643", "\u06cc": "\u064a", "\u0649": "\u064a"},
     ),
     Undetermined(
         ("pes_1",),
         "U+0647 U+0654 heh with hamza above",
-        "drawn like U+06C0, which is read",
-        "`alphabet=` without U+06C0",
+        "drawn like U+06C0, which is read in lines without a Persian letter",
+        '`language="fa"`, or `alphabet=` without U+06C0',
         {"\u06c0": "\u0647\u0654"},
     ),
     Undetermined(
@@ -158,7 +158,7 @@ EXCEPTIONS = (
     ),
     Undetermined(
         ("bod",),
-        "U+0F0C tsheg bstar",
+        "U+0F0C tsheg bstar, but between nga and shad",
         "drawn like U+0F0B tsheg, of which it is the no-break form",
         "not needed: the same sign, as a no-break space is a space",
         {"\u0f0c": "\u0f0b"},

@@ -7,6 +7,7 @@ import pytest
 from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.reading.cells import CellParts, script_of
 from pixel_ar.reading.prior import CharacterPrior
+from pixel_ar.reading.reader import StripReader
 from pixel_ar.rendering.renderer import StripRenderer
 
 
@@ -70,3 +71,29 @@ def test_alphabet_and_prior_decide(renderer: StripRenderer) -> None:
 
 def test_scripts() -> None:
     assert script_of("क") == "Devanagari" and script_of("a") == "" and script_of("\u0301") == "combining mark"
+
+
+def test_ways_that_are_as_likely_share_the_confidence(parts: CellParts, renderer: StripRenderer) -> None:
+    """`tuu` and `bhuu` are one drawing: the letter that is more frequent in general, or the one that overlaps less."""
+    cell = renderer.render_bytes("\u1010\u1030")
+    assert cell == renderer.render_bytes("\u1018\u1030")
+    found = parts.explain(cell, ["Myanmar"])
+    assert found is not None and (found.text, found.share) == ("\u1010\u1030", 0.5)
+    only = CellParts(parts.atlases, "\u1018\u1030").explain(cell, ["Myanmar"])
+    assert only is not None and (only.text, only.share) == ("\u1018\u1030", 1.0)
+    prior = CharacterPrior.fit(["\u1018\u1030" * 40 + "\u1010"], order=2)
+    likelier = CellParts(parts.atlases, "", prior).explain(cell, ["Myanmar"])
+    assert likelier is not None and likelier.text == "\u1018\u1030"
+    for text in ("\u101d\u1030", "\u0932\u0948\u0902", "\u05e9\u05c1\u05b8"):
+        sure = parts.explain(renderer.render_bytes(text), [script_of(text[0])])
+        assert sure is not None and sure.share == 1
+
+
+def test_a_reader_is_not_sure_of_what_is_drawn_alike(renderer: StripRenderer) -> None:
+    reader = StripReader(["unifont-16"], renderer=StripRenderer(["unifont-16"], unsupported="cells"))
+    found = reader.read(renderer.render_bytes("\u1010\u1030\u1014\u102e\u1038"))
+    assert found.text == "\u1010\u1030\u1014\u102e\u1038" and found.unreadable == 0
+    assert found.confidences[:2].tolist() == [0.5, 0.5] and found.confidences[2:].min() > 0.99
+    # Between nga and shad stands the tsheg that does not let them part.
+    for text in ("\u0f51\u0f44\u0f0c\u0f0d", "\u0f51\u0f44\u0f0b\u0f51", "\u0f51\u0f0b\u0f0d"):
+        assert reader.read(renderer.render_bytes(text)).text == text

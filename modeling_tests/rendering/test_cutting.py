@@ -2,8 +2,10 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Words cut into units: what a font draws for the units is what it draws for the word, as HarfBuzz shapes it."""
 
+import json
 from itertools import product
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,14 +13,23 @@ from tools.unicode import FOLDER, declarations, sample_font
 
 from pixel_ar.fonts.cutting import ShapedText, uncut_bounds
 from pixel_ar.fonts.shaped_font import ShapedFont
+from pixel_ar.reading.reader import StripReader
 from pixel_ar.rendering.renderer import StripRenderer
 from pixel_ar.text.bidi import embedding_levels
 from pixel_ar.text.marks import normalise_marks
 from pixel_ar.text.normalization import nfc
-from pixel_ar.text.properties import is_mark
+from pixel_ar.text.properties import category, is_mark
 
 NOTO = Path("/usr/share/fonts/truetype/noto")  # of Debian's package fonts-noto-core, where it is installed
 SAMPLES = {"Devanagari": ("hin", "mar", "nep"), "Khmer": ("khm",), "Arabic": ("arb", "pes_1", "urd")}
+# Fonts of scripts with marks that hardly ever stand together.
+RARE_MARKS = (
+    "NotoSansBengali",
+    "NotoSansGujarati",
+    "NotoSerifMyanmar",
+    "NotoSerifTibetan",
+    "NotoSansDevanagari",
+)
 # Words in which a font looks from one cluster to the next.
 ACROSS = {
     "NotoSansBengali": ["রেখে", "ডেমোটিক", "নবেম্বর", "য়ুনাইটেদ"],
@@ -69,6 +80,31 @@ def test_fonts_that_look_across(name: str) -> None:
     if not path.is_file():
         pytest.skip("the Noto fonts are not installed")
     assert check_words(path, ACROSS[name]) == len(ACROSS[name])
+
+
+def test_words_of_every_script() -> None:
+    """A dozen words of CLDR for each font that has them; examples/benchmarks/cut_words.py looks at all."""
+    words = json.loads((FOLDER / "script_words.json").read_text(encoding="utf-8"))
+    fonts = {name: path for name in words if (path := NOTO / f"{name}-Regular.ttf").is_file()}
+    if not fonts:
+        pytest.skip("the Noto fonts are not installed")
+    for name, path in fonts.items():
+        assert check_words(path, words[name]) == len(words[name])
+
+
+@pytest.mark.parametrize("beside", ["שלום", "हिन्दी"])
+@pytest.mark.parametrize(
+    ("name", "word"), [("NotoSans", "office"), ("NotoSerifArmenian", "\u0578\u0582\u0580")]
+)
+def test_a_word_looks_the_same_in_every_line(name: str, word: str, beside: str) -> None:
+    """Whether a font's ligature is used depends on the letters, not on what else stands in the line."""
+    path = NOTO / f"{name}-Regular.ttf"
+    if not path.is_file():
+        pytest.skip("the Noto fonts are not installed")
+    renderer = StripRenderer([path, "unifont-16"], missing="hexbox", unsupported="cells")
+    assert renderer.render_bytes(word) in renderer.render_bytes(f"{word} {beside}")
+    assert renderer.shaper is not None
+    assert len(renderer.shaper.pieces(word)) == len(word) - (name == "NotoSerifArmenian")
 
 
 def test_cuts_where_the_parts_differ() -> None:
@@ -131,6 +167,62 @@ def test_sorting_marks_makes_no_dotted_circle(name: str, letter: str) -> None:
             assert circle not in font.shape(ordered, False).glyphs, ascii(typed)
             count += 1
     assert count > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("NotoSansGujarati", "\u0a95\u0afd\u0ae3\u0afb"),  # nuktas around a vowel sign
+        ("NotoSansMyanmar", "\u1000\uaa7d\u102c\u102d"),
+        ("NotoSerifBengali", "\u099b\u09fe\u0983\u1cd8\u0995"),  # marks of two scripts
+        ("NotoSerifDevanagari", "\u0925\u0953\u0901\u1ce3"),
+    ],
+)
+def test_an_order_that_a_font_does_not_draw_is_left_as_typed(name: str, word: str) -> None:
+    """The marks are in order in cells; where a font would then draw a dotted circle, they stay."""
+    path = NOTO / f"{name}-Regular.ttf"
+    if not path.is_file():
+        pytest.skip("the Noto fonts are not installed")
+    font = ShapedFont(path)
+    renderer = StripRenderer([font, "unifont-16"], missing="hexbox", unsupported="cells")
+    (circle,) = font.glyph_numbers("\u25cc", False)
+    assert circle in font.glyph_numbers(normalise_marks(word), False)
+    assert renderer.normalise(word) == renderer.normalise(renderer.normalise(word)) == nfc(word)
+    assert circle not in font.glyph_numbers(nfc(word), False)
+    assert StripRenderer(["unifont-16"], unsupported="cells").normalise(word) == normalise_marks(word)
+
+
+def test_marks_left_as_typed_are_read_so() -> None:
+    path, word = NOTO / "NotoSansGujarati-Regular.ttf", "\u0a95\u0afd\u0ae3\u0afb"
+    if not path.is_file():
+        pytest.skip("the Noto fonts are not installed")
+    renderer = StripRenderer([path, "unifont-16"], missing="hexbox", unsupported="cells")
+    reader = StripReader([path, "unifont-16"], renderer=renderer)
+    reader.learn([word])
+    assert reader.read(renderer.render_bytes(word)).text == word
+
+
+def test_sorting_random_marks_makes_no_dotted_circle() -> None:
+    draw, changed = Random(0), 0
+    for path in sorted(NOTO.glob("NotoS*-Regular.ttf")):
+        if path.name.removesuffix("-Regular.ttf") not in RARE_MARKS:
+            continue
+        font = ShapedFont(path)
+        shaper = StripRenderer([font, "unifont-16"], missing="hexbox", unsupported="cells").shaper
+        assert shaper is not None
+        (circle,) = font.glyph_numbers("\u25cc", False)
+        characters = [chr(code) for code in font.code_points.tolist() if code > 0x590]
+        marks = [char for char in characters if is_mark(char)]
+        letters = [char for char in characters if category(char) == "Lo"]
+        for _ in range(300):
+            typed = letters[len(letters) // 3] + "".join(draw.choices(marks, k=draw.randint(2, 4)))
+            ordered = shaper.normalise(typed)
+            before, after = (font.glyph_numbers(text, False).count(circle) for text in (typed, ordered))
+            assert after <= before and shaper.normalise(ordered) == ordered, ascii(typed)
+            changed += ordered != typed
+    if not changed:
+        pytest.skip("the Noto fonts are not installed")
+    assert changed > 500
 
 
 def test_the_killer_stays_before_burmese_vowels() -> None:

@@ -26,7 +26,7 @@ SCRIPTS = Path(languages.__file__).parent
 CODES = sorted(declarations())
 RIGHT_TO_LEFT = {"heb", "arb", "pes_1", "urd", "div"}
 # Of the languages that may be read otherwise (see the table in examples/unicode), those whose samples are.
-READ_OTHERWISE = {"bod", "hye", "mal", "pes_1", "sin", "ukr"}
+READ_OTHERWISE = {"hye", "mal", "pes_1", "sin", "ukr"}
 SAMPLE_FONTS = {
     "hin": "Devanagari",
     "mar": "Devanagari",

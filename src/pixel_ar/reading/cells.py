@@ -9,6 +9,7 @@ marks are drawn so as to keep clear of each other. What letters are likely tells
 aspirated consonants count as rarer than plain ones, as they are in all languages that have both (Greenberg 1966).
 """
 
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -55,11 +56,13 @@ class Explanation:
         text: Letter and marks, in normal form.
         shapes: The characters of the atlas that may have drawn the letter, presentation forms among them.
         num_marks: How many marks there are.
+        share: Probability of this text among all that give the same pixels: 1 where only one is to be expected.
     """
 
     text: str
     shapes: str
     num_marks: int
+    share: float = 1.0
 
 
 class CellParts:
@@ -139,12 +142,26 @@ class CellParts:
             if bases and not found and script != _ANY_SCRIPT:
                 found = self._ways(bases, own + self._inside(_ANY_SCRIPT, width, True, data), wanted, width)
             if found:
-                _, base, added = min(found, key=lambda way: way[0])
+                cost, base, added = min(found, key=lambda way: way[0])
                 shapes = {way[1].shape for way in found if (way[1].text, way[2]) == (base.text, added)}
                 ordered = "".join(sorted((mark.text for mark in added), key=reading_key))
                 text = normalise_marks(base.text + ordered)
-                return Explanation(text, "".join(sorted(shapes)), len(added))
+                return Explanation(text, "".join(sorted(shapes)), len(added), self._share(cost, found))
         return None
+
+    def _share(self, best: tuple, found: "Iterable[tuple[tuple, _Part, tuple[_Part, ...]]]") -> float:
+        """The probability of the best way to make a cell among all.
+
+        Others count where the drawing speaks for them, since their parts overlap less, and the letters against them,
+        but for no more than that they are aspirated: Unifont draws Burmese `bhuu` and `tuu` with the same pixels.
+        """
+        odds = {best[4]: 1.0}
+        for cost, _, _ in found:
+            if cost[:2] == best[:2] and cost[3] < best[3]:
+                odds[cost[4]] = (
+                    math.exp(min(best[2] - cost[2], 0.0)) if self.prior else float(cost[5] == best[5])
+                )
+        return 1 / sum(odds.values())
 
     def _inside(self, script: str, width: int, is_mark: bool, data: np.ndarray) -> list[_Part]:
         """The parts that have no ink beside that of the cell."""
@@ -191,7 +208,14 @@ class CellParts:
         ink = base.bits.bit_count() + sum(mark.bits.bit_count() for mark in marks)
         odd = sum(not _suits(base.text, mark.text) for mark in marks)
         overlap = ink - wanted.bit_count()
-        return foreign, len(marks) + odd, self._rarity(letters), overlap, [ord(char) for char in letters]
+        return (
+            foreign,
+            len(marks) + odd,
+            self._rarity(letters),
+            overlap,
+            letters,
+            sum(map(_is_unusual, letters)),
+        )
 
     def _rarity(self, letters: str) -> float:
         if self.prior is None:
@@ -210,12 +234,18 @@ def _takes_marks(code: int) -> bool:
 def _is_rare(char: str) -> bool:
     """Tell whether a letter is rarer than one drawn with nearly the same pixels."""
     is_aspirate = unicodedata.name(char, "").rpartition(" ")[2] in _ASPIRATES
+    return is_aspirate or _is_unusual(char)
+
+
+@cache
+def _is_unusual(char: str) -> bool:
+    """Tell whether the languages that most text of a script is written in do without a letter."""
     if 0x591 <= ord(char) < 0x5B0 or char == "\u05bd":  # accents, beside the points
         return True
     # Letters of Mon, Karen, Shan and others beside the Burmese ones; what was encoded late, but for Burmese medials.
     is_other = 0x1050 <= ord(char) < 0x10A0
     is_late = property_table("age")[ord(char)] > 0x32 and not 0x103A <= ord(char) <= 0x103F
-    return is_aspirate or is_other or is_late
+    return is_other or is_late
 
 
 def _suits(base: str, mark: str) -> bool:

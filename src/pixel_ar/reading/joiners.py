@@ -25,6 +25,9 @@ _PERSIAN_TWINS = {0x643: 0x6A9, 0x649: 0x6CC, 0x64A: 0x6CC}
 _URDU_TWINS = _PERSIAN_TWINS | {0x647: 0x6C1}
 
 
+# Heh with hamza above, which Persian writes as two characters.
+_HEH_HAMZA, _PERSIAN_HEH = "\u06c0", "\u0647\u0654"
+_WRITE_PERSIAN_HEH = frozenset(["fa", "mzn", "lrc"])
 _LIKE_PERSIAN, _LIKE_URDU = frozenset(["fa", "ps", "ckb", "mzn", "lrc"]), frozenset(["ur", "pa-Arab"])
 
 
@@ -123,6 +126,38 @@ def likelier_letters(
     return max(ways, key=lambda way: _probability(way, prior))
 
 
+def persian_hehs(
+    text: str, origins: list[int], draw: Callable[[str], bytes | None], languages: Collection[str] = ()
+) -> tuple[str, list[int]]:
+    """Write heh with hamza above as Persian does, in lines of Persian and where both are drawn alike.
+
+    Args:
+        text: The line.
+        origins: For each character, the unit it comes from.
+        draw: Draws a text, None if it cannot.
+        languages: What the line is written in, where that is known.
+
+    Returns:
+        Text and origins.
+    """
+    if _HEH_HAMZA not in text:
+        return text, origins
+    is_persian = not _ONLY_PERSIAN.isdisjoint(text) and _ONLY_URDU.isdisjoint(text)
+    if not (set(languages) <= _WRITE_PERSIAN_HEH if languages else is_persian):
+        return text, origins
+    pieces: list[str] = []
+    spread: list[int] = []
+    position = 0
+    for word in text.split(" "):
+        other = word.replace(_HEH_HAMZA, _PERSIAN_HEH)
+        is_alike = other != word and draw(other) == draw(word)
+        for char in word + " ":
+            pieces.append(_PERSIAN_HEH if is_alike and char == _HEH_HAMZA else char)
+            spread += origins[position : position + 1] * len(pieces[-1])
+            position += 1
+    return "".join(pieces[:-1]), spread
+
+
 def _probability(text: str, prior: Prior) -> float:
     return sum(
         prior.log_probability(char, text[index - 1] if index else " ") for index, char in enumerate(text)
@@ -137,4 +172,4 @@ def _redrawn(text: str, other: str, draw: Callable[[str], bytes | None]) -> str:
     return " ".join(new if new == old or draw(new) == draw(old) else old for old, new in words)
 
 
-__all__ = ["as_persian", "form_mask", "likelier_letters", "restore_joiners"]
+__all__ = ["as_persian", "form_mask", "likelier_letters", "persian_hehs", "restore_joiners"]

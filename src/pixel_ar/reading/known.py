@@ -50,6 +50,10 @@ class GlyphsOnly:
         """Return for each code of a reading the forms of a joined letter that it may be; see `form_mask`."""
         return [0] * len(codes)
 
+    def shares_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return for each code of a reading how likely its characters are among all that are drawn alike."""
+        return np.ones(len(codes), np.float32)
+
     def canonical(self, text: str) -> str:
         """Replace every character by the one that is read for it."""
         return self.glyphs.canonical(text)

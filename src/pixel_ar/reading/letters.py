@@ -22,6 +22,8 @@ from .letters_data import LETTERS
 _WORD = re.compile("[^\\W_][\u0300-\u036f]*(?:['\u2019\u02bc\u02bb\u02b9]?[^\\W_][\u0300-\u036f]*)*")
 _HYPHENS = re.compile("[-\u2010\u2011]")
 _APOSTROPHES = "'\u2019\u02bc\u02bb\u02b9"
+# The Tibetan tsheg between nga and shad is the one that keeps them on one line (The Unicode Standard, section 13.4).
+_BOUND_TSHEG = re.compile("(?<=\u0f44)\u0f0b(?=\u0f0d)")
 # A letter that a language has in loans only.
 _LOAN = 0.9
 _SCRIPTS = (
@@ -72,6 +74,11 @@ def find_languages(language: "str | Sequence[str] | None") -> tuple[str, ...]:
             )
         found.append(name)
     return tuple(found)
+
+
+def bind_tshegs(text: str) -> str:
+    """Return a text in which Tibetan syllables stay with the shad that ends their sentence, where that is usual."""
+    return _BOUND_TSHEG.sub("\u0f0c", text)
 
 
 class LetterChoice:
@@ -211,4 +218,4 @@ class LetterChoice:
         return min(used, key=lambda member: (self._in_use[member], member))
 
 
-__all__ = ["LetterChoice", "find_languages"]
+__all__ = ["LetterChoice", "bind_tshegs", "find_languages"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ..text.bidi import bidi_classes, embedding_levels, visual_order
-from ..text.marks import ordered_places
+from ..text.marks import Keeps, ordered_places
 from ..text.normalization import nfc, nfd
 from ..text.properties import LEFT_VOWEL, category, mirror_map, property_table
 
@@ -15,7 +15,9 @@ from ..text.properties import LEFT_VOWEL, category, mirror_map, property_table
 _AFTER_LETTER = re.compile("L[^LRA9]*1[^LRA9]*")
 
 
-def logical_text(units: Sequence[str], base: int | None = None) -> tuple[str, list[int]]:
+def logical_text(
+    units: Sequence[str], base: int | None = None, keeps: Keeps | None = None
+) -> tuple[str, list[int]]:
     """Return the text of units in visual order, and for each of its characters the unit it comes from.
 
     Blanks at the end of the text are dropped.
@@ -23,6 +25,7 @@ def logical_text(units: Sequence[str], base: int | None = None) -> tuple[str, li
     Args:
         units: Characters of each unit, from left to right.
         base: Direction of the line, 0 or 1 (right to left); None: the one that fits.
+        keeps: Tells which marks stay in the order of their unit; see [`text.marks.normalise_marks`].
     """
     order, texts = _best_guess(units, base)
     order, texts = _move_left_vowels(order, texts)
@@ -30,7 +33,7 @@ def logical_text(units: Sequence[str], base: int | None = None) -> tuple[str, li
     for position, piece in zip(order, texts, strict=True):
         text += piece
         origins += [position] * len(piece)
-    places = ordered_places(text)
+    places = ordered_places(text, keeps)
     text, origins = "".join([text[place] for place in places]), [origins[place] for place in places]
     composed = nfc(text)
     if composed != text:

@@ -30,9 +30,9 @@ from .cell_index import FIRST_UNIT
 from .eos import dense_cells, is_eos, nearly_full
 from .exact import ExactRun, Reading, parse_exactly
 from .glyph_classes import glyph_classes
-from .joiners import likelier_letters, restore_joiners
+from .joiners import likelier_letters, persian_hehs, restore_joiners
 from .known import GlyphsOnly
-from .letters import LetterChoice, find_languages
+from .letters import LetterChoice, bind_tshegs, find_languages
 from .line_finder import find_line
 from .logical_order import logical_text
 from .noisy import NoisyReader
@@ -483,17 +483,21 @@ class StripReader:
         """Put units into logical order; their characters share place and confidence."""
         if unreadable > 0:
             reading = reading.without_certainty(_INEXACT)
-        text, origins = logical_text(units, base)
+        shaper = self._renderer.shaper if self._renderer is not None else None
+        text, origins = logical_text(units, base, None if shaper is None else shaper.keeps_order)
         text, origins = restore_joiners(text, origins, self._known.masks_of(reading.codes))
         if not self._settings["alphabet"]:
-            text = likelier_letters(
-                text, self._draw, self._prior, self._languages if self._letters.is_narrow else ()
-            )
+            languages = self._languages if self._letters.is_narrow else ()
+            text = likelier_letters(text, self._draw, self._prior, languages)
+            text, origins = persian_hehs(text, origins, self._draw, languages)
         text = self._letters.resolve(text)
+        if "\u0f0b" in text and not self._settings["alphabet"] and self.canonical("\u0f0c") == "\u0f0b":
+            text = bind_tshegs(text)
         starts = reading.starts[origins]
         stop = reading.stops[max(origins)] if origins else 0
         bounds = np.append(starts, stop).astype(np.int32)
-        return ReadResult(text, reading.confidences[origins], unreadable, bounds, eos_column)
+        confidences = (reading.confidences * self._known.shares_of(reading.codes))[origins]
+        return ReadResult(text, confidences, unreadable, bounds, eos_column)
 
     def _draw(self, text: str, base: int | None = None) -> bytes | None:
         """Draw a text as the renderer does, without gaps between units; None if it cannot."""

@@ -56,6 +56,7 @@ class UnitClasses(GlyphsOnly):
         units: Characters of each unit, in the order of their codes, which begin at `FIRST_UNIT`.
         twins: Code -> other characters drawn alike.
         forms: Code -> the forms of a joined letter that its cell may be; see [`form_mask`].
+        shares: Code -> how likely its characters are among all that are drawn alike, where that is less than 1.
     """
 
     def __init__(self, glyphs: GlyphClasses, shaper: TextShaper, prior: Prior | None = None) -> None:
@@ -65,6 +66,7 @@ class UnitClasses(GlyphsOnly):
         self.units: list[str] = []
         self.twins: dict[int, list[str]] = {}
         self.forms: dict[int, int] = {}
+        self.shares: dict[int, float] = {}
         self._num_drawn, self._num_glyphs = 0, len(self.index)
         self._parts = CellParts(shaper.sources, glyphs.alphabet, prior)
         self._explanations: dict[tuple[bytes, tuple[str, ...]], Explanation | None] = {}
@@ -81,6 +83,7 @@ class UnitClasses(GlyphsOnly):
         """Drop what was found by taking the cells of one line apart."""
         for code in self.index.codes[self._num_lasting :].tolist():
             self.forms.pop(code, None)
+            self.shares.pop(code, None)
         self.index.truncate(self._num_lasting)
         del self.units[self._num_lasting - self._num_glyphs :]
 
@@ -192,7 +195,8 @@ class UnitClasses(GlyphsOnly):
             (texts if isinstance(texts, str) else texts[0], cell) for (texts, _, _), (cell, _, _) in drawn
         ]
         self._num_drawn = len(drawn)
-        return self.add((text, cell, "") for text, cell in pairs if needs_shaping(text))
+        has_fonts = self.shaper.has_fonts
+        return self.add((text, cell, "") for text, cell in pairs if needs_shaping(text, has_fonts))
 
     def text_of(self, index: int) -> str:
         """Return the characters that a class stands for."""
@@ -244,6 +248,10 @@ class UnitClasses(GlyphsOnly):
     def masks_of(self, codes: np.ndarray) -> list[int]:
         """Return for each code of a reading the forms of a joined letter that it may be; see [`form_mask`]."""
         return [self.forms.get(code, 0) for code in codes.tolist()]
+
+    def shares_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return for each code of a reading how likely its characters are among all that are drawn alike."""
+        return np.array([self.shares.get(code, 1.0) for code in codes.tolist()], np.float32)
 
     def canonical(self, text: str) -> str:
         """As of all classes; of shaped characters drawn alike, the one that is read for them."""
@@ -327,6 +335,8 @@ class UnitClasses(GlyphsOnly):
         if found is not None:
             index = self._append(found.text, cell, _UNIT_PRIOR + _MARK_PRIOR * found.num_marks)
             self._note_forms(index, found.text, found.shapes)
+            if found.share < 1:
+                self.shares[int(self.index.codes[index])] = found.share
         return found is not None
 
 

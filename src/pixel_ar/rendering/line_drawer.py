@@ -29,7 +29,6 @@ from ..text.bidi import (
 from ..text.characters import SPECIAL, MissingGlyphError, UnsupportedScriptError, has_surrogates
 from ..text.invisible import FILLERS, JOINERS, MARKS_OF_DIRECTION, MONGOLIAN_SELECTORS, class_mask
 from ..text.joining import letter_form
-from ..text.marks import normalise_marks
 from ..text.normalization import unsettled_characters
 from ..text.patterns import (
     BEGINNING,
@@ -71,6 +70,9 @@ class Shaper(Protocol):
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn."""
+
+    def order_marks(self, text: str) -> str:
+        """Return a text with its marks in the order in which they are drawn."""
 
     def pieces(self, text: str, base: int | None = None) -> list[Piece]:
         """Draw a line as pieces from left to right."""
@@ -208,7 +210,7 @@ class LineDrawer:
     def _draw_line(self, text: str) -> bytes:
         """Draw a line of several directions, or one that is out of the ordinary."""
         if self.normalize is not None:
-            text = normalise_marks(text)
+            text = self.shaper.order_marks(text)
         try:
             return self._draw_embedded(text) if self._flags(text) & HARD else self._draw_runs(text)
         except _NotAloneError:
@@ -306,7 +308,7 @@ class LineDrawer:
             return
         new = self._new_words(_right_words_of(texts))
         joined = " ".join(new)
-        text = joined if self.normalize is None else normalise_marks(joined)
+        text = joined if self.normalize is None else self.shaper.order_marks(joined)
         normal = text.split(" ")
         if self._joined_letters is None:
             size = len(self._space(" "))
@@ -327,7 +329,7 @@ class LineDrawer:
         ]
 
     def _is_plain_letter(self, letters: str) -> bool:
-        is_settled = self.normalize is None or normalise_marks(letters) == letters
+        is_settled = self.normalize is None or self.shaper.order_marks(letters) == letters
         return is_settled and not right_expressions(False)[0].search(letters)
 
     def _draw_letter(self, letters: str, form: int) -> bytes | None:
@@ -339,7 +341,7 @@ class LineDrawer:
 
     def _draw_left_word(self, word: str) -> bytes:
         if self.normalize is not None:
-            word = normalise_marks(word)
+            word = self.shaper.order_marks(word)
         odd, cluster = left_expressions()
         if odd.search(word):
             return self.shaper.draw_run(_whole_word(word), 0)
@@ -352,7 +354,7 @@ class LineDrawer:
         if word.isascii() and word.isdigit():
             return self.left_words[word]
         if self.normalize is not None:
-            word = normalise_marks(word)
+            word = self.shaper.order_marks(word)
         odd, mark, joined, joined_with_marks, single = right_expressions(self._fonts_join)
         if odd.search(word):
             word = _whole_word(word)

@@ -14,7 +14,7 @@ letters, letters that join without a presentation form) needs a font in the chai
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache, partial
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from ..text.characters import CharacterPolicy, UnsupportedScriptError, describe,
 from ..text.graphemes import drawn_bounds
 from ..text.invisible import CONTROLS, FILLERS, IGNORABLE, JOINERS, SELECTORS, TAGS
 from ..text.joining import join_letters, joining_types, joins
-from ..text.marks import normalise_marks
+from ..text.marks import Keeps, normalise_marks
 from ..text.normalization import nfd
 from ..text.properties import (
     BIDI_CLASSES,
@@ -86,6 +86,10 @@ _CELL_SCRIPTS = frozenset(
         "Miao",
     ]
 )
+# What fonts draw below a mark that cannot stand where it does.
+_CIRCLE = "\u25cc"
+# Armenian and Tifinagh: one letter after another in cells, but not in fonts.
+_LIGATED = ((0x531, 0x587), (0x2D30, 0x2D7F))
 # Myanmar medial ra runs around its base.
 SURROUNDING = frozenset("\u103c")
 
@@ -113,7 +117,7 @@ class NeedsFontError(UnsupportedScriptError):
 
 @cache
 def _complex_table() -> np.ndarray:
-    """uint8: 1 for characters that are not simply one glyph after another, 2 for joiners and selectors."""
+    """uint8: 1 for characters that are not simply one glyph after another, 2 for those that only fonts join."""
     grapheme = property_table("grapheme") & 127
     kinds = [GRAPHEME_CLASSES.index(name) for name in ("Extend", "SpacingMark", "Prepend", "L", "V", "T")]
     moved = [BIDI_CLASSES.index(name) for name in ("R", "AL", "AN", "RLE", "RLO", "RLI", "FSI")]
@@ -136,6 +140,17 @@ def _complex_table() -> np.ndarray:
     ):
         table[first : last + 1] = 2
     table[0x200F] = table[0x61C] = 1
+    for first, last in _LIGATED:
+        table[first : last + 1][table[first : last + 1] == 0] = 2
+    return table
+
+
+@cache
+def _font_table() -> np.ndarray:
+    """As [`_complex_table`], with 1 for letters that only fonts join."""
+    table = _complex_table().copy()
+    for first, last in _LIGATED:
+        table[first : last + 1] = 1
     return table
 
 
@@ -144,7 +159,7 @@ def needs_shaping(text: str, has_fonts: bool = False) -> bool:
 
     Args:
         text: Any text.
-        has_fonts: Whether joiners and selectors between emoji count.
+        has_fonts: Whether joiners and selectors between emoji count, and letters of which fonts make ligatures.
     """
     if text.isascii():
         return False
@@ -179,7 +194,8 @@ class TextShaper:
         self.drawn = BoundedCache(self._draw_unit)
         self.font_of = lru_cache(maxsize=20_000)(self._find_font)
         self.glyphs_alone = lru_cache(maxsize=20_000)(self._shape_alone)
-        self.lines = LineDrawer(self, policy.normalize, _complex_table)
+        self._order_makes_circle = lru_cache(maxsize=20_000)(self._find_circle)
+        self.lines = LineDrawer(self, policy.normalize, _font_table if self.has_fonts else _complex_table)
 
     def normalise(self, text: str) -> str:
         """Return the text that is drawn: like [`CharacterPolicy.normalise`], but joiners and controls that have a
@@ -195,8 +211,27 @@ class TextShaper:
             text = _JOINER.sub(lambda match: match[0][0] if self._keeps_joiner(text, match) else "", text)
         if self.policy.normalize is not None:
             # What stood between a letter and its mark may be gone.
-            text = normalise_marks(text)
+            text = self.order_marks(text)
         return text
+
+    def order_marks(self, text: str) -> str:
+        """Return a text in form NFC with its marks in order, but where only that makes a font draw a dotted circle."""
+        return normalise_marks(text, self.keeps_order)
+
+    @property
+    def keeps_order(self) -> Keeps | None:
+        """Tells whether the marks of a letter stay in the order in which they were typed; None: never."""
+        return self._order_makes_circle if self.has_fonts else None
+
+    def _find_circle(self, typed: str, ordered: str) -> bool:
+        """Tell whether a font puts more dotted circles below marks in order than below them as they were typed."""
+        font = self.font_of(typed)
+        if font is None or not font.covers(_CIRCLE):
+            return False
+        is_right = bidi_classes(typed)[:1] in ("R", "A")
+        (circle,) = font.glyph_numbers(_CIRCLE, False)
+        before, after = (font.glyph_numbers(text, is_right).count(circle) for text in (typed, ordered))
+        return after > before
 
     def _keeps_joiner(self, text: str, match: "re.Match[str]") -> bool:
         """Tell whether a joiner changes the shape of what stands around it."""
@@ -306,7 +341,12 @@ class TextShaper:
             found = self.font_of(text[start:stop]) if start < stop else None
             # What rule X9 removes has no level of its own, nor any shape.
             reached = next((each for each in levels[start:stop] if each >= 0), level)
-            if found is font and reached == level:
+            is_apart = (
+                font is not None
+                and start < stop
+                and self._stand_apart(text[bounds[place - 1] : start], text[start:stop])
+            )
+            if found is font and reached == level and not is_apart:
                 continue
             if font is not None and place - first > 1:
                 yield font, first, place, level & 1 == 1
@@ -339,13 +379,26 @@ class TextShaper:
         """
         if not self.has_fonts or len(parts) < 2:
             return False
-        for font, run in groupby(parts, self.font_of):
-            if font is not None:
-                clusters = list(run)
+        runs: list[tuple[GlyphSource | None, list[str]]] = []
+        for part in parts:
+            font = self.font_of(part)
+            if runs and runs[-1][0] is font and not self._stand_apart(runs[-1][1][-1], part):
+                runs[-1][1].append(part)
+            else:
+                runs.append((font, [part]))
+        for font, clusters in runs:
+            if font is not None and len(clusters) > 1:
                 alone = [self.glyphs_alone(font, is_right, cluster) for cluster in clusters]
-                if len(clusters) > 1 and font.glyph_numbers("".join(clusters), is_right) != sum(alone, ()):
+                if font.glyph_numbers("".join(clusters), is_right) != sum(alone, ()):
                     return True
         return False
+
+    def _stand_apart(self, part: str, following: str) -> bool:
+        """Tell whether two parts of a word are drawn one after the other, whatever a font makes of them together.
+
+        A line of nothing but such characters is not shaped, and what a word looks like must not depend on the line.
+        """
+        return not needs_shaping(part + following, True)
 
     # ---- units ----
 

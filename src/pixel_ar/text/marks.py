@@ -13,13 +13,14 @@ typed: cells laid over each other do not show which it was, and what is drawn ha
 import base64
 import re
 import zlib
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 
 import numpy as np
 
 from .mark_pairs import MARK_PAIRS
 from .normalization import nfc
-from .properties import CONSONANT, LEFT_VOWEL, category, code_points, combining, property_table
+from .properties import CONSONANT, LEFT_VOWEL, category, code_points, combining, is_mark, property_table
 
 # Ranks. Marks of one rank stay in the order of their code points, but those beside the letter and those below each
 # other (subjoined letters) as they are, since their order can be seen.
@@ -119,39 +120,81 @@ def _has_marks_in_a_row(text: str) -> bool:
     return _runs()[0].search(text) is not None
 
 
-def order_marks(text: str) -> str:
+# Tells whether a letter's marks stay as they were typed: (letter with its marks, the same in order) -> bool.
+Keeps = Callable[[str, str], bool]
+
+
+def order_marks(text: str, keeps: Keeps | None = None) -> str:
     """Return a text with the marks of each letter in their order; applying it twice changes nothing more.
 
     A virama that joins a consonant after it stays where it is, and so do marks around it.
+
+    Args:
+        text: Any text.
+        keeps: Asked for each letter whose marks would change places; see [`normalise_marks`].
     """
     if not _has_marks_in_a_row(text):
         return text
-    runs = _runs()[1]
-    return runs.sub(lambda match: _ordered(match[0], text[match.end() : match.end() + 1]), text)
+
+    return _runs()[1].sub(
+        lambda match: "".join([text[place] for place in _places_of(text, match, keeps)]), text
+    )
 
 
-def normalise_marks(text: str) -> str:
-    """Return a text in form NFC with its marks in order."""
+def _places_of(text: str, match: "re.Match[str]", keeps: Keeps | None) -> Sequence[int]:
+    """The places of the marks of a letter, in order."""
+    first, stop = match.span()
+    order = _order_of(match[0], text[stop : stop + 1])
+    if keeps is None or order == tuple(range(len(order))):
+        return [first + place for place in order]
+    begin, end = _letter_around(text, first, stop)
+    ordered = "".join([match[0][place] for place in order])
+    is_kept = keeps(text[begin:end], text[begin:first] + ordered + text[stop:end])
+    return range(first, stop) if is_kept else [first + place for place in order]
+
+
+def _letter_around(text: str, start: int, stop: int) -> tuple[int, int]:
+    """Where a letter begins and ends of which some marks are given, with letters that marks connect it with."""
+    first, last = max(start - _LONG_RUN, 0), min(stop + _LONG_RUN, len(text))
+    while stop < last and is_mark(text[stop]):
+        stop += 1
+    begin = start
+    while begin > first and (begin == start or is_mark(text[begin]) or is_mark(text[begin - 1])):
+        begin -= 1
+    return begin, stop
+
+
+def normalise_marks(text: str, keeps: Keeps | None = None) -> str:
+    """Return a text in form NFC with its marks in order.
+
+    Args:
+        text: Any text.
+        keeps: Asked for each letter whose marks would change places, as it was typed and with them in order: whether
+            they stay as they are. Fonts draw dotted circles below some orders.
+    """
     text = nfc(text)
     # A mark that moved may stand beside another that it joins, or is sorted with.
     for _ in range(3):
         if not _has_marks_in_a_row(text):
             break
-        ordered = order_marks(text)
+        ordered = order_marks(text, keeps)
         if ordered == text:
             break
         text = nfc(ordered)
     return text
 
 
-def ordered_places(text: str) -> list[int]:
-    """Return the places of the characters of a text in the order that [`order_marks`] gives them."""
+def ordered_places(text: str, keeps: Keeps | None = None) -> list[int]:
+    """Return the places of the characters of a text in the order that [`order_marks`] gives them.
+
+    Args:
+        text: Any text.
+        keeps: See [`normalise_marks`].
+    """
     places: list[int] = []
     position = 0
     for match in _runs()[1].finditer(text):
-        places += range(position, match.start())
-        following = text[match.end() : match.end() + 1]
-        places += [match.start() + place for place in _order_of(match[0], following)]
+        places += [*range(position, match.start()), *_places_of(text, match, keeps)]
         position = match.end()
     return [*places, *range(position, len(text))]
 
@@ -168,11 +211,7 @@ def _stands_right(mark: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _ordered(marks: str, following: str) -> str:
-    return "".join([marks[place] for place in _order_of(marks, following)])
-
-
-def _order_of(marks: str, following: str) -> list[int]:
+def _order_of(marks: str, following: str) -> tuple[int, ...]:
     """Places of the marks in order; the last one does not move if it is a virama that joins what follows."""
     count = len(marks)
     if following and combining(marks[-1]) == 9 and marks[-1] != "\u103a":
@@ -183,7 +222,7 @@ def _order_of(marks: str, following: str) -> list[int]:
     order = [next(beside) if _stands_right(marks[place]) else place for place in order]
     if count <= _LONG_RUN:
         order = _with_pairs_in_order(marks, order)
-    return [*order, *range(count, len(marks))]
+    return (*order, *range(count, len(marks)))
 
 
 def _with_pairs_in_order(marks: str, order: list[int]) -> list[int]:
@@ -212,4 +251,12 @@ def _order_can_be_seen(first: str, second: str) -> bool:
     return mark_key(first) == mark_key(second)
 
 
-__all__ = ["mark_key", "mark_rank", "normalise_marks", "order_marks", "ordered_places", "reading_key"]
+__all__ = [
+    "Keeps",
+    "mark_key",
+    "mark_rank",
+    "normalise_marks",
+    "order_marks",
+    "ordered_places",
+    "reading_key",
+]
