@@ -118,6 +118,8 @@ def parse(
     named = {word.lstrip("-").split("=")[0] for word in words if word.startswith("--")}
     if "max_steps" not in named and "num_train_epochs" in named:
         given.pop("max_steps", None)
+    if "max_steps" in named:
+        given.pop("train_minutes", None)
     parsed = parse_options((*kinds, FinetuningArguments, TrainingArguments), laid_out(given) + words)
     options, training = parsed[-2:]
     training.remove_unused_columns = False  # the columns are texts, which only the collator understands

@@ -4,10 +4,11 @@
 
 import difflib
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,14 +46,28 @@ class ScriptParser(HfArgumentParser):
         self.exit(2, f"{Path(self.prog).name}: {message} (--help lists all options)\n")
 
 
+@dataclass
+class FolderArguments:
+    """What becomes of an older run in the output folder."""
+
+    overwrite_output_dir: bool = field(
+        default=False,
+        metadata={"help": "Begin anew in a folder that holds a run; its checkpoints are removed."},
+    )
+
+
 def parse_options(kinds: Sequence[type], words: Sequence[str]) -> tuple[Any, ...]:
     """Objects of dataclasses from a command line.
 
+    Where [`TrainingArguments`] are among them, `--overwrite_output_dir` is known too, see [`take_folder`].
+
     Raises:
-        SystemExit: with status 2 and one line on stderr, for an unknown option (with the nearest known one) or a value
-            that its option does not take.
+        SystemExit: with status 2 and one line on stderr, for an unknown option (with the nearest known one), a value
+            that its option does not take, or an output folder that holds a run.
     """
-    parser = ScriptParser(tuple(kinds))
+    trains = TrainingArguments in kinds
+    kinds = (*kinds, FolderArguments) if trains else tuple(kinds)
+    parser = ScriptParser(kinds)
     for_this_machine = name_the_cpu(words)
     try:
         *parsed, unknown = parser.parse_args_into_dataclasses(for_this_machine, return_remaining_strings=True)
@@ -64,7 +79,41 @@ def parse_options(kinds: Sequence[type], words: Sequence[str]) -> tuple[Any, ...
         parser.error(f"unknown option {unknown[0]}" + (f"; do you mean {near[0]}?" if near else ""))
     if asks_for_bf16(words) and not asks_for_bf16(for_this_machine):
         print("this CPU has no bf16 instructions: computing in float32", file=sys.stderr)
+    if trains:
+        folder = parsed.pop()
+        training = next(each for each in parsed if isinstance(each, TrainingArguments))
+        if (fault := take_folder(training, folder.overwrite_output_dir)) is not None:
+            parser.error(fault)
     return tuple(parsed)
+
+
+def take_folder(training: TrainingArguments, overwrite: bool) -> str | None:
+    """Makes sure that a run does not write over another one by mistake.
+
+    Args:
+        training: whose output folder it is.
+        overwrite: whether what it holds may go: its checkpoints are removed, which the new run would be mixed up with.
+
+    Returns:
+        What is wrong, and the ways out; `None` if nothing is.
+    """
+    folder = Path(training.output_dir or ".")
+    checkpoints = [path for path in folder.glob("checkpoint-*") if path.is_dir()]
+    resumes = str(training.resume_from_checkpoint).lower() not in ("false", "none", "")
+    if (
+        training.process_index != 0
+        or resumes
+        or not (checkpoints or (folder / "trainer_state.json").is_file())
+    ):
+        return None
+    if not overwrite:
+        return (
+            f"{folder} holds a run already: go on with --resume_from_checkpoint True, begin anew with "
+            "--overwrite_output_dir True, or name another --output_dir"
+        )
+    for checkpoint in checkpoints:
+        shutil.rmtree(checkpoint)
+    return None
 
 
 def name_the_cpu(words: Sequence[str]) -> list[str]:
@@ -216,6 +265,7 @@ __all__ = [
     "MISSING",
     "NO_STEP_LIMIT",
     "RECIPES",
+    "FolderArguments",
     "checkpoint_to_resume",
     "laid_out",
     "load_texts",
@@ -225,5 +275,6 @@ __all__ = [
     "read_recipe",
     "recipe_path",
     "resolve_model",
+    "take_folder",
     "take_option",
 ]

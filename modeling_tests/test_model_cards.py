@@ -11,7 +11,6 @@ from huggingface_hub import ModelCard
 from tools.paths import ROOT
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.cli.parser import build_parser
 from pixel_ar.models.pixel_ar.presets import CONFIG_PRESETS
 
 FOLDER = ROOT / "model_cards"
@@ -54,16 +53,6 @@ def test_presets_and_their_sizes(path: Path) -> None:
         with torch.device("meta"):
             model = PixelARForCausalLM(PixelARConfig.from_preset(name))
         assert sum(p.numel() for p in model.parameters()) == int(figure.replace(",", "")), name
-
-
-@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
-def test_commands_are_understood(path: Path) -> None:
-    """Every `pixel-ar` line of a card parses."""
-    lines = named(path.read_text(encoding="utf-8"), r"(?m)^pixel-ar (.+)$")
-    if path.stem in ("pixar", "pixelgpt", "page"):
-        assert lines
-    for line in lines:
-        build_parser().parse_args(line.split())
 
 
 @pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)

@@ -183,6 +183,31 @@ def test_resuming(script: Any, tmp_path: Path) -> None:
         resumed(str(tmp_path / "checkpoint-3"))
 
 
+def test_a_run_is_not_written_over_by_mistake(
+    script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = script("options")
+    folder = tmp_path / "run"
+
+    def parse(*words: str) -> None:
+        options.parse_options((TrainingArguments,), ["--output_dir", str(folder), "--use_cpu", *words])
+
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    parse()
+    (folder / "checkpoint-3").mkdir()
+    (folder / "trainer_state.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        parse()
+    said = capsys.readouterr().err
+    assert all(way in said for way in ("--resume_from_checkpoint", "--overwrite_output_dir", "--output_dir"))
+    assert said.count("\n") == 1 and (folder / "checkpoint-3").is_dir()
+    parse("--resume_from_checkpoint", "True")
+    assert (folder / "checkpoint-3").is_dir()
+    parse("--overwrite_output_dir", "True")
+    assert not (folder / "checkpoint-3").exists() and (folder / "notes.txt").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
