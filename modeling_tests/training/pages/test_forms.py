@@ -97,6 +97,18 @@ def test_a_header_is_what_the_processor_prints(processor: PixelProcessor) -> Non
     assert torch.equal(asked["flattened_patches"], trained["flattened_patches"])
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3)])
+def test_a_renderer_of_levels_draws_the_same_forms(
+    processor: PixelProcessor, mode: str, channels: int
+) -> None:
+    pages, gray = (
+        FormPages(renderer, 6, seed=5) for renderer in (processor.renderer, PixelProcessor(mode="L").renderer)
+    )
+    assert {page.task for page in pages} == {"parse", "question"}
+    for page, other in zip(pages, gray, strict=True):
+        assert np.array_equal(page.pixels, other.pixels) and page.target == other.target
+
+
 def test_what_is_crossed_out_is_told_and_not_shown(processor: PixelProcessor) -> None:
     options = {"tasks": ["parse"], "layouts": ["lines"], "seed": 1}
     plain = FormPages(processor.renderer, 20, **options)

@@ -36,7 +36,7 @@ class PageCollator:
     def __init__(
         self,
         processor: PixelProcessor,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerBase | None,
         num_channels: int = 1,
         reading_slots: int = 0,
         to_pixels: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -44,7 +44,8 @@ class PageCollator:
     ) -> None:
         if resize and reading_slots:
             raise ValueError("reading_slots need pages at their own size: leave resize at False.")
-        self.processor, self.tokenizer, self.resize = processor, tokenizer, resize
+        self.processor, self.resize = processor, resize
+        self.tokenizer: Any = tokenizer
         self.num_channels, self.reading_slots, self.to_pixels = num_channels, reading_slots, to_pixels
 
     def __call__(self, pages: Sequence[TrainingPage]) -> dict[str, torch.Tensor]:
@@ -78,6 +79,25 @@ class PageCollator:
                 for slot, char in enumerate(characters[: self.reading_slots]):
                     labels[row, patch, slot] = self.tokenizer(char, add_special_tokens=False).input_ids[0]
         return labels
+
+    def _before(self, pages: Sequence[TrainingPage], sequence: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """A batch of what follows pages, with the pages."""
+        size = self.processor.page_patch_size or self.processor.patch_size
+        shapes = {page.pixels.shape for page in pages}
+        if (
+            len(shapes) != 1
+            or any(len(shape) != 2 for shape in shapes)
+            or any(side % step for side, step in zip(*shapes, size, strict=True))
+        ):
+            raise ValueError(
+                f"pages of {sorted(shapes)} pixels are not all alike, gray, and whole patches of {size}."
+            )
+        pixels = [page.pixels if self.to_pixels is None else self.to_pixels(page.pixels) for page in pages]
+        data = {"page_values": torch.from_numpy(np.stack(pixels))[:, None], **sequence}
+        if self.reading_slots:
+            num_patches = pages[0].pixels.size // (size[0] * size[1])
+            data["reading_targets"] = self._reading_targets(pages, num_patches)
+        return data
 
 
 class PagePrefixCollator(PageCollator):
@@ -121,27 +141,8 @@ class PagePrefixCollator(PageCollator):
             },
         )
 
-    def _before(self, pages: Sequence[TrainingPage], sequence: dict[str, Any]) -> dict[str, torch.Tensor]:
-        """A batch of what follows pages, with the pages."""
-        size = self.processor.page_patch_size or self.processor.patch_size
-        shapes = {page.pixels.shape for page in pages}
-        if (
-            len(shapes) != 1
-            or any(len(shape) != 2 for shape in shapes)
-            or any(side % step for side, step in zip(*shapes, size, strict=True))
-        ):
-            raise ValueError(
-                f"pages of {sorted(shapes)} pixels are not all alike, gray, and whole patches of {size}."
-            )
-        pixels = [page.pixels if self.to_pixels is None else self.to_pixels(page.pixels) for page in pages]
-        data = {"page_values": torch.from_numpy(np.stack(pixels))[:, None], **sequence}
-        if self.reading_slots:
-            num_patches = pages[0].pixels.size // (size[0] * size[1])
-            data["reading_targets"] = self._reading_targets(pages, num_patches)
-        return data
 
-
-class PagePixelCollator(PagePrefixCollator):
+class PagePixelCollator(PageCollator):
     """Pages to a batch of a [`PixelARForCausalLM`] with `page_positions`: the page, then the target in pixels.
 
     A blank patch begins each answer, as a BOS token would; it is read and not predicted. So `generate` is given the
@@ -171,8 +172,7 @@ class PagePixelCollator(PagePrefixCollator):
             )
         if reading_slots and tokenizer is None:
             raise ValueError("reading_slots need a tokenizer of the characters.")
-        self.processor, self.tokenizer, self.resize = processor, tokenizer, False
-        self.num_channels, self.reading_slots, self.to_pixels = 1, reading_slots, to_pixels
+        super().__init__(processor, tokenizer, 1, reading_slots, to_pixels)
 
     def blank_patch(self, count: int) -> torch.Tensor:
         """What answers begin with, float `[count, 1, height, width]`."""

@@ -16,7 +16,6 @@ from typing import Literal
 import numpy as np
 from torch.utils.data import Dataset
 
-from ...processing.page_headers import add_header
 from ...rendering.renderer import StripRenderer
 from .page import Canvas, PageText, TrainingPage
 
@@ -118,10 +117,12 @@ class FormPages(Dataset):
         self._lay_out(canvas, fields, layout, rng)
         texts, pixels = canvas.texts, canvas.pixels
         if header is not None:
-            spans = Canvas(self.renderer, self.size)
-            spans.write("question", header, 0, 0)
-            texts = spans.texts + [replace(text, top=text.top + top) for text in texts]
-            pixels = add_header(np.repeat(pixels[:, :, None], 3, axis=2), header, self.renderer)[..., 0]
+            # As `page_patches(body, header=...)` prints it.
+            above = Canvas(self.renderer, (top, self.size[1]))
+            above.write("question", header, 0, 0)
+            above.pixels[self.renderer.height :] = 0
+            texts = above.texts + [replace(text, top=text.top + top) for text in texts]
+            pixels = np.concatenate([above.pixels, pixels])
         return TrainingPage(
             pixels,
             target,

@@ -71,7 +71,7 @@ class Canvas:
     """A page while it is written.
 
     Args:
-        renderer: draws texts in 1 bit.
+        renderer: draws texts, in 1 bit, levels or colours; pages are gray.
         size: (H, W).
         paper: level of the ground.
         ink: level of texts.
@@ -87,10 +87,10 @@ class Canvas:
     def write(self, tag: str, text: str, top: int, left: int, is_crossed_out: bool = False) -> None:
         """Draws a text, or a crossed box in its place; it must fit."""
         strip = self.renderer.render(text)
-        drawn = strip.to_array()
+        drawn = np.asarray(strip.to_pil().convert("L"))
         height, width = drawn.shape
         place = self.pixels[top : top + height, left : left + width]
-        place[:] = np.where(drawn > 0, self.paper, self.ink)
+        place[:] = np.rint(self.ink + (self.paper - self.ink) * (drawn / 255))
         if is_crossed_out:
             place[:] = crossed_box(height, width, self.paper, self.ink)
         spans = np.stack([strip.char_columns[:-1], strip.char_columns[1:]], axis=1)
