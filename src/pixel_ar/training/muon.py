@@ -133,8 +133,9 @@ def muon_groups(
     """Parameter groups of a model for [`MuonAdamW`].
 
     Args:
-        model: its decoder's matrices (all below a `layers` list of the backbone) go to Muon; embeddings, heads, norms
-            and biases to AdamW; what is remembered of patches and tokens has a learning rate of its own.
+        model: its decoder's matrices (all below a `layers` list of the backbone, and those between the parts of a
+            patch) go to Muon; embeddings, heads, norms and biases to AdamW; what is remembered of patches and tokens
+            has a learning rate of its own.
         muon_lr: learning rate of Muon.
         lr: of AdamW.
         memory_lr: of embeddings by index.
@@ -151,6 +152,9 @@ def muon_groups(
             continue
         parts = name.split(".")
         is_backbone = "layers" in parts and not any("head" in part for part in parts)
+        is_backbone = (
+            is_backbone or "next_parts" in parts
+        )  # as wide as the decoder's, and as deep in the network
         if id(parameter) in tables:
             embeddings.append(parameter)
         elif parameter.dim() == 2 and is_backbone:

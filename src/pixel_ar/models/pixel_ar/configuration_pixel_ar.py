@@ -39,6 +39,7 @@ POSITIVE = (
     "head_group_columns",
     "head_byte_embedding_size",
     "head_byte_hidden_size",
+    "dictionary_parts",
 )
 
 # The names of patch heads, once they are imported; a configuration may be read without any model.
@@ -84,6 +85,9 @@ class PixelARConfig(PreTrainedConfig):
         dictionary_size: Patches that a model knows as a whole, with `patch_head="dictionary"`: it remembers each at the
             input and chooses among them at the output; all other patches go through the escape, an `autoregressive`
             head. Which ones, a `PatchDictionary` says.
+        dictionary_parts: Parts of equal width into which a patch is cut for the dictionary, 1 unless a patch is to hold
+            several words: entries are as wide as a part, and the head draws one part after the other from one state of
+            the decoder, so that a step writes as many words.
         dictionary_sha256: Hash of the dictionary, checked when a checkpoint is loaded; `None` before there is one.
         dictionary_frequent_entries: With `dictionary_sampled_entries`: entries that every training step scores.
         dictionary_sampled_entries: Of the other entries, how many each training step draws to stand for all of them;
@@ -193,6 +197,7 @@ class PixelARConfig(PreTrainedConfig):
     head_byte_hidden_size: int | None = None
     head_num_glyphs: int = 0
     dictionary_size: int | None = None
+    dictionary_parts: int = 1
     dictionary_sha256: str | None = None
     dictionary_frequent_entries: int = 2048
     dictionary_sampled_entries: int | None = None
@@ -281,8 +286,8 @@ class PixelARConfig(PreTrainedConfig):
         check_limit(weights, MAX_PARAMETERS, "weights of the layers that config.json declares")
 
     def _default_group_columns(self) -> int:
-        """The whole patch without decoder layers, else the largest divisor of the patch width up to 5 columns."""
-        width = self.patch_size[1]
+        """The whole patch (or part) without decoder layers, else the largest divisor of its width up to 5 columns."""
+        width = self.part_size[1]
         if self.head_num_layers == 0:
             return width
         return max(size for size in range(1, 6) if width % size == 0)
@@ -323,6 +328,11 @@ class PixelARConfig(PreTrainedConfig):
         """Values in a patch: height * width * channels."""
         return self.patch_size[0] * self.patch_size[1] * self.num_channels
 
+    @property
+    def part_size(self) -> tuple[int, int]:
+        """Rows and columns of an entry of the dictionary: the patch, or one of its `dictionary_parts`."""
+        return self.patch_size[0], self.patch_size[1] // self.dictionary_parts
+
     def validate_architecture(self) -> None:
         """Part of `@strict` validation: relations between fields.
 
@@ -355,9 +365,9 @@ class PixelARConfig(PreTrainedConfig):
             raise ValueError("norm_pix_loss=True belongs to patch_head='regression', not to 'bernoulli'.")
         self._validate_tokens()
         self._validate_pages()
+        self._validate_dictionary()
         if self.patch_head in ("autoregressive", "dictionary"):
             self._validate_autoregressive_head()
-        self._validate_dictionary()
         self._validate_flow()
 
     def _validate_flow(self) -> None:
@@ -395,6 +405,15 @@ class PixelARConfig(PreTrainedConfig):
             raise ValueError(
                 f"dictionary_size={self.dictionary_size} belongs to patch_head='dictionary', not to "
                 f"{self.patch_head!r}."
+            )
+        if self.dictionary_parts > 1 and self.patch_head != "dictionary":
+            raise ValueError(
+                f"dictionary_parts={self.dictionary_parts} belongs to patch_head='dictionary', not to "
+                f"{self.patch_head!r}."
+            )
+        if self.patch_size[1] % self.dictionary_parts:
+            raise ValueError(
+                f"dictionary_parts ({self.dictionary_parts}) does not divide the patch width ({self.patch_size[1]})."
             )
         if self.head_num_glyphs < 0 or self.dictionary_frequent_entries < 0:
             raise ValueError(
@@ -443,7 +462,7 @@ class PixelARConfig(PreTrainedConfig):
                     )
 
     def _validate_autoregressive_head(self) -> None:
-        height, width = self.patch_size
+        height, width = self.part_size
         if self.num_channels != 1:
             raise ValueError(
                 f"patch_head={self.patch_head!r} writes 1-bit columns and needs num_channels=1, got "

@@ -35,7 +35,7 @@ class PatchDictionary:
         counts: int64 `[N + 1]`, how often each entry was seen, then all other patches together.
         glyphs: uint8 `[K, bytes per group]`, no two alike: the most frequent groups of columns, with which the head's
             escape draws other patches. K may be 0.
-        patch_size: (height, width) in pixels.
+        patch_size: (height, width) of an entry in pixels.
     """
 
     entries: np.ndarray
@@ -105,11 +105,17 @@ class PatchDictionary:
         glyphs = _frequent_groups(patches, counts, height // 8 * group_columns, num_glyphs)
         return cls(patches[:size], kept, glyphs, (height, width))
 
-    def config_fields(self) -> dict[str, Any]:
-        """Fields of a [`PixelARConfig`] for a model with this dictionary."""
+    def config_fields(self, num_parts: int = 1) -> dict[str, Any]:
+        """Fields of a [`PixelARConfig`] for a model with this dictionary.
+
+        Args:
+            num_parts: how many entries stand side by side in a patch of the model (`dictionary_parts`).
+        """
+        height, width = self.patch_size
         return {
             "patch_head": "dictionary",
-            "patch_size": self.patch_size,
+            "patch_size": (height, num_parts * width),
+            "dictionary_parts": num_parts,
             "dictionary_size": len(self.entries),
             "dictionary_sha256": self.sha256,
             "head_num_glyphs": len(self.glyphs),
@@ -215,8 +221,8 @@ class PatchMemory(nn.Module):
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__()
-        self.patch_size = (config.patch_size[0], config.patch_size[1])
-        number, length = int(config.dictionary_size or 0), config.patch_length // 8
+        self.patch_size = config.part_size
+        number, length = int(config.dictionary_size or 0), config.patch_length // config.dictionary_parts // 8
         self.dropout = float(config.memory_dropout)
         self.embedding = nn.Embedding(number, config.hidden_size)
         # Kept with the weights: a checkpoint stays whole without a file beside it.
@@ -249,7 +255,7 @@ class PatchMemory(nn.Module):
         return torch.where(is_same, entry, self.num_entries)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """What is remembered of patches, `[..., P]` in [0, 1] to `[..., D]`: zero for one that is no entry.
+        """What is remembered of patches (or parts), `[..., P]` in [0, 1] to `[..., D]`: zero for one that is no entry.
 
         In training a share `memory_dropout` of the patches is taken for unknown, so that the pixels alone must do, as
         they must for a damaged patch.

@@ -32,14 +32,15 @@ from .configuration_pixel_ar import PixelARConfig
 from .dictionary import PatchDictionary, PatchMemory, hash_entries
 from .generation.generation_pixel_ar import PixelGenerationMixin
 from .heads.autoregressive import CausalSlotLinear, SlotLinear
-from .heads.dictionary import DictionaryPatchHead, EntryScores
+from .heads.dictionary import EntryScores
 from .heads.flow_network import FlowBlock, FlowNetwork
+from .heads.parts import entry_head
 from .heads.registry import build_patch_head
 from .labels import can_look_at, check_labels
 from .layers import DecoderLayer, RMSNorm, RotaryPositions
 from .outputs import PixelARCausalLMOutput, PixelARModelOutput, one_cache, tuple_on_request
 from .pages import PagePositions, page_mask, page_rows, put_page_before, sees_whole_page
-from .patching import check_strip_shape, patchify, to_unit_range
+from .patching import check_strip_shape, patchify, split_patches, to_unit_range
 from .quantization import spare_inputs_and_outputs
 from .sequences import (
     check_mask_length,
@@ -66,7 +67,8 @@ class PixelARPatchEmbedding(nn.Module):
     """Pixels to embeddings: normalise, cut into patches, project.
 
     With `patch_embedding_hidden_size` a SiLU layer stands before the projection; with `patch_embedding_norm` a
-    LayerNorm follows it (PixelGPT, arXiv 2404.10710). With a patch dictionary, what is remembered of a patch is added.
+    LayerNorm follows it (PixelGPT, arXiv 2404.10710). With a patch dictionary, what is remembered of a patch is added;
+    with `dictionary_parts`, each part of a patch has a vector of its own, and a linear map joins them.
     """
 
     def __init__(self, config: PixelARConfig) -> None:
@@ -75,12 +77,17 @@ class PixelARPatchEmbedding(nn.Module):
         self.num_channels = config.num_channels
         self.pixel_mean = float(config.pixel_mean)
         self.pixel_std = float(config.pixel_std)
+        self.num_parts = config.dictionary_parts
         hidden_size = config.patch_embedding_hidden_size
-        self.hidden = None if hidden_size is None else nn.Linear(config.patch_length, hidden_size)
-        in_features = config.patch_length if hidden_size is None else hidden_size
+        part_length = config.patch_length // self.num_parts
+        self.hidden = None if hidden_size is None else nn.Linear(part_length, hidden_size)
+        in_features = part_length if hidden_size is None else hidden_size
         self.projection = nn.Linear(in_features, config.hidden_size, bias=config.patch_embedding_bias)
         self.norm = nn.LayerNorm(config.hidden_size) if config.patch_embedding_norm else None
         self.memory = PatchMemory(config) if config.patch_head == "dictionary" else None
+        self.join: nn.Linear | None = None
+        if self.num_parts > 1:
+            self.join = nn.Linear(self.num_parts * config.hidden_size, config.hidden_size, bias=False)
 
     def forward(
         self, pixel_values: torch.Tensor | None = None, patches: torch.Tensor | None = None
@@ -100,11 +107,17 @@ class PixelARPatchEmbedding(nn.Module):
             patches = patchify(to_unit_range(pixel_values), self.patch_size)
         if patches is None:
             raise ValueError("Pass pixel_values or patches.")
+        if self.join is None:
+            return self.vectors(patches)
+        return self.join(self.vectors(split_patches(patches, self.patch_size, self.num_parts)).flatten(-2))
+
+    def vectors(self, patches: torch.Tensor) -> torch.Tensor:
+        """What is known of patches, or parts of them, `[..., P]` in [0, 1], each by itself: `[..., D]`."""
         states = self.embed(patches)
         return states if self.memory is None else states + self.memory(patches)
 
     def embed(self, patches: torch.Tensor) -> torch.Tensor:
-        """What the pixels alone tell: patches `[..., P]` in [0, 1] to `[..., D]`."""
+        """What the pixels alone tell: patches, or parts of them, `[..., P]` in [0, 1] to `[..., D]`."""
         states = ((patches - self.pixel_mean) / self.pixel_std).to(self._compute_dtype())
         if self.hidden is not None:
             states = nn.functional.silu(self.hidden(states))
@@ -408,8 +421,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         super().__init__(config)
         self.model = PixelARModel(config)
         self.patch_head = build_patch_head(config)
-        if isinstance(self.patch_head, DictionaryPatchHead):
-            self.patch_head.connect(self.model.embed_patches)
+        if (head := entry_head(self.patch_head)) is not None:
+            head.connect(self.model.embed_patches)
         self.token_head: nn.Linear | None = None
         self.reading_head: nn.Linear | None = None
         if config.reading_slots:
@@ -447,15 +460,15 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         Raises:
             ValueError: for a model with another head, or a dictionary of another size.
         """
-        head, memory = self.patch_head, self.model.embed_patches.memory
-        if not isinstance(head, DictionaryPatchHead) or memory is None:
+        head, memory = entry_head(self.patch_head), self.model.embed_patches.memory
+        if head is None or memory is None:
             raise ValueError(
                 f"patch_head={self.config.patch_head!r} has no dictionary; build the model with "
                 "PixelARConfig(**dictionary.config_fields(), ...)."
             )
         glyphs = head.escape.glyphs
         found = (len(dictionary.entries), len(dictionary.glyphs), tuple(dictionary.patch_size))
-        wanted = (memory.num_entries, self.config.head_num_glyphs, tuple(self.config.patch_size))
+        wanted = (memory.num_entries, self.config.head_num_glyphs, self.config.part_size)
         if found != wanted:
             raise ValueError(
                 f"the dictionary has (entries, glyphs, patch_size) = {found}, but the configuration {wanted}; build "
@@ -469,8 +482,8 @@ class PixelARForCausalLM(PixelARPreTrainedModel, PixelGenerationMixin):
         self.config.dictionary_sha256 = dictionary.sha256
 
     def _check_dictionary(self) -> None:
-        head, wanted = self.patch_head, self.config.dictionary_sha256
-        if not isinstance(head, DictionaryPatchHead) or head.memory.entries.device.type == "meta":
+        head, wanted = entry_head(self.patch_head), self.config.dictionary_sha256
+        if head is None or head.memory.entries.device.type == "meta":
             return
         cells = None if head.escape.glyphs is None else head.escape.glyphs.cells
         empty = head.memory.entries[:0]

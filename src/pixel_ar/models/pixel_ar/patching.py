@@ -121,6 +121,28 @@ def unpatchify(
     return pages.permute(0, 5, 1, 3, 2, 4).reshape(batch, num_channels, num_rows * height, columns * width)
 
 
+def split_patches(patches: torch.Tensor, patch_size: tuple[int, int], num_parts: int) -> torch.Tensor:
+    """Cuts patches from top to bottom into parts of equal width, the left one first.
+
+    Args:
+        patches: `[..., H * width]`, single-channel, flattened as (row, column).
+        patch_size: (height, width); the width is a multiple of `num_parts`.
+        num_parts: M.
+
+    Returns:
+        `[..., M, H * width / M]`.
+    """
+    height, width = patch_size
+    parts = patches.unflatten(-1, (height, num_parts, width // num_parts))
+    return parts.transpose(-3, -2).flatten(-2)
+
+
+def join_patches(parts: torch.Tensor, patch_size: tuple[int, int]) -> torch.Tensor:
+    """Puts parts `[..., M, P / M]` side by side to patches `[..., P]`, the inverse of [`split_patches`]."""
+    height, width = patch_size
+    return parts.unflatten(-1, (height, width // parts.shape[-2])).transpose(-3, -2).flatten(-3)
+
+
 def patches_to_bytes(patches: torch.Tensor, patch_size: tuple[int, int]) -> torch.Tensor:
     """Packs 1-bit patches into column bytes.
 
@@ -169,9 +191,11 @@ __all__ = [
     "bytes_to_patches",
     "bytes_to_pixels",
     "check_strip_shape",
+    "join_patches",
     "patches_to_bytes",
     "patchify",
     "pixels_to_bytes",
+    "split_patches",
     "to_unit_range",
     "unpatchify",
 ]

@@ -257,7 +257,9 @@ class AutoregressivePatchHead(PatchHead):
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
-        height, width = self.patch_size
+        self.patch_size = height, width = (
+            config.part_size
+        )  # the patch, but for an escape of one of several parts
         self.bytes_per_column = height // 8
         # Neither of these is None once the configuration is built.
         group_columns = config.head_group_columns or width

@@ -81,6 +81,7 @@ class DictionaryPatchHead(PatchHead):
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
+        self.patch_size = config.part_size
         self.config = config
         self.frequent_entries = config.dictionary_frequent_entries
         self.sampled_entries = config.dictionary_sampled_entries
@@ -125,6 +126,10 @@ class DictionaryPatchHead(PatchHead):
         if id(self) not in tables:
             tables[id(self)] = self._draw_table(None)
         return tables[id(self)]
+
+    def vectors(self, patches: torch.Tensor) -> torch.Tensor:
+        """What the patch embedding makes of patches `[N, P]` as wide as an entry: `[N, D]`."""
+        return self._linked[0].vectors(patches)  # type: ignore[operator]
 
     def _draw_table(self, entries: torch.Tensor | None) -> torch.Tensor:
         embedding, memory = self._linked[0], self.memory
@@ -252,6 +257,7 @@ class DictionaryPatchHead(PatchHead):
         sampler: str | None = None,
         threshold: float = 0.5,
         no_eos: torch.Tensor | None = None,
+        log_ink: torch.Tensor | None = None,
     ) -> PatchSample:
         """See [`PatchHead.sample`]. `warp` acts on the choice among entries and escape, then inside the escape.
 
@@ -260,13 +266,19 @@ class DictionaryPatchHead(PatchHead):
         below 1 must not favour it for their sum: where it wins, it is weighed again by what the warp leaves of its
         patches (`sample_weighed`; all of them without a warp, so that drawing is exact), and without `do_sample` by its
         best patch alone.
+
+        In the rows of `no_eos`, ink alone is drawn as an entry and never spelled, with its probability times
+        `exp(log_ink)` `[N]`: 0 unless it is given, as it is for a part of a patch, which may be ink if the rest is not.
         """
         logits = self.logits(hidden_states).float()
         share = logits.new_zeros(len(logits))
         if prefix is not None and prefix_columns is not None and bool((prefix_columns > 0).any()):
             share = self._share(hidden_states, prefix, prefix_columns).to(logits)
             logits = self._continue(logits, share, prefix, prefix_columns)
-        allowed = logits if no_eos is None else self._without_eos(logits, hidden_states, no_eos)
+        allowed = logits
+        if no_eos is not None:
+            log_rest = torch.where(no_eos, float("-inf"), 0.0) if log_ink is None else log_ink
+            allowed = self._weigh_ink(logits, hidden_states, no_eos, log_rest.to(logits))
         scores = _warped(allowed, warp)
         noise = gumbel_noise(tuple(scores.shape), scores.device, generator) if do_sample else None
         weights = scores if noise is None else scores + noise
@@ -356,18 +368,22 @@ class DictionaryPatchHead(PatchHead):
         known = entries[entry.clamp(max=self.num_entries - 1).to(entries.device)]
         return bytes_to_patches(known.to(torch.int64), self.patch_size)
 
-    def _without_eos(
-        self, logits: torch.Tensor, hidden_states: torch.Tensor, rows: torch.Tensor
+    def _weigh_ink(
+        self,
+        logits: torch.Tensor,
+        hidden_states: torch.Tensor,
+        rows: torch.Tensor,
+        log_weight: torch.Tensor,
     ) -> torch.Tensor:
-        """Logits `[N, V + 1]` of all patches but the EOS patch, in the rows that must not end."""
+        """Logits `[N, V + 1]` in which ink alone, as an entry and as spelled, is one entry times a weight `[N]`."""
         entries = self.memory.entries
-        is_eos = F.pad((entries == ALL_INK).all(-1), (0, 1)).to(logits.device)
+        is_ink = F.pad((entries == ALL_INK).all(-1), (0, 1)).to(logits.device)
         ink = hidden_states.new_zeros(len(logits), entries.shape[1] * 8)
-        others = log_not(self.escape.log_prob(hidden_states, ink).clamp(max=0)).to(logits)
-        allowed = torch.cat([logits[:, :-1], logits[:, -1:] + others[:, None]], dim=1)
-        return torch.where(
-            rows[:, None].to(logits.device), allowed.masked_fill(is_eos, float("-inf")), logits
-        )
+        spelled = self.escape.log_prob(hidden_states, ink).clamp(max=0).to(logits)
+        weighed = torch.logaddexp(logits, (logits[:, -1] + spelled)[:, None]) + log_weight[:, None]
+        allowed = torch.cat([logits[:, :-1], (logits[:, -1] + log_not(spelled))[:, None]], dim=1)
+        allowed = torch.where(is_ink, weighed, allowed)
+        return torch.where(rows[:, None].to(logits.device), allowed, logits)
 
     def _share(
         self, hidden_states: torch.Tensor, prefix: torch.Tensor, prefix_columns: torch.Tensor

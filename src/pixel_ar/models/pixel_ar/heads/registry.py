@@ -8,6 +8,7 @@ from .base import PatchHead
 from .dictionary import DictionaryPatchHead
 from .flow import FlowPatchHead
 from .linear import BernoulliPatchHead, RegressionPatchHead
+from .parts import PartsPatchHead
 
 PATCH_HEADS: dict[str, type[PatchHead]] = {
     "autoregressive": AutoregressivePatchHead,
@@ -30,6 +31,8 @@ def build_patch_head(config: PixelARConfig) -> PatchHead:
             f"patch_head={config.patch_head!r} is not registered; choose one of {sorted(PATCH_HEADS)} or add a "
             "PatchHead subclass to PATCH_HEADS."
         )
+    if config.dictionary_parts > 1:
+        return PartsPatchHead(config)
     return PATCH_HEADS[config.patch_head](config)
 
 
