@@ -236,7 +236,8 @@ def build_model_and_processor(
     processor = pixel_ar.PixelProcessor.from_preset(arguments.preset, **settings)
     dictionary = fit_dictionary(arguments, data, processor, overrides)
     if dictionary is not None:
-        overrides |= dictionary.config_fields()
+        # With `unit_width` a patch holds several words.
+        overrides |= dictionary.config_fields(processor.patch_size[1] // processor.settings.unit_width)
     overrides = {"patch_size": processor.patch_size, "num_channels": processor.num_channels, **overrides}
     if arguments.config_preset is None:
         config = pixel_ar.PixelARConfig(**overrides)
@@ -268,10 +269,9 @@ def fit_dictionary(
         return None
     documents = load_texts(data.train_data, data.dataset_config, "train", streaming=True)
     texts = (row[data.text_column] for row in documents.take(arguments.dictionary_documents))
-    height, width = processor.patch_size
     return pixel_ar.PatchDictionary.fit(
         (processor.renderer.render_bytes(text) for text in texts),
-        (height, width),
+        (processor.patch_size[0], processor.settings.unit_width),
         arguments.dictionary_size,
         arguments.dictionary_glyphs,
         overrides.get("head_group_columns", 5),

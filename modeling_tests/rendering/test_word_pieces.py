@@ -43,6 +43,26 @@ def test_units_of_english() -> None:
     ]
 
 
+@given(st.text(alphabet="ab XY09_'.,-\n\"é ", max_size=40), st.sampled_from([2, 3]))
+def test_several_units_to_a_patch(text: str, number: int) -> None:
+    """The same columns as with a patch for each, and the same text back; only the end is rounded to wider patches."""
+    wide = LATIN.replace(patch_size=(8, 40 * number), unit_width=40)
+    one, several = LATIN.renderer.render_bytes(text), wide.renderer.render_bytes(text)
+    assert several == one
+    assert units(wide, text) == units(LATIN, text)
+    strips = wide(text=text, add_start=True, return_tensors="pt")
+    assert strips["pixel_values"].shape[-1] % (40 * number) == 0
+    assert wide.decode(strips) == text.replace("\n", "↵").rstrip(" ")
+
+
+def test_units_must_divide_patches() -> None:
+    with pytest.raises(ValueError, match="unit_width=30 does not divide the patch width"):
+        LATIN.replace(unit_width=30)
+    with pytest.raises(ValueError, match="belongs to a strategy with units"):
+        PixelProcessor(patch_size=(8, 40), unit_width=20)
+    assert "unit_width" not in LATIN.to_dict() and LATIN.replace(unit_width=20).to_dict()["unit_width"] == 20
+
+
 @given(st.text(alphabet="ab XY09_'’.,-\n\"é жβ", max_size=40))
 def test_units_follow_the_rule(text: str) -> None:
     drawn = LATIN.renderer.normalise(text)

@@ -257,7 +257,7 @@ def load_members(
         renderer = build_renderer(
             settings["atlases"],
             RenderStyle(**looks),
-            settings.get("patch_size", (0, 0))[1],
+            looks.get("unit_width") or settings.get("patch_size", (0, 0))[1],
             **{name: settings[name] for name in names if name in settings},
         )
         if renderer.fingerprint() != fingerprint:

@@ -186,8 +186,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
 
     @staticmethod
     def _build_renderer(atlases: Any, settings: ProcessorSettings) -> StripRenderer:
-        width = settings.geometry.patch_size[1]
-        return build_renderer(atlases, settings.style, width, **asdict(settings.policy))
+        return build_renderer(atlases, settings.style, settings.unit_width, **asdict(settings.policy))
 
     patch_size: tuple[int, int] = _setting("patch_size", "geometry")
     num_channels: int = _setting("num_channels", "geometry")
@@ -205,6 +204,7 @@ class PixelProcessor(PageMixin, PagePatchMixin, ProcessorMixin):
     background_color: Any = _setting("background_color", "style")
     letter_spacing: int = _setting("letter_spacing", "style")
     strategy: str = _setting("strategy", "style")
+    unit_width: int | None = _setting("unit_width", "style")
     page_patch_size: tuple[int, int] | None = _setting("page_patch_size", "page")
     page_max_patches: int = _setting("page_max_patches", "page")
     page_std: DeviationKind = _setting("page_std", "page")

@@ -37,7 +37,9 @@ class ProcessorSettingsKwargs(TypedDict, total=False):
         text_color: of mode `"L"` or `"RGB"`.
         background_color: likewise, of the padding too. The EOS patch is black in every mode.
         letter_spacing: blank columns after every grapheme cluster.
-        strategy: `"continuous"`, `"bigrams"`, `"mono"` or `"words"`; all but the first need `left_padding=0`.
+        strategy: `"continuous"`, `"bigrams"`, `"mono"`, `"words"` or `"word_pieces"`; all but the first need
+            `left_padding=0`.
+        unit_width: columns of a unit of such a strategy, a divisor of the patch width; `None` for the patch width.
         page_patch_size: (height, width) of the patches of `page_patches`; `None`: `patch_size`.
         page_max_patches: the most patches of a page.
         page_std: which deviation pages are divided by, `"unbiased"` or `"population"`.
@@ -59,6 +61,7 @@ class ProcessorSettingsKwargs(TypedDict, total=False):
     background_color: Any
     letter_spacing: int
     strategy: str
+    unit_width: int | None
     page_patch_size: Sequence[int] | None
     page_max_patches: int
     page_std: str
@@ -174,6 +177,16 @@ class ProcessorSettings:
                 f"left_padding={geometry.left_padding} would move the units of strategy={style.strategy!r} off their "
                 "patch borders; use left_padding=0."
             )
+        if geometry.patch_size[1] % self.unit_width:
+            raise ValueError(
+                f"unit_width={self.unit_width} does not divide the patch width ({geometry.patch_size[1]}): units would "
+                "not begin with patches."
+            )
+
+    @property
+    def unit_width(self) -> int:
+        """Columns on whose multiples the units of a strategy begin."""
+        return self.style.unit_width or self.geometry.patch_size[1]
 
     def replace(self, changes: Mapping[str, Any]) -> "ProcessorSettings":
         """The settings with changes.

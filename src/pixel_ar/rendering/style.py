@@ -37,6 +37,8 @@ class RenderStyle:
         letter_spacing: blank columns after every grapheme cluster; letters that join (Arabic) stay joined.
         strategy: `"continuous"`, `"bigrams"`, `"mono"`, `"words"` or `"word_pieces"`: what stands at the beginning of a
             patch; see `rendering.units`.
+        unit_width: columns of what strategies other than `"continuous"` put there, where a patch holds several such
+            units side by side; `None` for those of a patch.
 
     Raises:
         ValueError: for a setting out of range, or two that contradict each other.
@@ -47,6 +49,7 @@ class RenderStyle:
     background_color: Any = WHITE
     letter_spacing: int = 0
     strategy: str = "continuous"
+    unit_width: int | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in (("mode", MODES), ("strategy", STRATEGIES)):
@@ -58,6 +61,13 @@ class RenderStyle:
         if isinstance(spacing, bool) or not isinstance(spacing, int) or not 0 <= spacing <= _MAX_SPACING:
             raise ValueError(
                 f"letter_spacing must be a number of columns from 0 to {_MAX_SPACING}, got {spacing!r}."
+            )
+        width = self.unit_width
+        if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
+            raise ValueError(f"unit_width must be a positive number of columns, or None, got {width!r}.")
+        if width is not None and self.strategy == "continuous":
+            raise ValueError(
+                f"unit_width={width} belongs to a strategy with units, such as 'word_pieces', not to 'continuous'."
             )
         for name in ("text_color", "background_color"):
             object.__setattr__(self, name, parse_color(getattr(self, name), name))
@@ -103,9 +113,11 @@ class RenderStyle:
         return self.mode != "1"
 
     def settings(self) -> dict[str, Any]:
-        """The settings, ready for JSON."""
-        values = asdict(self)
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        """The settings, ready for JSON; a width of units only where there is one."""
+        values = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+        return {key: value for key, value in values.items() if key != "unit_width" or value is not None}
 
     # ---- levels ----
 

@@ -38,7 +38,8 @@ class StyledRenderer(StripRenderer):
     Args:
         atlases: As for [`StripRenderer`].
         style: Mode, colours, spacing and strategy.
-        patch_width: Columns of a patch, where units begin; needed for strategies other than `"continuous"`.
+        patch_width: Columns of a patch, or of the units in it (`unit_width`): on its multiples units begin. Needed for
+            strategies other than `"continuous"`.
         policy: `missing`, `newline`, `tab`, `normalize` and `unsupported`, as for [`StripRenderer`].
 
     Raises:
