@@ -17,6 +17,8 @@ import torch
 from harness import Record, Settings
 from transformers.generation import CompileConfig
 
+from pixel_ar.models.pixel_ar.heads.parts import entry_head
+
 from .measuring import (
     bare_products,
     build,
@@ -38,8 +40,8 @@ def run(settings: Settings, record: Record) -> None:
     """See `harness`."""
     device = settings.device
     on_device = device == "cuda"
-    sizes = settings.options.get("sizes") or ["pixel-ar-113m", "pixel-ar-words-113m"]
-    sizes = ["tiny", "tiny-words"] if settings.is_quick else sizes
+    sizes = settings.options.get("sizes") or ["pixel-ar-113m", "pixel-ar-words-113m", "pixel-ar-words-113m/2"]
+    sizes = ["tiny", "tiny-words", "tiny-words/2"] if settings.is_quick else sizes
     batches = [1, 2] if settings.is_quick else ([1, 32, 256] if on_device else [1, 16])
     dtypes = [torch.bfloat16, torch.float32] if on_device else [torch.float32]
     new = 4 if settings.is_quick else (128 if on_device else 32)
@@ -127,21 +129,22 @@ def _head_figures(
     found: dict[str, Any] = {"head_ms": 1e3 * seconds, "head_share": 1e3 * seconds / values["step_ms"]}
     if not has_words(model.config):
         return found
-    words = words_of(model.config)
+    words, parts = words_of(model.config), model.config.dictionary_parts
+    escape = entry_head(head).escape
     spelled = max(1, round(batch * words.escapes))
 
     def spell() -> None:
         with torch.no_grad():
-            head.escape.sample_weighed(states[:spelled], False, None, None, None, None, None)
+            escape.sample_weighed(states[:spelled], False, None, None, None, None, None)
 
     spelling = getattr(time_calls(spell, device), which)
-    # The share of steps in which some row spells.
-    share = 1 - (1 - words.escapes) ** batch
-    step = values["step_ms"] / 1e3 + share * spelling
+    # How often in a step some row spells.
+    often = parts * (1 - (1 - words.escapes) ** batch)
+    step = values["step_ms"] / 1e3 + often * spelling
     return found | {
         "escapes": words.escapes,
         "spelling_ms": 1e3 * spelling,
-        "characters_per_s_with_spelling": batch * words.characters / step,
+        "characters_per_s_with_spelling": batch * parts * words.characters / step,
     }
 
 

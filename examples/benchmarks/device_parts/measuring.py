@@ -82,7 +82,11 @@ _TINY: dict[str, Any] = {
 
 
 def pixel_config(name: str, **options: Any) -> PixelARConfig:
-    """`"tiny"`, `"tiny-words"`, or a preset of `PixelARConfig`."""
+    """`"tiny"`, `"tiny-words"`, or a preset of `PixelARConfig`; `NAME/2` for two words to a patch."""
+    name, _, parts = name.partition("/")
+    if parts:
+        height, width = pixel_config(name).patch_size
+        options |= {"patch_size": (height, int(parts) * width), "dictionary_parts": int(parts)}
     if name == "tiny":
         return tiny_pixel_config(**options)
     if name == "tiny-words":
@@ -134,11 +138,8 @@ def has_words(config: Any) -> bool:
 
 def words_of(config: PixelARConfig) -> WordPatches:
     """The dictionary of a model that has words, fitted to the addresses."""
-    height, width = config.patch_size
-    size = int(config.dictionary_size or 0)
-    return word_patches(
-        (height, width), size, config.head_num_glyphs, config.head_group_columns or width, size < 1000
-    )
+    size, part = int(config.dictionary_size or 0), config.part_size
+    return word_patches(part, size, config.head_num_glyphs, config.head_group_columns or part[1], size < 1000)
 
 
 def count_parameters(model: torch.nn.Module) -> int:
@@ -149,25 +150,32 @@ def count_parameters(model: torch.nn.Module) -> int:
 def characters_per_patch(config: PixelARConfig) -> float:
     """Characters of the 5x8 atlas in a patch; with words, of held-out text."""
     if has_words(config):
-        return words_of(config).characters
+        return words_of(config).characters * config.dictionary_parts
     return config.patch_size[1] / CHARACTER_COLUMNS
 
 
 def bare_products(model: torch.nn.Module, rows: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
-    """A call that multiplies every matrix of the decoder and the head once with `rows` vectors, and nothing else."""
+    """A call that multiplies every matrix that a step needs with `rows` vectors, and nothing else."""
     pairs = []
+    parts = getattr(model.config, "dictionary_parts", 1)
     if has_words(model.config):
         entries = torch.randn(
             model.config.dictionary_size, model.config.hidden_size, device=device, dtype=dtype
         )
-        pairs.append((torch.randn(rows, entries.shape[1], device=device, dtype=dtype), entries))
+        pairs += parts * [(torch.randn(rows, entries.shape[1], device=device, dtype=dtype), entries)]
     for name, module in model.named_modules():
         # An embedding is looked up, not multiplied; what spells a word that is no entry is not used for the others.
-        if name.startswith("patch_head.escape."):
+        if ".escape." in name:
             continue
+        # Every part of a patch goes through these.
+        times = (
+            parts
+            if name.endswith((".scores.query", "embed_patches.hidden", "embed_patches.projection"))
+            else 1
+        )
         if isinstance(module, torch.nn.Linear) and "embed_tokens" not in name:
             weight = module.weight.detach()
-            pairs.append((torch.randn(rows, weight.shape[1], device=device, dtype=dtype), weight))
+            pairs += times * [(torch.randn(rows, weight.shape[1], device=device, dtype=dtype), weight)]
         elif type(module).__name__ in ("SlotLinear", "CausalSlotLinear"):
             weight = (
                 module.weight.detach().flatten(0, -2) if module.weight.dim() == 3 else module.weight.detach()
