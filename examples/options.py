@@ -3,6 +3,7 @@
 """What the training scripts share before training: options, recipes, data files, models by name, resuming."""
 
 import difflib
+import glob
 import json
 import shutil
 import sys
@@ -222,11 +223,21 @@ def resolve_model(name: str) -> str:
 
 
 def load_texts(name: str, config: str | None, split: str, streaming: bool) -> Dataset | IterableDataset:
-    """Loads a local file by its ending, or a Hub data set by its id.
+    """Loads a local file by its ending, several that a pattern names (`"texts/part-*.jsonl.gz"`), or a Hub data set.
 
     Raises:
-        ValueError: for a file of another kind.
+        ValueError: for a file of another kind, and for a pattern without files.
     """
+    files = sorted(glob.glob(name)) if glob.has_magic(name) else [name]
+    if not files:
+        raise ValueError(f"{name}: no file has such a name; in a shell, put the pattern in quotes.")
+    if files != [name]:
+        kinds = {next((KINDS[end] for end in Path(file).suffixes if end in KINDS), None) for file in files}
+        if None in kinds or len(kinds) > 1:
+            raise ValueError(
+                f"{name}: the files must be of one kind, out of {', '.join(sorted(KINDS))}, gzipped or not."
+            )
+        return load_dataset(kinds.pop(), data_files=files, split="train", streaming=streaming)
     suffixes = [suffix for suffix in Path(name).suffixes if suffix in KINDS]
     if Path(name).is_file() and suffixes:
         options: dict[str, Any] = {"delimiter": "\t"} if suffixes[-1] == ".tsv" else {}

@@ -47,6 +47,21 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]], name: str = "rows
     return str(path)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_pattern_names_the_files_of_a_data_set(script: Any, tmp_path: Path, streaming: bool) -> None:
+    options = script("options")
+    for file in range(3):
+        write(tmp_path, "jsonl", [{"text": f"{file} {row}"} for row in range(2)], f"part-{file}")
+    found = options.load_texts(str(tmp_path / "part-*.jsonl"), None, "train", streaming)
+    assert [row["text"] for row in found] == [f"{file} {row}" for file in range(3) for row in range(2)]
+    assert not streaming or found.num_shards == 3
+    with pytest.raises(ValueError, match="no file has such a name"):
+        options.load_texts(str(tmp_path / "none-*.jsonl"), None, "train", streaming)
+    write(tmp_path, "csv", [{"text": "x"}], "part-3")
+    with pytest.raises(ValueError, match="must be of one kind"):
+        options.load_texts(str(tmp_path / "part-*"), None, "train", streaming)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("labels", [("no", "yes"), (3, 7), (False, True)], ids=["names", "numbers", "bools"])
 @pytest.mark.parametrize("column", ["label", "stars"])

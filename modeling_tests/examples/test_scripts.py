@@ -3,6 +3,9 @@
 """The scripts in examples/ do what their docstrings say, on a very small scale."""
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,6 +74,45 @@ def test_pretrain_says_what_came_of_it(
     samples = list((tmp_path / "run" / "samples").glob("*.png"))
     assert len(samples) == 1 and str(samples[0]) in printed.out
     assert all(check.passed for check in selftest(tmp_path / "run"))
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+def test_two_processes_go_on_where_one_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same batches in the same order from files shared by a pattern, so the same weights; one process speaks."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    for file in range(3):
+        rows = [json.dumps({"text": f"Row {row} of file {file}, " * 9}) + "\n" for row in range(8)]
+        (tmp_path / f"part-{file}.jsonl").write_text("".join(rows), encoding="utf-8")
+    held_out = tmp_path / "held_out.jsonl"
+    held_out.write_text(json.dumps({"text": "A row."}) + "\n", encoding="utf-8")
+    options = [
+        *("--train_data", str(tmp_path / "part-*.jsonl"), "--validation_data", str(held_out)),
+        *("--config_overrides", json.dumps(TINY), "--block_patches", "16", "--max_steps", "4"),
+        *("--save_steps", "2", "--report_to", "none", "--use_cpu", "True", "--disable_tqdm", "True"),
+    ]
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    batch = "--per_device_train_batch_size"
+    run("pretrain.py", *options, batch, "4", "--output_dir", str(alone), monkeypatch=monkeypatch)
+    shutil.copytree(alone / "checkpoint-2", both / "checkpoint-2")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    words = [batch, "2", "--output_dir", str(both), "--resume_from_checkpoint", "True"]
+    result = subprocess.run(
+        [*launcher, str(EXAMPLES / "pretrain.py"), *options, *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    said = result.stdout + result.stderr
+    assert said.count("bits/character on 1 held-out texts") == 1
+    wanted, found = (load_file(folder / "model.safetensors") for folder in (alone, both))
+    start = load_file(alone / "checkpoint-2" / "model.safetensors")
+    for name, tensor in wanted.items():
+        torch.testing.assert_close(found[name], tensor, atol=1e-6, rtol=1e-5)
+    assert any(not torch.allclose(start[name], tensor, atol=1e-5) for name, tensor in wanted.items())
 
 
 def test_pretrain_saves_what_loads(pretrained: Path) -> None:

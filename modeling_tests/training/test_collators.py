@@ -211,7 +211,7 @@ def test_batches_of_groups(processor: PixelProcessor, workers: int) -> None:
 def test_bad_groups() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         ModalityGroups(Documents(3), 0)
-    with pytest.raises(ValueError, match="0 rows"):
+    with pytest.raises(ValueError, match="no documents"):
         next(iter(ModalityGroups(Documents(0), 2)))
 
 

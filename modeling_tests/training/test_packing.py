@@ -146,7 +146,7 @@ def test_documents_are_reshuffled_every_pass(processor: PixelProcessor) -> None:
 
 
 def test_an_empty_data_set_is_an_error(processor: PixelProcessor) -> None:
-    with pytest.raises(ValueError, match="no documents with text"):
+    with pytest.raises(ValueError, match="no documents"):
         packed(processor, [], 1)
 
 

@@ -57,9 +57,10 @@ class BitsPerCharacterCallback(TrainerCallback):
         if metrics is not None:
             metrics["eval_bits_per_character"] = figure
         state.log_history.append({"eval_bits_per_character": figure, "step": state.global_step})
-        logger.warning(
-            f"step {state.global_step}: {figure:.4f} bits/character on {len(self.texts)} held-out texts"
-        )
+        if state.is_world_process_zero:
+            logger.warning(
+                f"step {state.global_step}: {figure:.4f} bits/character on {len(self.texts)} held-out texts"
+            )
 
 
 class SampleStripsCallback(TrainerCallback):
@@ -111,6 +112,8 @@ class SampleStripsCallback(TrainerCallback):
             sampling = {"do_sample": True, "temperature": self.temperature, "generator": generator}
         strips = model.generate(**inputs, max_new_patches=self.max_new_patches, **sampling)
         model.train(was_training)
+        if not state.is_world_process_zero:
+            return  # all processes draw, as sharded weights need, and one writes
         picture = stack_strips(self.processor.to_pil(strips), self.scale)
         self.folder.mkdir(parents=True, exist_ok=True)
         picture.save(self.folder / f"step-{state.global_step:07d}.png")

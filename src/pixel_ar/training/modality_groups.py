@@ -5,9 +5,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
-from .packing import Documents
+from .documents import Documents, endless
 
 
 class ModalityGroups(IterableDataset):
@@ -36,27 +36,14 @@ class ModalityGroups(IterableDataset):
         self.modality_column = modality_column
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Groups the rows of this worker: worker w of n takes every n-th row."""
-        worker = get_worker_info()
-        index, count = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        """Groups the rows of this worker, see [`endless`]."""
         waiting: dict[str, list[dict[str, Any]]] = {}
-        epoch = 0
-        while True:
-            self.documents.set_epoch(epoch)
-            number = -1
-            for number, row in enumerate(self.documents):
-                if number % count != index:
-                    continue
-                rows = waiting.setdefault(row[self.modality_column], [])
-                rows.append(row)
-                if len(rows) == self.group_size:
-                    yield from rows
-                    rows.clear()
-            if number < index:
-                raise ValueError(
-                    f"the data set has {number + 1} rows, too few for {count} workers; check the path and the split."
-                )
-            epoch += 1
+        for _, _, row in endless(self.documents):
+            rows = waiting.setdefault(row[self.modality_column], [])
+            rows.append(row)
+            if len(rows) == self.group_size:
+                yield from rows
+                rows.clear()
 
 
 __all__ = ["ModalityGroups"]

@@ -4,7 +4,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
@@ -13,6 +13,7 @@ from ..rendering.renderer import StripRenderer
 from ..rendering.strip import PackedStrip
 from ..text.graphemes import grapheme_bounds
 from .columns import check_rows, read_column
+from .documents import Documents, endless
 
 # Columns of a character, to begin with; characters that are drawn at least; how far a space is looked for.
 _USUAL_WIDTH, _LEAST, _WINDOW = 4, 1024, 200
@@ -27,16 +28,6 @@ def _cut_near(text: str, stop: int) -> int:
     first = max(stop - _WINDOW, 0)
     bounds = grapheme_bounds(text[first : stop + _WINDOW])
     return first + next((bound for bound in bounds if first + bound >= stop), bounds[-1])
-
-
-class Documents(Protocol):
-    """What packing needs of a data set; `datasets.IterableDataset` has it."""
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the shuffle of the next pass."""
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """One dictionary per document."""
 
 
 class PackedTextDataset(IterableDataset):
@@ -92,13 +83,12 @@ class PackedTextDataset(IterableDataset):
         self.margins = margins
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Packs the documents of this worker: worker w of n takes every n-th document."""
+        """Packs the documents of this worker, see [`endless`]."""
         worker = get_worker_info()
-        index, count = (worker.id, worker.num_workers) if worker is not None else (0, 1)
-        rng = np.random.default_rng([self.seed, index])
+        rng = np.random.default_rng([self.seed, 0 if worker is None else worker.id])
         segments: list[str] = []
         room = self.block_patches
-        for document in self._texts(index, count):
+        for document in self._texts():
             text, position = "", 0  # what is drawn again; where the document goes on after it
             while text or position < len(document):
                 text, position = self._head(document, text, position, room)
@@ -196,26 +186,21 @@ class PackedTextDataset(IterableDataset):
             start = text.rfind(" ", 0, start + 1) + 1
         return text[start or cut :]
 
-    def _texts(self, index: int, count: int) -> Iterator[str]:
-        epoch = 0
-        while True:
-            self.documents.set_epoch(epoch)
-            found = False
-            for number, document in enumerate(self.documents):
-                text = read_column(check_rows([document]), self.text_column)[0]
-                if not isinstance(text, str):
-                    raise ValueError(
-                        f"{self.text_column!r} of document {number} must be a text, got {type(text).__name__}: "
-                        f"{text!r:.60}."
-                    )
-                found = found or bool(text.strip())
-                if number % count == index and text.strip():
-                    yield text
-            if not found:
+    def _texts(self) -> Iterator[str]:
+        """Texts of this worker, pass after pass."""
+        last = -1  # pass that had a text
+        for epoch, number, document in endless(self.documents):
+            if epoch > last + 1:
+                raise ValueError("the data set has no documents with text; check the path and the split.")
+            text = read_column(check_rows([document]), self.text_column)[0]
+            if not isinstance(text, str):
                 raise ValueError(
-                    "The training data set has no documents with text; check the path and the split."
+                    f"{self.text_column!r} of document {number} must be a text, got {type(text).__name__}: "
+                    f"{text!r:.60}."
                 )
-            epoch += 1
+            if text.strip():
+                last = epoch
+                yield text
 
 
-__all__ = ["Documents", "PackedTextDataset"]
+__all__ = ["PackedTextDataset"]
