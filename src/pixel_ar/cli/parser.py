@@ -294,9 +294,8 @@ def _add_estimate(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument(
         "--render-rate",
         type=_number(float, 0, open_low=True),
-        default=4.8e6,
         metavar="C",
-        help="characters per second that one process draws (default: %(default)g)",
+        help="characters per second that one process packs and draws (default: what one core was measured at)",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 

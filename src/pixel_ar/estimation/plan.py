@@ -31,6 +31,8 @@ ADAMW_VALUES, MUON_VALUES = 2, 1
 SECONDS_PER_DAY = 86_400
 # Characters per second that one process packs and draws for a collator, 5x8 atlas (examples/benchmarks/README.md).
 RENDER_RATE = 4.8e6
+# The same for words of the strategy `word_pieces`, and the characters of such a patch of English.
+WORDS_RENDER_RATE, WORD_CHARACTERS = 0.9e6, 4.6
 CHARACTER_COLUMNS = {8: 5.0, 16: 8.0}
 # Patches that the published runs read. PIXAR: 1,000,000 steps of 384 strips of 360 patches (arXiv 2401.03321 and its
 # code); PixelGPT and DualGPT: about 200 billion patches and tokens (arXiv 2404.10710).
@@ -199,7 +201,11 @@ def memory(run: Run, way: str) -> Memory:
 
 
 def speed(
-    run: Run, flops_per_device: float, utilisation: float, patches: int | None, render_rate: float
+    run: Run,
+    flops_per_device: float,
+    utilisation: float,
+    patches: int | None,
+    render_rate: float | None = None,
 ) -> Speed:
     """Time of a run.
 
@@ -208,11 +214,15 @@ def speed(
         flops_per_device: what a device can do at most, FLOP/s.
         utilisation: the share of it that training reaches, 0 to 1.
         patches: of the whole run, or `None`.
-        render_rate: characters per second that one process draws.
+        render_rate: characters per second that one process packs and draws; `None` for what one core was measured at
+            (`examples/benchmarks/packing.py`), which is less where patches are words.
 
     Raises:
         ValueError: for a number outside its range.
     """
+    has_words = run.config.patch_head == "dictionary"
+    if render_rate is None:
+        render_rate = WORDS_RENDER_RATE if has_words else RENDER_RATE
     if flops_per_device <= 0 or not 0 < utilisation <= 1 or render_rate <= 0:
         raise ValueError(
             f"FLOP/s ({flops_per_device:g}) and render rate ({render_rate:g}) must be positive and the utilisation "
@@ -222,7 +232,10 @@ def speed(
     flops = (cost.forward_flops + cost.backward_flops) / run.length
     rate = run.devices * flops_per_device * utilisation / flops
     height, width = run.config.patch_size
-    characters = rate / run.devices * width / CHARACTER_COLUMNS.get(height, height / 2)
+    per_patch = width / CHARACTER_COLUMNS.get(height, height / 2)
+    if has_words:
+        per_patch = WORD_CHARACTERS * run.config.dictionary_parts
+    characters = rate / run.devices * per_patch
     days = None if patches is None else patches / rate / SECONDS_PER_DAY
     return Speed(flops, rate, math.ceil(characters / render_rate), patches, days)
 
