@@ -28,7 +28,8 @@ Models of patches and tokens take a mix of strips, tokens and pairs: TextGPT is 
 
     python examples/pretrain.py --recipe dualgpt-tiny --output_dir runs/dualgpt-tiny
 
-A Hub data set is streamed: `--train_data wikimedia/wikipedia --dataset_config 20231101.en`. Every option of
+A Hub data set is streamed: `--train_data wikimedia/wikipedia --dataset_config 20231101.en`, and so are files that a
+pattern names: `--train_data 'texts/part-*.jsonl.gz'`. Every option of
 TrainingArguments works (`--bf16`, `--gradient_accumulation_steps`, `--resume_from_checkpoint`, `--torch_compile`, ...).
 
 On a CPU a caching allocator saves about a quarter of the step time (glibc returns every large tensor to the system),
