@@ -25,6 +25,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from ..configuration_pixel_ar import PixelARConfig
 from ..layers import RMSNorm
@@ -37,6 +38,8 @@ ALL_INK = 255
 NEVER = -1e9
 # Up to so many rows, slots are mapped one after another where no gradient is asked for.
 _FEW_ROWS = 64
+# Bytes whose logits are held at once; 32,768 x 256 float32 are 32 MB, and softmax and gradient as much each.
+_BYTES_AT_ONCE = 32_768
 # Share of the bytes of glyphs in the training loss.
 BYTE_SHARE = 0.1
 
@@ -339,8 +342,12 @@ class AutoregressivePatchHead(PatchHead):
         A glyph can be drawn in two ways, as itself and byte by byte; both are counted.
         """
         column_bytes = patches_to_bytes(patches, self.patch_size)
-        states, logits = self._teacher_forced(hidden_states, column_bytes)
-        nats, num_bytes = self._byte_nats(logits, column_bytes, num_columns)
+        states, nats = self._byte_nats(hidden_states, column_bytes)
+        num_bytes = None
+        if num_columns is not None:
+            num_bytes = num_columns * self.bytes_per_column
+            counted = torch.arange(nats.shape[-1], device=nats.device) < num_bytes[:, None].to(nats.device)
+            nats, num_bytes = torch.where(counted, nats, torch.zeros_like(nats)), num_bytes.cpu()
         if self.glyphs is None:
             return -nats.sum(-1)
         size = (self.num_groups, self.group_bytes)
@@ -369,8 +376,8 @@ class AutoregressivePatchHead(PatchHead):
         if self.glyphs is None or not self.training:
             return super().loss(hidden_states, patches)
         column_bytes = patches_to_bytes(patches, self.patch_size)
-        states, logits = self._teacher_forced(hidden_states, column_bytes)
-        nats = self._byte_nats(logits, column_bytes, None)[0].unflatten(-1, (self.num_groups, -1)).sum(-1)
+        states, nats = self._byte_nats(hidden_states, column_bytes)
+        nats = nats.unflatten(-1, (self.num_groups, -1)).sum(-1)
         fits = self.glyphs.fits(column_bytes.unflatten(-1, (self.num_groups, -1))).to(nats.device)
         is_glyph = fits.any(-1)
         target = torch.where(is_glyph, fits.to(torch.int64).argmax(-1), fits.shape[-1])
@@ -380,18 +387,32 @@ class AutoregressivePatchHead(PatchHead):
         return (chosen.view_as(nats) + spelled).sum(-1)
 
     def _byte_nats(
-        self, logits: torch.Tensor, column_bytes: torch.Tensor, num_columns: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Cost of each byte `[N, G * S]`, zero after `num_columns`; how many bytes of each row count `[N]`."""
-        logits = logits.float()
+        self, hidden_states: torch.Tensor, column_bytes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """States of the groups `[N, G, E]` and the cost of each byte `[N, G * S]`, float32.
+
+        Many patches are taken in turns, whose logits are computed again for the gradient: what stays in memory is a
+        number for each byte, and not several times 256. Compiled code decides by itself what it keeps.
+        """
+        rows = max(_BYTES_AT_ONCE // column_bytes.shape[1], 1)
+        if len(hidden_states) <= rows or torch.compiler.is_compiling():
+            return self._few_byte_nats(hidden_states, column_bytes)
+        turns = []
+        for turn in zip(hidden_states.split(rows), column_bytes.split(rows), strict=True):
+            if torch.is_grad_enabled():
+                turns.append(checkpoint(self._few_byte_nats, *turn, use_reentrant=False))
+            else:
+                turns.append(self._few_byte_nats(*turn))
+        states, nats = zip(*turns, strict=True)
+        return torch.cat(states), torch.cat(nats)
+
+    def _few_byte_nats(
+        self, hidden_states: torch.Tensor, column_bytes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        states, logits = self._teacher_forced(hidden_states, column_bytes)
         column_bytes = column_bytes.to(logits.device)  # a split model may have put them elsewhere
-        nats = F.cross_entropy(logits.flatten(0, 1), column_bytes.flatten(), reduction="none")
-        nats = nats.view_as(column_bytes)
-        if num_columns is None:
-            return nats, None
-        num_bytes = num_columns * self.bytes_per_column
-        counted = torch.arange(nats.shape[-1], device=nats.device) < num_bytes[:, None].to(nats.device)
-        return torch.where(counted, nats, torch.zeros_like(nats)), num_bytes.cpu()
+        nats = F.cross_entropy(logits.float().flatten(0, 1), column_bytes.flatten(), reduction="none")
+        return states, nats.view_as(column_bytes)
 
     def sample(
         self,
