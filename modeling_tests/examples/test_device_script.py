@@ -66,7 +66,12 @@ def test_the_whole_run_is_rehearsed(scripts: ModuleType, packed: Path, tmp_path:
     records = {name: part["records"] for name, part in results["parts"].items()}
     assert {record["outcome"] for record in records["tests"]} == {"passed"} and len(records["tests"]) == 3
     decoded = [record for record in records["decode"] if record["name"] == "decode"]
-    assert {record["model"] for record in decoded} == {"tiny", "Llama like tiny"}
+    assert {record["model"] for record in decoded} == {
+        "tiny",
+        "tiny-words",
+        "tiny-words/2",
+        "Llama like tiny",
+    }
     assert all(record["step_ms"] > 0 and record["characters_per_s"] > 0 for record in decoded)
     assert {record["kind"] for record in records["train"] if record["name"] == "train step"} == {
         "pixels",
