@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import pixel_ar
-from pixel_ar.hub import EXPORTED_FAMILIES, flatten_sources
+from pixel_ar.families import FAMILIES
+from pixel_ar.hub import flatten_sources
 
 PACKAGE = Path(pixel_ar.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -24,8 +25,11 @@ TEXT_TO_PIXELS = ("text", "fonts", "rendering", "reading", "processing")
 ORDER: dict[str, set[str]] = {
     **{room: set(TEXT_TO_PIXELS[:rank]) for rank, room in enumerate(TEXT_TO_PIXELS)},
     "models": set(),
-    "selfcheck": {"processing", "models"},
-    "hub": {"processing", "models", "selfcheck"},
+    "cards": {"processing", "models"},
+    "figures": {"processing", "models"},
+    "families": {"processing", "models", "cards", "figures"},
+    "selfcheck": {"processing", "families", "figures"},
+    "hub": {"families", "selfcheck"},
     "metrics": {"processing", "models"},
     "estimation": {"models"},
 }
@@ -75,7 +79,7 @@ EXPORTED = {
 
 
 def exported_paths() -> list[Path]:
-    names = {name for classes in EXPORTED_FAMILIES.values() for name in flatten_sources(classes.values())}
+    names = {name for family in FAMILIES.values() for name in flatten_sources(family.classes.values())}
     return [
         path
         for path in SOURCES

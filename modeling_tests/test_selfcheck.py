@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tools.page import tiny_page_model
+from tools.spae import small_spae
 from tools.tiny import TINY
 
 import pixel_ar
@@ -98,3 +100,27 @@ def test_a_folder_without_figures(folder: Path, capsys: pytest.CaptureFixture[st
 def test_bundled_checkpoints_pass() -> None:
     for name in pixel_ar.bundled_checkpoints():
         assert failed(Path(pixel_ar.bundled_checkpoint(name))) == []
+
+
+def test_models_of_pages_and_pictures_test_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a processor and, for pictures, without; other weights fail what they change."""
+    reader = tiny_page_model()
+    processor = pixel_ar.PixelProcessor.from_preset("fixed-8", page_patch_size=reader.config.patch_size)
+    folders = {"page": tmp_path / "page", "pictures": tmp_path / "pictures"}
+    pixel_ar.export_remote_code(reader, processor, folders["page"])
+    pixel_ar.export_remote_code(small_spae().eval(), None, folders["pictures"])
+    names = {"page": ["reading back", "answer", "cache"], "pictures": ["words", "prefixes"]}
+    for kind, folder in folders.items():
+        checks = pixel_ar.selftest(folder)
+        assert [check.name for check in checks] == names[kind]
+        assert all(check.passed for check in checks), list(map(str, checks))
+    assert main(["selftest", *map(str, folders.values())]) == 0
+    assert capsys.readouterr().out.count("ok    ") == 5
+    for kind, part, fails in (("page", "decoder.norm", "answer"), ("pictures", "encoder.", "words")):
+        weights = load_file(folders[kind] / "model.safetensors")
+        changed = {name: -3 * weight.roll(1, 0) for name, weight in weights.items() if name.startswith(part)}
+        save_file({**weights, **changed}, folders[kind] / "model.safetensors", metadata={"format": "pt"})
+        failing = [check.name for check in pixel_ar.selftest(folders[kind]) if not check.passed]
+        assert failing == [fails]

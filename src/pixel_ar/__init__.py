@@ -5,18 +5,10 @@
 Importing this package registers its classes with the Auto classes and the pipelines of transformers.
 """
 
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    AutoModelForQuestionAnswering,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    AutoProcessor,
-    AutoTokenizer,
-)
+import transformers
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 
+from .families import FAMILIES
 from .fonts.atlas import GlyphAtlas, bundled_atlases
 from .fonts.fitting import fit_font
 from .fonts.shaped_font import ShapedFont
@@ -58,21 +50,12 @@ from .text.characters import CharacterPolicy, MissingGlyphError, UnsupportedScri
 
 __version__ = "0.1.0"
 
-AutoConfig.register("pixel_ar", PixelARConfig, exist_ok=True)
-AutoModel.register(PixelARConfig, PixelARModel, exist_ok=True)
-AutoModelForCausalLM.register(PixelARConfig, PixelARForCausalLM, exist_ok=True)
-AutoModelForSequenceClassification.register(PixelARConfig, PixelARForSequenceClassification, exist_ok=True)
-AutoModelForTokenClassification.register(PixelARConfig, PixelARForTokenClassification, exist_ok=True)
-AutoModelForQuestionAnswering.register(PixelARConfig, PixelARForQuestionAnswering, exist_ok=True)
-AutoProcessor.register(PixelARConfig, PixelProcessor, exist_ok=True)
-AutoConfig.register("pixel_ar_spae", SpaeConfig, exist_ok=True)
-AutoModel.register(SpaeConfig, SpaeModel, exist_ok=True)
-AutoProcessor.register(SpaeConfig, PixelProcessor, exist_ok=True)
+for _family in FAMILIES.values():
+    AutoConfig.register(_family.name, _family.config, exist_ok=True)
+    AutoProcessor.register(_family.config, PixelProcessor, exist_ok=True)
+    for _auto_class, _model in _family.models.items():
+        getattr(transformers, _auto_class).register(_family.config, _model, exist_ok=True)
 AutoTokenizer.register(PixelARConfig, PixelCheckpointTokenizer, exist_ok=True)
-AutoConfig.register("pixel_page", PixelPageConfig, exist_ok=True)
-AutoModel.register(PixelPageConfig, PixelPageForConditionalGeneration, exist_ok=True)
-AutoModelForImageTextToText.register(PixelPageConfig, PixelPageForConditionalGeneration, exist_ok=True)
-AutoProcessor.register(PixelPageConfig, PixelProcessor, exist_ok=True)
 register_pipelines()
 
 __all__ = [

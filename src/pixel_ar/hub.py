@@ -18,52 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import staged_folder, write_text
-from .models.page.configuration_page import PixelPageConfig
-from .models.page.modeling_page import PixelPageForConditionalGeneration
-from .models.pixel_ar.configuration_pixel_ar import PixelARConfig
-from .models.pixel_ar.modeling_pixel_ar import PixelARForCausalLM, PixelARModel
-from .models.pixel_ar.tasks import (
-    PixelARForQuestionAnswering,
-    PixelARForSequenceClassification,
-    PixelARForTokenClassification,
-)
-from .models.spae.configuration_spae import SpaeConfig
-from .models.spae.modeling_spae import SpaeModel
-from .processing.files import bundled_notices
-from .processing.processing_pixel_ar import PixelProcessor
+from .families import Family, family_of
 from .selfcheck import write_selftest
 
 PACKAGE = Path(__file__).parent
 CHECKPOINTS = PACKAGE / "checkpoints"
-
-# What each Auto class builds from a pixel_ar checkpoint.
-AUTO_CLASSES: dict[str, type] = {
-    "AutoConfig": PixelARConfig,
-    "AutoModel": PixelARModel,
-    "AutoModelForCausalLM": PixelARForCausalLM,
-    "AutoModelForSequenceClassification": PixelARForSequenceClassification,
-    "AutoModelForTokenClassification": PixelARForTokenClassification,
-    "AutoModelForQuestionAnswering": PixelARForQuestionAnswering,
-    "AutoProcessor": PixelProcessor,
-}
-# And from a SPAE checkpoint.
-SPAE_AUTO_CLASSES: dict[str, type] = {
-    "AutoConfig": SpaeConfig,
-    "AutoModel": SpaeModel,
-    "AutoProcessor": PixelProcessor,
-}
-# And from one of a page model.
-PAGE_AUTO_CLASSES: dict[str, type] = {
-    "AutoConfig": PixelPageConfig,
-    "AutoModel": PixelPageForConditionalGeneration,
-    "AutoModelForImageTextToText": PixelPageForConditionalGeneration,
-    "AutoProcessor": PixelProcessor,
-}
-EXPORTED_FAMILIES = {
-    "pixel_ar": AUTO_CLASSES,
-    "pixel_ar_spae": SPAE_AUTO_CLASSES,
-    "pixel_page": PAGE_AUTO_CLASSES,
-}
 
 _RELATIVE_IMPORT = re.compile(r"from\s+(\.+[\w.]*)\s+import\b")
 
@@ -140,16 +99,12 @@ def export_remote_code(
     Raises:
         ValueError: for a model of another kind, or a processor that does not fit it.
     """
-    model_type = getattr(getattr(model, "config", None), "model_type", None)
-    if model_type not in EXPORTED_FAMILIES:
-        raise ValueError(
-            f"export_remote_code saves {' and '.join(EXPORTED_FAMILIES)} models, got a {type(model).__name__}."
-        )
-    classes = dict(EXPORTED_FAMILIES[model_type])
-    if model_type == "pixel_ar_spae" and processor is None:
+    family = family_of(model)
+    classes = dict(family.classes)
+    if processor is None and not family.needs_processor:
         del classes["AutoProcessor"]
     else:
-        _check_processor(model, processor)
+        _check_processor(family, model, processor)
     sources = flatten_sources(classes.values())
     with staged_folder(folder, last=["config.json"]) as stage:
         model.save_pretrained(stage)
@@ -163,8 +118,7 @@ def export_remote_code(
             (stage / name).write_text(text, encoding="utf-8")
         if not Path(folder, "README.md").exists():
             (stage / "README.md").write_text(model_card(model, processor), encoding="utf-8")
-        if model_type == "pixel_ar":
-            write_selftest(model, processor, stage)
+        write_selftest(model, processor, stage)
         written = {path.name for path in stage.iterdir()}
     _remove_stale_weights(Path(folder), written)
     if push_to_hub:
@@ -172,30 +126,24 @@ def export_remote_code(
     return list(sources)
 
 
-def _check_processor(model: Any, processor: Any) -> None:
+def _check_processor(family: Family, model: Any, processor: Any) -> None:
     if not hasattr(processor, "check_model"):
         raise ValueError(f"export_remote_code needs the model's processor, got a {type(processor).__name__}.")
-    config = model.config
-    if config.model_type == "pixel_ar":
-        processor.check_model(config)
-        return
-    if config.model_type == "pixel_page":
-        cuts = processor.page_patch_size or processor.patch_size
-        if config.patch_size is not None and tuple(cuts) != tuple(config.patch_size):
-            raise ValueError(
-                f"the processor cuts pages into patches of {tuple(cuts)}, the model reads {tuple(config.patch_size)}; "
-                f"pass processor.replace(page_patch_size={tuple(config.patch_size)})."
-            )
-        return
-    draws, reads = (
-        (processor.num_channels, processor.patch_size[0]),
-        (config.num_channels, config.image_size[0]),
-    )
-    if draws != reads:
-        raise ValueError(
-            f"the processor draws {draws[0]} channels of {draws[1]} rows, the model reads {reads[0]} of {reads[1]}; "
-            "take another processor, or None for a model of pictures."
-        )
+    family.check_processor(model.config, processor)
+
+
+def model_card(model: Any, processor: Any) -> str:
+    """A short card for a checkpoint that has none: how it loads, and what its glyphs are.
+
+    Args:
+        model: the model.
+        processor: its processor.
+
+    Returns:
+        Markdown with its metadata.
+    """
+    family = family_of(model)
+    return family.card(model, processor, family.auto_class(model))
 
 
 def _remove_stale_weights(folder: Path, written: set[str]) -> None:
@@ -217,120 +165,6 @@ def _upload(folder: str | os.PathLike, options: dict[str, Any]) -> None:
         revision=options.get("revision"),
         commit_message=options.get("commit_message", "Upload model, processor and code"),
     )
-
-
-def model_card(model: Any, processor: Any) -> str:
-    """A short card for a checkpoint that has none: how it loads, and what its glyphs are.
-
-    `library_name` is `transformers`, which `pipeline` asks for and downloads are counted by; there is no
-    `pipeline_tag`, since the Hub would offer a pipeline with a tokenizer.
-
-    Args:
-        model: the model.
-        processor: its processor.
-
-    Returns:
-        Markdown with its metadata.
-    """
-    if model.config.model_type == "pixel_ar_spae":
-        return _spae_card(model)
-    if model.config.model_type == "pixel_page":
-        return _page_card(model, processor)
-    height, width = processor.patch_size
-    glyphs = [
-        f"- `{atlas.name}`, sha256 `{atlas.sha256}`"
-        + (f", licence: {atlas.license}" if getattr(atlas, "license", "") else "")
-        for atlas in processor.renderer.atlases
-    ]
-    notices = [f"- its notice: [{name}]({name})" for name in bundled_notices(processor.atlases)]
-    return f"""---
-library_name: transformers
-tags:
-- pixel_ar
-- pixel-language-model
-- custom_code
----
-
-# {type(model).__name__}
-
-A language model that reads and writes text as pixels: strips of {height} rows, cut into patches of {height} x {width}.
-
-```python
-import torch
-from transformers import {_auto_class(model)}, AutoProcessor
-
-path = "."  # this folder, or its id on the Hub
-model = {_auto_class(model)}.from_pretrained(path, trust_remote_code=True).eval()
-processor = AutoProcessor.from_pretrained(path, trust_remote_code=True)
-```
-
-With the package `pixel-ar` installed, leave `trust_remote_code` out and `import pixel_ar` instead.
-
-## Glyphs
-
-{chr(10).join([*glyphs, *notices])}
-"""
-
-
-def _page_card(model: Any, processor: Any) -> str:
-    height, width = processor.page_patch_size or processor.patch_size
-    return f"""---
-library_name: transformers
-pipeline_tag: image-text-to-text
-tags:
-- pixel_ar
-- custom_code
----
-
-# {type(model).__name__}
-
-Reads pages cut into patches of {height} x {width} pixels, writes tokens.
-
-```python
-from transformers import AutoModelForImageTextToText, AutoProcessor
-
-path = "."  # this folder, or its id on the Hub
-model = AutoModelForImageTextToText.from_pretrained(path, trust_remote_code=True).eval()
-processor = AutoProcessor.from_pretrained(path, trust_remote_code=True)
-inputs = processor.page_patches(image, num_channels={model.config.num_channels})
-ids = model.generate(**inputs, max_new_tokens=50)
-```
-
-With the package `pixel-ar` installed, leave `trust_remote_code` out and `import pixel_ar` instead.
-"""
-
-
-def _spae_card(model: Any) -> str:
-    config = model.config
-    words = f"{config.codebook_size:,} {'words' if config.codebook == 'lexical' else 'learned entries'}"
-    return f"""---
-library_name: transformers
-tags:
-- pixel_ar
-- spae
-- custom_code
----
-
-# {type(model).__name__}
-
-Pictures of {config.image_size[0]} x {config.image_size[1]} pixels as layers of {words}, {sum(config.num_tokens)} in all
-(arXiv 2306.17842); any prefix of the layers decodes.
-
-```python
-from transformers import AutoModel
-
-model = AutoModel.from_pretrained(".", trust_remote_code=True).eval()  # this folder, or its id on the Hub
-ids = model.encode(pixel_values)  # [B, {config.num_channels}, {config.image_size[0]}, {config.image_size[1]}] in [0, 1]
-pictures = model.decode(ids[:2])
-```
-
-With the package `pixel-ar` installed, leave `trust_remote_code` out and `import pixel_ar` instead.
-"""
-
-
-def _auto_class(model: Any) -> str:
-    found = (name for name, cls in AUTO_CLASSES.items() if cls.__name__ == type(model).__name__)
-    return next(found, "AutoModel")
 
 
 def flatten_sources(classes: Iterable[type]) -> dict[str, str]:

@@ -363,6 +363,7 @@ def test_codebooks_refuse_what_they_cannot_hold() -> None:
             "token_ids must be integers",
         ),
         (lambda model: LexicalCodebook(torch.rand(1, 2), ["red"], lead=2), ValueError, "lead must be one of"),
+        (lambda model: LexicalCodebook(torch.rand(1, 2), ["a\ud800"]), ValueError, "lone surrogate"),
         (lambda model: SpaeConfig(id2label=1), ValueError, "id2label must be a dictionary"),
     ],
 )

@@ -398,6 +398,8 @@ def _check_words(words: Sequence[str], count: int) -> None:
     for word in words:
         if not isinstance(word, str):
             raise TypeError(f"a word must be a str, got {type(word).__name__}.")
+        if any("\ud800" <= char <= "\udfff" for char in word):
+            raise ValueError(f"a word holds a lone surrogate, which is no character: {word!r}.")
         if not word or word.split() != [word]:
             raise ValueError(f"a word must not be empty or hold spaces or line breaks, got {word!r}.")
     if len(set(words)) != len(words):
