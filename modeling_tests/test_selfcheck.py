@@ -97,9 +97,25 @@ def test_a_folder_without_figures(folder: Path, capsys: pytest.CaptureFixture[st
     assert main(["selftest", str(folder)]) == 2
 
 
+def test_a_classifier(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = pixel_ar.PixelARForSequenceClassification(pixel_ar.PixelARConfig(**TINY, num_labels=3))
+    processor = pixel_ar.PixelProcessor.from_preset("fixed-8")
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert len(pixel_ar.write_selftest(model, processor, tmp_path)["class_logits"]) == 3
+    checks = pixel_ar.selftest(tmp_path)
+    assert [(check.name, check.passed) for check in checks] == [("reading back", True), ("classes", True)]
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["score.weight"] *= -1
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert [check.name for check in pixel_ar.selftest(tmp_path) if not check.passed] == ["classes"]
+
+
 def test_bundled_checkpoints_pass() -> None:
     for name in pixel_ar.bundled_checkpoints():
-        assert failed(Path(pixel_ar.bundled_checkpoint(name))) == []
+        checks = pixel_ar.selftest(pixel_ar.bundled_checkpoint(name))
+        assert len(checks) > 1 and all(check.passed for check in checks), name
 
 
 def test_models_of_pages_and_pictures_test_themselves(
