@@ -26,6 +26,8 @@ from fuzz.damage import (
     write_members,
 )
 from huggingface_hub.errors import StrictDataclassError
+from tools.page import tiny_page_model
+from tools.spae import small_spae
 from tools.tiny import TINY
 from tools.tokenizer import byte_tokenizer
 from tools.unicode import sample_font
@@ -36,11 +38,19 @@ from pixel_ar import (
     PixelARConfig,
     PixelARForCausalLM,
     PixelARForSequenceClassification,
+    PixelPageForConditionalGeneration,
     PixelProcessor,
     ShapedFont,
+    SpaeModel,
 )
 from pixel_ar.reading.prior import CharacterPrior
 
+# Folders that hold weights.
+_MODELS: dict[str, Any] = {
+    "model": PixelARForCausalLM,
+    "page": PixelPageForConditionalGeneration,
+    "spae": SpaeModel,
+}
 # A folder that is no checkpoint, or lacks a file, is an OSError in Transformers.
 ERRORS = (ValueError, OSError)
 
@@ -69,6 +79,10 @@ def bases() -> dict[str, Path]:
     model = PixelARForCausalLM(PixelARConfig(max_position_embeddings=64, **TINY)).eval()
     model.save_pretrained(root / "model")
     processors["plain"].save_pretrained(root / "model")
+    reader = tiny_page_model()
+    reader.save_pretrained(root / "page")
+    processors["plain"].replace(page_patch_size=reader.config.patch_size).save_pretrained(root / "page")
+    small_spae().eval().save_pretrained(root / "spae")
     _warm(root)
     return {path.name: path for path in sorted(root.iterdir())}
 
@@ -83,7 +97,8 @@ def _warm(root: Path) -> None:
     """Loads all there is once, so that no case pays for what libraries read at first use."""
     for name in ("plain", "full", "font"):
         AutoProcessor.from_pretrained(root / name)
-    AutoModelForCausalLM.from_pretrained(root / "model")
+    for name in _MODELS:
+        _load_model(root / name, name)
 
 
 # ---- attacks ----
@@ -210,10 +225,10 @@ def make(rng: Random, number: int, folder: Path) -> Case:
         base, attack = ATTACKS[number]
         copied = copy_folder(bases()[base], folder / "checkpoint")
         title = attack(copied)
-        loader = _loader(copied, base == "model")
+        loader = _loader(copied, base)
         # What an atlas may declare is inflated, and held twice at most.
         return Case(title, loader, ERRORS, ("checkpoint",), memory=1280 * MEBIBYTE)
-    base = rng.choice(("plain", "full", "full", "font", "model"))
+    base = rng.choice(("plain", "full", "full", "font", "model", "model", "page", "spae"))
     copied = copy_folder(bases()[base], folder / "checkpoint")
     if rng.random() < 0.05:
         canary = folder / "canary"
@@ -227,9 +242,9 @@ def make(rng: Random, number: int, folder: Path) -> Case:
         title = cut_at(own(file), number // 3 % file.stat().st_size)
     else:
         title = damage(own(file), rng)
-    if base == "model" and rng.random() < 0.3:
+    if base in _MODELS and rng.random() < 0.3:
         title = f"{title}; {_damage_config(copied, rng)}"
-    load = _loader(copied, base == "model")
+    load = _loader(copied, base)
     if file.suffix == ".npz" and rng.random() < 0.5:
         load = lambda: _check_atlas(file)  # noqa: E731
     elif file.name == "character_prior.json" and rng.random() < 0.5:
@@ -241,15 +256,17 @@ def _damage_config(folder: Path, rng: Random) -> str:
     path = folder / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         return "config.json as it is"
     changed, how = change_value(content, rng)
     own(path).write_text(json.dumps(changed), encoding="utf-8", errors="surrogatepass")
     return f"config.json with {how}"
 
 
-def _loader(folder: Path, is_model: bool) -> Callable[[], object]:
-    return functools.partial(_load_model if is_model else _load_processor, folder)
+def _loader(folder: Path, base: str) -> Callable[[], object]:
+    if base in _MODELS:
+        return functools.partial(_load_model, folder, base)
+    return functools.partial(_load_processor, folder)
 
 
 def _load_processor(folder: Path) -> None:
@@ -259,9 +276,10 @@ def _load_processor(folder: Path) -> None:
     expect(drawn["pixel_values"].shape[2] == processor.patch_size[0], "draws strips of another height")
 
 
-def _load_model(folder: Path) -> None:
+def _load_model(folder: Path, base: str) -> None:
+    """Loads a model and uses it."""
     try:
-        model = PixelARForCausalLM.from_pretrained(folder)
+        model = _MODELS[base].from_pretrained(folder)
     except StrictDataclassError:
         # What every configuration class of Transformers says of a field of the wrong type.
         return
@@ -270,10 +288,16 @@ def _load_model(folder: Path) -> None:
         if "ignore_mismatched_sizes" in str(error):
             return
         raise
-    height, width = model.config.patch_size
-    strips = torch.ones(1, model.config.num_channels, height, 2 * width)
+    config = model.config
     with torch.no_grad():
-        model(pixel_values=strips)
+        if base == "page":
+            patches = torch.ones(1, 2, 2 + config.patch_length)
+            model(flattened_patches=patches, decoder_input_ids=torch.zeros(1, 1, dtype=torch.long))
+        elif base == "spae":
+            model.decode(model.encode(torch.ones(1, config.num_channels, *config.image_size))[:1])
+        else:
+            height, width = config.patch_size
+            model(pixel_values=torch.ones(1, config.num_channels, height, 2 * width))
 
 
 def _check_atlas(path: Path) -> None:
@@ -285,13 +309,16 @@ def _check_atlas(path: Path) -> None:
 def _check_planted(rng: Random, folder: Path, base: str, canary: Path) -> None:
     """Code in a stranger's folder does not run, whichever class loads it."""
     loaders: list[Callable[[Path], object]] = [PixelProcessor.from_pretrained, AutoProcessor.from_pretrained]
-    if base == "model":
+    if base in _MODELS:
         loaders = [
             AutoConfig.from_pretrained,
             AutoModel.from_pretrained,
-            AutoModelForCausalLM.from_pretrained,
         ]
-        loaders += [PixelARForSequenceClassification.from_pretrained]
+        if base == "model":
+            loaders += [
+                AutoModelForCausalLM.from_pretrained,
+                PixelARForSequenceClassification.from_pretrained,
+            ]
     try:
         rng.choice(loaders)(folder)
     finally:

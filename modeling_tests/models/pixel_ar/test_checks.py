@@ -160,3 +160,18 @@ def test_weights_that_cannot_be_written_are_an_error_of_the_disk(
     with pytest.raises(OSError, match="weights cannot be written"):
         export_remote_code(model, PixelProcessor(patch_size=(8, 8), atlases=["tiny5-8"]), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("model_type", {"a": 1}), ("model_type", 7), ("dtype", []), ("torch_dtype", 16)]
+)
+def test_names_in_a_configuration_that_are_none(
+    model: PixelARForCausalLM, tmp_path: Path, field: str, value: Any
+) -> None:
+    """Transformers reads these before any class checks them."""
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**settings, field: value}), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"config.json: {field} is .*, not a name"):
+        PixelARForCausalLM.from_pretrained(tmp_path)

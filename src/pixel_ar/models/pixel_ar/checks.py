@@ -202,6 +202,10 @@ def _check_json(path: str) -> None:
         raise ValueError(f"{path} is damaged or no JSON: {type(error).__name__}: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a JSON {type(content).__name__}, not the settings of a model.")
+    # Read by Transformers before any configuration checks its fields.
+    for field, kinds in (("model_type", str), ("dtype", str | dict), ("torch_dtype", str | dict)):
+        if content.get(field) is not None and not isinstance(content[field], kinds):
+            raise ValueError(f"{path}: {field} is {content[field]!r:.60}, not a name.")
 
 
 __all__ = [
