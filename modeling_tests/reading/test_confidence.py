@@ -107,6 +107,16 @@ def test_many_signs_without_a_glyph(strategy: str) -> None:
         assert first.text == second.text == "\u0600" * count
 
 
+@pytest.mark.parametrize("text", ["of \u05b8the", "\U0001f3f4 \u20dd\u1834", "\u05e9\u05b8 \u05b8"])
+def test_marks_in_boxes_bring_no_space_with_them(text: str) -> None:
+    """A mark laid over a space is told from one in a box beside a space."""
+    for chain in (["tiny5-8"], ["unifont-16"]):
+        renderer = StripRenderer(chain, missing="hexbox", unsupported="cells")
+        reader = StripReader(chain, renderer=StripRenderer(chain, missing="hexbox", unsupported="cells"))
+        found = reader.read(renderer.render_bytes(text))
+        assert found.text == renderer.normalise(text) and found.unreadable == 0
+
+
 def test_thousands_of_signs_of_one_cluster() -> None:
     """Ten thousand took more than two minutes."""
     renderer = renderer_of("mono")

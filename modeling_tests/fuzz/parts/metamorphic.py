@@ -8,6 +8,8 @@
 - Longer alone or in a batch, padded or not: the same text.
 """
 
+import unicodedata
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -84,11 +86,24 @@ def _check_read_back(index: int, text: str) -> None:
     check_result(result, strip.num_columns)
     drawn = ink_bytes(renderer.render_bytes(text), renderer.height)
     _check_sure(index, result, drawn)
-    if result.eos_column is None and style_of(index).strategy == "continuous":
+    if result.eos_column is None and style_of(index).strategy == "continuous" and not _is_torn(text):
         expect(
             _is_drawn_as(index, result.text, drawn),
             f"its own strip is read as {result.text!r:.100}, which differs",
         )
+
+
+def _is_torn(text: str) -> bool:
+    """Whether a vowel sign that runs from left to right stands on a letter from right to left.
+
+    In boxes the two run in one direction all the same, which no order of them brings back: they are read, but said to
+    be unreadable.
+    """
+    strong = [char for char in text if unicodedata.bidirectional(char) in ("L", "R", "AL")]
+    return any(
+        unicodedata.category(char) == "Mc" and unicodedata.bidirectional(before) in ("R", "AL")
+        for before, char in pairwise(strong)
+    )
 
 
 def _check_unseen(index: int, text: str) -> None:

@@ -16,10 +16,12 @@ import numpy as np
 from ..fonts.source import GlyphSource
 from ..text.characters import drawable_mask
 from ..text.normalization import is_nfc
+from ..text.properties import category, property_table
 from .cell_index import CellIndex
 
 # Classes with at most this prior are frequent: a reader looks for them more closely.
 FREQUENT = 3.0
+_KNOWN_TO_PYTHON = 0xE0  # Unicode 14, of Python 3.11
 
 
 class GlyphClasses:
@@ -124,7 +126,15 @@ def _preference_order(codes: np.ndarray, alphabet: str) -> list[int]:
     tier[[not is_nfc(chr(code)) for code in codes.tolist()]] = 5
     is_preferred = np.isin(codes, [ord(char) for char in alphabet])
     # Where a font draws both cases alike (`Θθ` in 5x8), text mostly means the small letter.
-    is_large = np.array([not chr(code).islower() for code in codes.tolist()], dtype=bool)
+    # Letters of Unicode 15, which not every Python knows: by the tables of the package.
+    is_new = property_table("age")[codes] > _KNOWN_TO_PYTHON
+    is_large = np.array(
+        [
+            category(chr(code)) != "Ll" if new else not chr(code).islower()
+            for code, new in zip(codes.tolist(), is_new, strict=True)
+        ],
+        dtype=bool,
+    )
     return codes[np.lexsort((codes, is_large, tier, ~is_preferred))].tolist()
 
 

@@ -12,14 +12,13 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 
+from ..text.properties import is_letter, letters_and_numbers
 from .letters_data import LETTERS
 
-# Letters, with marks, and apostrophes between them.
-_WORD = re.compile("[^\\W_][\u0300-\u036f]*(?:['\u2019\u02bc\u02bb\u02b9]?[^\\W_][\u0300-\u036f]*)*")
 _HYPHENS = re.compile("[-\u2010\u2011]")
 _APOSTROPHES = "'\u2019\u02bc\u02bb\u02b9"
 # The Tibetan tsheg between nga and shad is the one that keeps them on one line (The Unicode Standard, section 13.4).
@@ -33,6 +32,13 @@ _SCRIPTS = (
     ("Armenian", re.compile("[\u0530-\u058f]")),
     ("Cherokee", re.compile("[\u13a0-\u13ff\uab70-\uabbf]")),
 )
+
+
+@cache
+def _word() -> "re.Pattern[str]":
+    """Letters, with marks, and apostrophes between them."""
+    letter = f"[{letters_and_numbers()}][\u0300-\u036f]*"
+    return re.compile(f"{letter}(?:[{_APOSTROPHES}]?{letter})*")
 
 
 def _script(char: str) -> str:
@@ -122,7 +128,7 @@ class LetterChoice:
             return text
         line = self._best(text)
         pieces, position, undecided = [], 0, line
-        for match in _WORD.finditer(text):
+        for match in _word().finditer(text):
             word = match.group()
             pieces.append(self._signs(text[position : match.start()], line))
             number = self._language_of(word, line)
@@ -151,27 +157,27 @@ class LetterChoice:
 
     def _best(self, text: str) -> int:
         """The language that most letters fit, the most widespread one of several."""
-        counts = Counter(char for char in text if char.isalpha())
+        counts = Counter(char for char in text if is_letter(char))
         if not counts:
             return 0
         return int(np.argmax(np.sum([count * self._fit(char) for char, count in counts.items()], axis=0)))
 
     def _language_of(self, word: str, line: int) -> int | None:
         """The language of a word: that of the line if it fits; None if all its letters are shared with ASCII."""
-        letters = [char for char in word if char.isalpha()]
+        letters = [char for char in word if is_letter(char)]
         if all(char.isascii() for char in letters) and all(char in self.alike for char in letters):
             return None
         fits = np.sum([self._fit(char) for char in letters], axis=0)
         return line if fits[line] >= _LOAN * len(letters) else int(np.argmax(fits))
 
     def _word(self, word: str, number: int) -> str:
-        has_own = any(char.isalpha() and not (char.isascii() and char in self.alike) for char in word)
+        has_own = any(is_letter(char) and not (char.isascii() and char in self.alike) for char in word)
         # Numbers stay numbers, though 5x8 draws Cyrillic `б` like `6`, unless other letters make them a word.
-        if not has_own and not all(char.isalpha() or char in _APOSTROPHES for char in word):
+        if not has_own and not all(is_letter(char) or char in _APOSTROPHES for char in word):
             return word
         own = self._rows[number][0] | self._rows[number][1]
         is_whole = all(
-            not char.isalpha() or self._is_foreign(char) or not own.isdisjoint(self.alike.get(char, char))
+            not is_letter(char) or self._is_foreign(char) or not own.isdisjoint(self.alike.get(char, char))
             for char in word
         )
         if not is_whole:
@@ -202,7 +208,7 @@ class LetterChoice:
     def _in_script(self, char: str, number: int) -> str:
         """The member of a word that no language fits: of the script of most of the language's letters."""
         members = self.alike.get(char)
-        if members is None or not char.isalpha() or not self._script_of(number):
+        if members is None or not is_letter(char) or not self._script_of(number):
             return char
         return self._usual([member for member in members if _script(member) == self._script_of(number)], char)
 

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from ..text.properties import bidirectional
+from ..text.properties import bidirectional, is_letter
 from .cell_index import FIRST_UNIT
 from .costs import SCALE, GlyphGroup, Prices, count_wrong, flip_cost, to_words
 from .damaged import MIN_NOISE, DamagedStrip, most_wrong, within_range
@@ -80,7 +80,7 @@ class NoisyReader:
         reading = self._read_strip(strip, seen, prices)
         codes = reading.codes.tolist()
         known = {code >> 7 for code in seen}
-        foreign = {code >> 7 for code in codes if 0x7F < code < FIRST_UNIT and chr(code).isalpha()} - known
+        foreign = {code >> 7 for code in codes if 0x7F < code < FIRST_UNIT and is_letter(chr(code))} - known
         # Another script than expected: read again, knowing it.
         if foreign and sum(code >> 7 in foreign for code in codes) > 0.15 * len(codes):
             seen += [code for code in codes if code >> 7 in foreign]

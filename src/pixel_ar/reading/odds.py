@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..text.properties import is_letter
 from .cell_index import FIRST_UNIT
 from .costs import SCALE, GlyphGroup, count_wrong, flip_cost, to_words
 from .exact import ExactRun, Reading
@@ -104,7 +105,7 @@ class GlyphOdds:
         position = 0
         members, known = self.known.glyphs.members, self.lasting_texts
         for word in re.split("( )", text):
-            is_known = all(members.get(ord(char), -1) in known for char in word if char.isalpha())
+            is_known = all(members.get(ord(char), -1) in known for char in word if is_letter(char))
             for char in word:
                 choices = self._twins.get(char, [char]) if is_known else [char]
                 starts += [position] * len(choices)

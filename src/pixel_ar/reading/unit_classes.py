@@ -19,7 +19,7 @@ from ..fonts.source import GlyphSource
 from ..rendering.shaper import NeedsFontError, TextShaper, needs_shaping
 from ..text.joining import joining_types, letters_of_forms
 from ..text.normalization import is_nfc
-from ..text.properties import LEFT_VOWEL, category, property_table
+from ..text.properties import LEFT_VOWEL, bidirectional, category, is_letter, property_table
 from .cell_index import FIRST_UNIT
 from .cells import CellParts, Explanation, script_of
 from .glyph_classes import GlyphClasses
@@ -214,13 +214,21 @@ class UnitClasses(GlyphsOnly):
             return super().texts_of(codes)
         each = codes.tolist()
         texts = [self._text_of_code(code) for code in each]
-        for index, text in enumerate(texts):
-            if index and len(text) == 1 and category(text) in ("Mn", "Me"):
-                # A mark after something else and with nothing below it stands on a space.
-                texts[index] = " " + text
+        # Marks with nothing below them, but for those in boxes.
+        lone = [
+            index
+            for index, text in enumerate(texts)
+            if each[index] >= FIRST_UNIT and len(text) == 1 and category(text) in ("Mn", "Me")
+        ]
+        if lone:
+            kinds = {bidirectional(text[0]) for text in texts}
+            beginning = len(texts) - 1 if "L" not in kinds and kinds & {"R", "AL"} else 0
+            for index in lone:
+                # After something else they stand on a space.
+                texts[index] = texts[index] if index == beginning else " " + texts[index]
         if self.twins.keys().isdisjoint(each):
             return texts
-        counts = Counter(script_of(text[0]) for text in texts if text[0].isalpha() and ord(text[0]) > 0x7F)
+        counts = Counter(script_of(text[0]) for text in texts if ord(text[0]) > 0x7F and is_letter(text[0]))
         script = counts.most_common(1)[0][0] if counts else ""
         if not script:
             return texts

@@ -23,6 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..text.properties import is_decimal, is_letter_or_number
 from .pieces import Piece
 from .strip import PackedStrip
 
@@ -117,9 +118,10 @@ def _kind(piece: Piece, char: str, before: str) -> str:
         return "space"
     if char == _NEWLINE:
         return "newline"
-    if char.isdecimal():
+    if is_decimal(char):
         return "digit"
-    if char.isalnum() or (char in _APOSTROPHES and before.isalnum() and not before.isdecimal()):
+    is_word = is_letter_or_number(before) and not is_decimal(before) if before else False
+    if is_letter_or_number(char) or (char in _APOSTROPHES and is_word):
         return "letter"
     return "other"
 

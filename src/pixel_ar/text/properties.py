@@ -83,6 +83,35 @@ def is_mark(char: str) -> bool:
 
 
 @cache
+def _letter_kinds() -> frozenset[int]:
+    return frozenset(number for number, name in enumerate(CATEGORIES) if name[0] == "L")
+
+
+def is_letter(char: str) -> bool:
+    """Tell whether a character is a letter (of category L), as `str.isalpha` does by the tables of the interpreter."""
+    return _property_bytes("category")[ord(char)] in _letter_kinds()
+
+
+def is_decimal(char: str) -> bool:
+    """Tell whether a character is a decimal digit (of category Nd)."""
+    return category(char) == "Nd"
+
+
+def is_letter_or_number(char: str) -> bool:
+    """Tell whether a character is a letter or a number, as `str.isalnum` does by the tables of the interpreter."""
+    return category(char)[0] in "LN"
+
+
+@cache
+def letters_and_numbers() -> str:
+    """Return the letters and numbers as ranges of a class of regular expressions, without its brackets."""
+    kinds = [number for number, name in enumerate(CATEGORIES) if name[0] in "LN"]
+    inside = np.isin(property_table("category"), kinds).astype(np.int8)
+    edges = np.flatnonzero(np.diff(inside, prepend=0, append=0)).reshape(-1, 2)
+    return "".join([f"{chr(first)}-{chr(stop - 1)}" for first, stop in edges.tolist()])
+
+
+@cache
 def decompositions() -> dict[str, str]:
     """Return the canonical decomposition of every character that has one but the Hangul syllables, one step deep."""
     return {char: parts for char, kind, parts in _decompositions() if not kind}
