@@ -20,9 +20,12 @@ import numpy as np
 import pytest
 from tools.unicode import FOLDER, sample_font
 
+from pixel_ar import limits
 from pixel_ar.fonts.atlas import GlyphAtlas
 from pixel_ar.fonts.sfnt import check_font
 from pixel_ar.fonts.shaped_font import ShapedFont
+from pixel_ar.reading.reader import StripReader
+from pixel_ar.rendering.renderer import StripRenderer
 
 HEAD = struct.pack(">IIIIHH16x4hHHhhh", 0x10000, 0, 0, 0x5F0F3CF5, 0, 1000, 0, 0, 9, 9, 0, 8, 2, 1, 0)
 UNITS = slice(18, 20)
@@ -83,11 +86,24 @@ def twice(glyph: int) -> bytes:
     return struct.pack(">5h", -1, 0, 0, 9, 9) + struct.pack(">HHbbHHbb", 0x22, glyph, 0, 0, 2, glyph, 1, 1)
 
 
+def comb(count: int) -> bytes:
+    """A glyph with one outline of so many points."""
+    points = bytes(2) + struct.pack(">h", 9) * (count - 1) + bytes(2) + struct.pack(">h", 9) * (count - 1)
+    return struct.pack(">5hHH", 1, 0, 0, 9 * count, 9 * count, count - 1, 0) + bytes([1]) * count + points
+
+
+def many_times(glyph: int, count: int) -> bytes:
+    """A glyph made of another one, so many times."""
+    parts = [struct.pack(">HHbb", 0x22 if left else 2, glyph, 1, 1) for left in range(count)[::-1]]
+    return struct.pack(">5h", -1, 0, 0, 9, 9) + b"".join(parts)
+
+
 ONE_LETTER = groups(12, (0x41, 0x41, 1))
 ATTACKS = {
     "doubling": font_of_glyphs([b"", square(9), *map(twice, range(1, 31))], groups(12, (0x41, 0x41, 31))),
     "of itself": font_of_glyphs([b"", twice(1)], ONE_LETTER),
     "wild points": font_of_glyphs([b"", square(32767)], ONE_LETTER, units=16),
+    "many points": font_of_glyphs([b"", comb(300), many_times(1, 500)], groups(12, (0x41, 0x41, 2))),
     "cut off": sample_font("Khmer").read_bytes()[: 33080 * 6 // 10],
     "no font": b"OTTO" + bytes(300),
     "endless map": build_font(
@@ -138,6 +154,24 @@ def test_fonts_that_never_load(name: str, tmp_path: Path) -> None:
     first, second = printed.splitlines()
     if name != "endless map":
         assert first.startswith("refused") and second.startswith("refused")
+
+
+def test_time_for_a_font_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing all characters stops when the processor time is gone, wherever they are drawn."""
+    path = sample_font("Khmer")
+    font = ShapedFont(path)
+    renderer = StripRenderer([font], missing="hexbox")
+    monkeypatch.setattr(limits, "MAX_FONT_SECONDS", 0.0)
+    with pytest.raises(
+        ValueError, match=r"more than 0 seconds of processor time .* give `characters` to draw fewer"
+    ):
+        GlyphAtlas.from_font(path, 12, 16, overflow="cut")
+    with pytest.raises(ValueError, match="more than 0 seconds of processor time"):
+        list(font.glyphs(font.code_points))
+    with pytest.raises(ValueError, match="more than 0 seconds of processor time"):
+        StripReader([font], renderer=renderer).read(renderer.render("\u1780"))
+    monkeypatch.undo()
+    assert len(list(font.glyphs(font.code_points))) > 10
 
 
 def test_every_way_to_cut_a_font_is_noticed() -> None:

@@ -7,6 +7,7 @@ file can make of itself below a gigabyte of memory and some seconds of time.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,10 @@ MAX_HEIGHT = 4096
 # Characters that a font may cover, and references to other glyphs in one glyph.
 MAX_CHARACTERS = 300_000
 MAX_COMPONENTS = 4096
+# Points of one glyph's outlines, with those of its components; real ones have some hundreds, ornaments some thousands.
+MAX_POINTS = 1 << 17
+# Processor time for drawing the characters of one font.
+MAX_FONT_SECONDS = 120.0
 # How far outlines may reach from the pen, in ems.
 MAX_EMS = 64.0
 # Pixels of a bitmap in a font, of an image file, and of one drawn glyph.
@@ -55,6 +60,33 @@ def check_limit(value: float, limit: float, what: str) -> None:
         is_short = isinstance(value, float) or value < 1e18
         shown = f"{value:,.0f}" if is_short else f"over 2 ** {int(value).bit_length() - 1}"
         raise ValueError(f"{what}: {shown}, more than the limit of {limit:,.0f} (see pixel_ar.limits)")
+
+
+class TimeBudget:
+    """The processor time of this thread that foreign data may take, counted from here.
+
+    What a file declares tells how much memory it takes, but not always how long: a font may lead every character to an
+    outline that takes a millisecond. Work on such data stands in loops that ask after each step.
+
+    Args:
+        what: What takes the time, for the message, with the way out.
+        seconds: The most; None: `MAX_FONT_SECONDS`.
+    """
+
+    def __init__(self, what: str, seconds: float | None = None) -> None:
+        self.what, self.seconds = what, MAX_FONT_SECONDS if seconds is None else seconds
+        self._began = time.thread_time()
+
+    def check(self) -> None:
+        """Check how much of it is gone.
+
+        Raises:
+            ValueError: if that is more than there was.
+        """
+        if time.thread_time() - self._began > self.seconds:
+            raise ValueError(
+                f"more than {self.seconds:g} seconds of processor time for {self.what} (see pixel_ar.limits)"
+            )
 
 
 def check_classes(given: Mapping[str, Any], config: Any) -> None:
@@ -95,6 +127,7 @@ __all__ = [
     "MAX_CONFIG_SIZE",
     "MAX_EMS",
     "MAX_FILE_BYTES",
+    "MAX_FONT_SECONDS",
     "MAX_GLYPH_PIXELS",
     "MAX_HEIGHT",
     "MAX_IMAGE_PIXELS",
@@ -104,7 +137,9 @@ __all__ = [
     "MAX_LAYERS",
     "MAX_PARAMETERS",
     "MAX_PATCH_PIXELS",
+    "MAX_POINTS",
     "MAX_TENSOR_COPIES",
+    "TimeBudget",
     "check_classes",
     "check_limit",
     "read_limited",

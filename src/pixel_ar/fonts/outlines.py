@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 from PIL import __version__ as pillow_version
 
-from ..limits import MAX_EMS, MAX_FILE_BYTES, MAX_GLYPH_PIXELS, check_limit, read_limited
+from ..limits import MAX_EMS, MAX_FILE_BYTES, MAX_GLYPH_PIXELS, TimeBudget, check_limit, read_limited
 from ..text.characters import describe, drawable_mask
 from ..text.properties import category
 from .placing import paste, place_ink
@@ -104,7 +104,11 @@ def draw_font(
         face = ImageFont.truetype(BytesIO(data), size, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
         raise ValueError(f"not a readable .ttf or .otf font: {error}") from error
-    drawn = [_draw(face, code, threshold) for code in codes]
+    drawn = []
+    budget = TimeBudget(f"the {len(codes)} characters of the font; give `characters` to draw fewer")
+    for code in codes:
+        drawn.append(_draw(face, code, threshold))
+        budget.check()
     # A glyph without ink that is no kind of space is a placeholder.
     glyphs = [g for g in drawn if g.ink.size or category(chr(g.code)) == "Zs"]
     if not any(glyph.ink.size for glyph in glyphs):

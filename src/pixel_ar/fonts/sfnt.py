@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..limits import MAX_CHARACTERS, MAX_COMPONENTS, MAX_FILE_BYTES, check_limit
+from ..limits import MAX_CHARACTERS, MAX_COMPONENTS, MAX_FILE_BYTES, MAX_POINTS, check_limit
 
 try:
     import uharfbuzz
@@ -129,6 +129,7 @@ def _check_components(glyf: bytes, loca: bytes, is_long: bool) -> None:
     signs = np.frombuffer(glyf, np.int8)[offsets[filled]]
     parts = {glyph: _components(glyf, int(offsets[glyph])) for glyph in filled[signs < 0].tolist()}
     totals: dict[int, int] = {}
+    points: dict[int, int] = {}
     for glyph in parts:
         stack = [(glyph, iter(parts[glyph]))]
         active = {glyph}
@@ -138,6 +139,11 @@ def _check_components(glyf: bytes, loca: bytes, is_long: bool) -> None:
             if child is None:
                 totals[current] = sum(totals.get(other, 1) for other in parts[current])
                 check_limit(totals[current], MAX_COMPONENTS, f"components of glyph {current}")
+                points[current] = sum(
+                    points[other] if other in points else _points(glyf, offsets, other)
+                    for other in parts[current]
+                )
+                check_limit(points[current], MAX_POINTS, f"points of glyph {current}")
                 active.discard(current)
                 stack.pop()
             elif child in active:
@@ -145,6 +151,16 @@ def _check_components(glyf: bytes, loca: bytes, is_long: bool) -> None:
             else:
                 active.add(child)
                 stack.append((child, iter(parts[child])))
+
+
+def _points(glyf: bytes, offsets: np.ndarray, glyph: int) -> int:
+    """How many points the outlines of a simple glyph have; 0 for one that is not there."""
+    if not 0 <= glyph < len(offsets) - 1 or offsets[glyph + 1] - offsets[glyph] < 12:
+        return 0
+    place = int(offsets[glyph])
+    (num_contours,) = struct.unpack_from(">h", glyf, place)
+    # The last one that ends a contour.
+    return 1 + int(struct.unpack_from(">H", glyf, place + 8 + 2 * num_contours)[0]) if num_contours > 0 else 0
 
 
 def _components(glyf: bytes, offset: int) -> list[int]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..atomic import replacing
-from ..limits import MAX_EMS, MAX_HEIGHT, check_limit, read_limited
+from ..limits import MAX_EMS, MAX_HEIGHT, TimeBudget, check_limit, read_limited
 from ..text.invisible import OPTIONAL_IN_FONTS
 from ..text.properties import category
 from .color import has_colors, paint_glyphs
@@ -188,7 +188,9 @@ class ShapedFont(GlyphSource):
 
     def glyphs(self, code_points: np.ndarray) -> Iterator[tuple[int, bytes]]:
         """Draw the printable ones of its characters; see [`GlyphSource.glyphs`]."""
+        budget = TimeBudget(f"the {len(code_points)} characters of the font {self.name!r}")
         for code in code_points.tolist():
+            budget.check()
             if category(chr(code)) not in _NOT_PRINTABLE or code == 0x20:
                 yield code, self.glyph(code)
 

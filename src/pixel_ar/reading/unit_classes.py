@@ -16,6 +16,7 @@ from operator import or_
 import numpy as np
 
 from ..fonts.source import GlyphSource
+from ..limits import TimeBudget
 from ..rendering.shaper import NeedsFontError, TextShaper, needs_shaping
 from ..text.joining import joining_types, letters_of_forms
 from ..text.normalization import is_nfc
@@ -93,6 +94,7 @@ class UnitClasses(GlyphsOnly):
         forms = letters_of_forms()
         seen: set[int] = set()
         for source in self.shaper.sources:
+            budget = TimeBudget(f"the {len(source.code_points)} characters of {source.name!r}")
             for code in source.code_points.tolist():
                 char = chr(code)
                 kind = category(char)
@@ -100,6 +102,7 @@ class UnitClasses(GlyphsOnly):
                     continue
                 if kind[0] == "M" and source.shapes_clusters:  # with a dotted circle
                     continue
+                budget.check()
                 seen.add(code)
                 text = forms.get(char, char)
                 if len(text) == 1 and not is_nfc(text):
