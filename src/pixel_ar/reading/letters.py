@@ -11,8 +11,9 @@ apostrophes and marks; the parts of a word with hyphens are looked at one by one
 import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import cache, cached_property, lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property, lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _APOSTROPHES = "'\u2019\u02bc\u02bb\u02b9"
 _BOUND_TSHEG = re.compile("(?<=\u0f44)\u0f0b(?=\u0f0d)")
 # A letter that a language has in loans only.
 _LOAN = 0.9
+_MOST_WORDS = 20_000
 _SCRIPTS = (
     ("Latin", re.compile("[A-Za-z\u00aa-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff]")),
     ("Greek", re.compile("[\u0370-\u03ff\u1f00-\u1fff]")),
@@ -82,6 +84,18 @@ def find_languages(language: "str | Sequence[str] | None") -> tuple[str, ...]:
     return tuple(found)
 
 
+class _Known(dict[str, Any]):
+    """Values of characters, worked out when they are asked for."""
+
+    def __init__(self, find: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, char: str) -> Any:
+        found = self[char] = self._find(char)
+        return found
+
+
 def bind_tshegs(text: str) -> str:
     """Return a text in which Tibetan syllables stay with the shad that ends their sentence, where that is usual."""
     return _BOUND_TSHEG.sub("\u0f0c", text)
@@ -102,6 +116,10 @@ class LetterChoice:
         self._fits: dict[str, np.ndarray] = {}
         self._none = np.zeros(len(languages))
         self._chosen: dict[tuple[str, int, bool], str] = {}
+        # Words come again; what is chosen for one depends on nothing but the word and the language.
+        self._language_of = lru_cache(maxsize=_MOST_WORDS)(self._find_language)
+        self._chars = [_Known(partial(self._look_up, number=number)) for number in range(len(languages))]
+        self._word = lru_cache(maxsize=_MOST_WORDS)(self._choose_letters)
 
     @cached_property
     def _in_use(self) -> dict[str, int]:
@@ -157,32 +175,42 @@ class LetterChoice:
 
     def _best(self, text: str) -> int:
         """The language that most letters fit, the most widespread one of several."""
-        counts = Counter(char for char in text if is_letter(char))
+        counts = [(char, count) for char, count in Counter(text).items() if is_letter(char)]
         if not counts:
             return 0
-        return int(np.argmax(np.sum([count * self._fit(char) for char, count in counts.items()], axis=0)))
+        return int(np.argmax(np.sum([count * self._fit(char) for char, count in counts], axis=0)))
 
-    def _language_of(self, word: str, line: int) -> int | None:
+    def _find_language(self, word: str, line: int) -> int | None:
         """The language of a word: that of the line if it fits; None if all its letters are shared with ASCII."""
         letters = [char for char in word if is_letter(char)]
         if all(char.isascii() for char in letters) and all(char in self.alike for char in letters):
             return None
-        fits = np.sum([self._fit(char) for char in letters], axis=0)
-        return line if fits[line] >= _LOAN * len(letters) else int(np.argmax(fits))
+        fits = [self._fit(char) for char in letters]
+        if sum([fit.item(line) for fit in fits]) >= _LOAN * len(letters):
+            return line
+        return int(np.argmax(np.sum(fits, axis=0)))
 
-    def _word(self, word: str, number: int) -> str:
-        has_own = any(is_letter(char) and not (char.isascii() and char in self.alike) for char in word)
+    def _choose_letters(self, word: str, number: int) -> str:
+        chars = self._chars[number]
+        has_own, is_plain, is_written, chosen = zip(*[chars[char] for char in word], strict=True)
         # Numbers stay numbers, though 5x8 draws Cyrillic `б` like `6`, unless other letters make them a word.
-        if not has_own and not all(is_letter(char) or char in _APOSTROPHES for char in word):
+        if not any(has_own) and not all(is_plain):
             return word
-        own = self._rows[number][0] | self._rows[number][1]
-        is_whole = all(
-            not is_letter(char) or self._is_foreign(char) or not own.isdisjoint(self.alike.get(char, char))
-            for char in word
-        )
-        if not is_whole:
-            return "".join(self._in_script(char, number) for char in word)
-        return "".join(self._choose(char, number, True) for char in word)
+        if not all(is_written):
+            return "".join([self._in_script(char, number) for char in word])
+        return "".join(chosen)
+
+    def _look_up(self, char: str, number: int) -> tuple[bool, bool, bool, str]:
+        """What a character is in a language.
+
+        Returns:
+            Whether it is a letter that makes a word; a letter or apostrophe; something that the language writes, or of
+            a script that the table does not have; and the character that the language has for it.
+        """
+        letter, own = is_letter(char), self._rows[number][0] | self._rows[number][1]
+        is_written = not letter or self._is_foreign(char) or not own.isdisjoint(self.alike.get(char, char))
+        makes_word = letter and not (char.isascii() and char in self.alike)
+        return makes_word, letter or char in _APOSTROPHES, is_written, self._choose(char, number, True)
 
     def _is_foreign(self, char: str) -> bool:
         """Tell whether the table has no letters of a character's script."""

@@ -85,15 +85,17 @@ def _best_guess(units: Sequence[str], base: int | None) -> tuple[list[int], list
     )
     if base is not None:
         bases = (base,)
-    ways = [(each, kinds) for each in bases for kinds in (_numbers_after_letters(classes), classes)]
-    found: list[tuple[int, int, list[int], list[str]]] = []
-    for each, kinds in ways:
-        order, texts = _invert(units, kinds, each)
-        levels, its_base = embedding_levels("".join(text[0] for text in texts), base)
-        if its_base == each and [order[i] for i in visual_order(levels)] == list(range(len(units))):
-            turns = sum(first != second for first, second in pairwise(levels))
-            found.append((bases.index(each), turns, order, texts))
-    return min(found)[2:] if found else _invert(units, classes, bases[0])
+    for each in bases:
+        found: list[tuple[int, list[int], list[str]]] = []
+        for kinds in {_numbers_after_letters(classes): None, classes: None}:
+            order, texts = _invert(units, kinds, each)
+            levels, its_base = embedding_levels("".join([text[0] for text in texts]), base)
+            if its_base == each and [order[i] for i in visual_order(levels)] == list(range(len(units))):
+                turns = sum([first != second for first, second in pairwise(levels)])
+                found.append((turns, order, texts))
+        if found:
+            return min(found)[1:]
+    return _invert(units, classes, bases[0])
 
 
 def _numbers_after_letters(classes: str) -> str:

@@ -231,7 +231,10 @@ class UnitClasses(GlyphsOnly):
                 texts[index] = texts[index] if index == beginning else " " + texts[index]
         if self.twins.keys().isdisjoint(each):
             return texts
-        counts = Counter(script_of(text[0]) for text in texts if ord(text[0]) > 0x7F and is_letter(text[0]))
+        counts: Counter[str] = Counter()
+        for char, count in Counter([text[0] for text in texts]).items():
+            if ord(char) > 0x7F and is_letter(char):
+                counts[script_of(char)] += count
         script = counts.most_common(1)[0][0] if counts else ""
         if not script:
             return texts
