@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
 """Properties and normal forms from pinned tables: Python's own where Python cannot differ, and theirs elsewhere."""
 
+import re
 import unicodedata
 
 import numpy as np
@@ -19,6 +20,10 @@ from pixel_ar.text.properties import (
     code_points,
     combining,
     decompositions,
+    is_decimal,
+    is_letter,
+    is_letter_or_number,
+    letters_and_numbers,
     presentation_forms,
     property_table,
     tables_digest,
@@ -96,3 +101,15 @@ def test_lists_of_invisible_characters_hold_each_other() -> None:
     assert (class_mask(IGNORABLE) >= class_mask(MEANINGFUL)).all()
     assert (class_mask(IGNORABLE) == class_mask(OPTIONAL_IN_FONTS) | class_mask(TAGS)).all()
     assert class_mask("a-cx").sum() == 4 and class_mask("a-cx")[code_points("abcx")].all()
+
+
+def test_letters_and_numbers_are_those_of_the_tables() -> None:
+    """Equal to Python's own for the characters that every supported Python knows, and more for newer ones."""
+    age = property_table("age")
+    known = np.flatnonzero((age > 0) & (age <= 0xE0))  # Unicode 14, of Python 3.11
+    pattern = re.compile(f"[{letters_and_numbers()}]")
+    for char in map(chr, known.tolist()):
+        assert is_letter(char) == char.isalpha() and is_decimal(char) == char.isdecimal()
+        assert is_letter_or_number(char) == char.isalnum() == bool(pattern.match(char))
+    for kawi in "\U00011f04\U00011f33":  # a letter of Unicode 15
+        assert is_letter(kawi) and is_letter_or_number(kawi) and pattern.match(kawi)
