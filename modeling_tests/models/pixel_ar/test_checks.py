@@ -175,3 +175,18 @@ def test_names_in_a_configuration_that_are_none(
     path.write_text(json.dumps({**settings, field: value}), encoding="utf-8")
     with pytest.raises(ValueError, match=f"config.json: {field} is .*, not a name"):
         PixelARForCausalLM.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("value", [[1], "many", True, -1, 10**40])
+def test_what_no_batch_counts(model: PixelARForCausalLM, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="num_items_in_batch must be a number of labels"):
+        model(pixel_values=STRIPS, labels=torch.ones(2, 3, dtype=torch.long), num_items_in_batch=value)
+
+
+def test_tokens_in_a_generation_configuration_that_are_none(
+    model: PixelARForCausalLM, tmp_path: Path
+) -> None:
+    model.save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").write_text('{"pad_token_id": [0.5, []]}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"generation_config.json: pad_token_id is \[0.5, \[\]\], neither"):
+        PixelARForCausalLM.from_pretrained(tmp_path)

@@ -204,6 +204,10 @@ class PixelPageConfig(PreTrainedConfig):
                 f"relative_attention_num_buckets ({self.relative_attention_num_buckets}) must be at least 2, and its "
                 f"half smaller than relative_attention_max_distance ({self.relative_attention_max_distance})."
             )
+        if not 0 < self.initializer_factor <= 1000:
+            raise ValueError(
+                f"initializer_factor must lie in 0 to 1000, got {self.initializer_factor!r:.60}."
+            )
         if self.reading_slots < 0 or self.dense_reading_weight < 0:
             raise ValueError(
                 f"reading_slots ({self.reading_slots}) and dense_reading_weight ({self.dense_reading_weight}) must not "

@@ -21,7 +21,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from ...modalities import IGNORED_LABEL
 from ...transformers_internals import init
-from ..pixel_ar.checks import CheckpointMixin, are_integers, require_tensors
+from ..pixel_ar.checks import CheckpointMixin, are_integers, check_item_count, require_tensors
 from ..pixel_ar.generation.ranges import COUNTS, check_ranges
 from ..pixel_ar.labels import can_look_at
 from ..pixel_ar.layers import RMSNorm
@@ -591,6 +591,7 @@ def token_loss(
     total = F.cross_entropy(
         logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED_LABEL, reduction="sum"
     )
+    check_item_count(num_items_in_batch)
     if num_items_in_batch is not None:
         return total / num_items_in_batch
     return total / (labels != IGNORED_LABEL).sum().clamp(min=1)

@@ -54,6 +54,23 @@ def are_integers(values: torch.Tensor) -> bool:
     return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
 
 
+def check_item_count(num_items_in_batch: Any) -> None:
+    """Check what a sum of losses is divided by, as Trainer passes it: a tensor, or a number of labels.
+
+    Raises:
+        TypeError: for anything else.
+        ValueError: for a number that no labels have.
+    """
+    if num_items_in_batch is None or isinstance(num_items_in_batch, torch.Tensor):
+        return
+    if isinstance(num_items_in_batch, bool) or not isinstance(num_items_in_batch, int | float):
+        raise TypeError(
+            f"num_items_in_batch must be a number of labels, got {type(num_items_in_batch).__name__}."
+        )
+    if not 0 <= num_items_in_batch < 2**63:
+        raise ValueError(f"num_items_in_batch must be a number of labels, got {num_items_in_batch!r:.60}.")
+
+
 def refuse_nan_pixels(pixel_values: torch.Tensor) -> None:
     """Check that strips hold numbers, where that costs nothing: on the CPU, and not while a graph is traced.
 
@@ -133,7 +150,8 @@ def loading(where: Any) -> Iterator[None]:
     """
     name = str(where)
     if isinstance(where, str | os.PathLike) and os.path.isdir(where):
-        _check_json(os.path.join(where, "config.json"))
+        for file in ("config.json", "generation_config.json"):
+            _check_json(os.path.join(where, file))
     try:
         yield
     except _DAMAGE as error:
@@ -206,12 +224,18 @@ def _check_json(path: str) -> None:
     for field, kinds in (("model_type", str), ("dtype", str | dict), ("torch_dtype", str | dict)):
         if content.get(field) is not None and not isinstance(content[field], kinds):
             raise ValueError(f"{path}: {field} is {content[field]!r:.60}, not a name.")
+    for field in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
+        ids = content.get(field)
+        listed = ids if isinstance(ids, list) else [ids]
+        if ids is not None and not all(type(each) is int for each in listed):
+            raise ValueError(f"{path}: {field} is {ids!r:.60}, neither a token nor a list of tokens.")
 
 
 __all__ = [
     "CheckpointMixin",
     "are_integers",
     "broken_weights",
+    "check_item_count",
     "check_positions",
     "loading",
     "need_tensors",

@@ -9,6 +9,7 @@ give. Shapes: B batch, T positions, U patches, L tokens, D hidden size.
 import torch
 
 from ...modalities import IGNORED_LABEL, PATCH, TOKEN
+from .checks import check_item_count
 
 
 def resolve_modalities(
@@ -130,6 +131,7 @@ def reduce_loss(
     if reduction == "sample":
         counts = is_target.sum(-1)
         return (values.sum(-1) / counts.clamp(min=1)).sum() / (counts > 0).sum().clamp(min=1)
+    check_item_count(num_items_in_batch)
     if num_items_in_batch is None:
         return values.sum() / is_target.sum().clamp(min=1)
     if isinstance(num_items_in_batch, torch.Tensor):

@@ -11,7 +11,6 @@ classifier-free guidance (arXiv 2207.12598) at the cost of head evaluations alon
 Shapes: N patches, D hidden size, P values per patch, flattened as (row, column, channel), K draws, W network width.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -24,6 +23,8 @@ from .flow_network import FlowNetwork
 LEAST_REMAINDER = 0.05
 # Seed of the noise in which held-out patches are scored, the same in every evaluation.
 EVALUATION_SEED = 0
+# Guidance and noise beyond this are a mistake, and integers that no float holds.
+MOST_SCALE = 2.0**31
 
 
 class FlowPatchHead(PatchHead):
@@ -269,9 +270,9 @@ class FlowPatchHead(PatchHead):
         if type(pixel_steps) is not int or pixel_steps < 1:
             raise ValueError(f"pixel_steps must be a positive integer, got {pixel_steps!r}.")
         for name, value in (("guidance_scale", guidance_scale), ("temperature", temperature)):
-            is_number = isinstance(value, int | float) and math.isfinite(value)
-            if not is_number or value < 0:
-                raise ValueError(f"{name} must be a finite number that is not negative, got {value!r}.")
+            # Written so that NaN fails, and integers beyond every float.
+            if not isinstance(value, int | float) or not 0 <= value < MOST_SCALE:
+                raise ValueError(f"{name} must be a finite number that is not negative, got {value!r:.60}.")
         low, high = self.config.flow_scale_range
         # 1 is what an option that nobody has set means.
         if self.config.flow_guided and guidance_scale != 1 and not low <= guidance_scale <= high:
