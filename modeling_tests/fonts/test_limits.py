@@ -174,6 +174,28 @@ def test_time_for_a_font_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(font.glyphs(font.code_points))) > 10
 
 
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"height": []}, TypeError, "height must be a number, got list"),
+        ({"baseline": [1]}, TypeError, "baseline must be a number, got list"),
+        ({"baseline": 0.5}, ValueError, "baseline must be a whole number, got 0.5"),
+        ({"height": 10**31}, ValueError, "height: over 2"),
+        ({"size": ""}, TypeError, "size must be a number, got str"),
+        ({"size": float("inf")}, ValueError, "size must be a finite number"),
+        ({"threshold": None}, TypeError, "threshold must be a number, got NoneType"),
+    ],
+)
+def test_settings_of_another_kind_are_named(settings: dict, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        ShapedFont(sample_font("Khmer"), **settings)
+    with pytest.raises(error, match=message):
+        GlyphAtlas.from_font(sample_font("Khmer"), **{"size": 12, "height": 16, **settings})
+    for index, its_error in ((float("nan"), ValueError), (None, TypeError), (float("-inf"), ValueError)):
+        with pytest.raises(its_error, match="index must be a "):
+            ShapedFont(sample_font("Khmer"), index=index)
+
+
 def test_every_way_to_cut_a_font_is_noticed() -> None:
     data = sample_font("Devanagari").read_bytes()
     check_font(data)

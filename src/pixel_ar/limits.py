@@ -6,9 +6,11 @@ The numbers leave room for every font and atlas that is in use (the widest cover
 file can make of itself below a gigabyte of memory and some seconds of time.
 """
 
+import math
 import os
 import time
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 # Bytes of a font or atlas file, and of all arrays of an atlas or table of characters once inflated.
@@ -60,6 +62,26 @@ def check_limit(value: float, limit: float, what: str) -> None:
         is_short = isinstance(value, float) or value < 1e18
         shown = f"{value:,.0f}" if is_short else f"over 2 ** {int(value).bit_length() - 1}"
         raise ValueError(f"{what}: {shown}, more than the limit of {limit:,.0f} (see pixel_ar.limits)")
+
+
+def require_numbers(is_whole: bool = False, **settings: Any) -> None:
+    """Check that settings are numbers, before they are compared with anything.
+
+    Args:
+        is_whole: Whether they must be whole.
+        settings: By their names.
+
+    Raises:
+        TypeError: for anything else.
+        ValueError: for NaN, an infinite number, or a fraction where they must be whole.
+    """
+    for name, value in settings.items():
+        if not isinstance(value, Real):
+            raise TypeError(f"{name} must be a number, got {type(value).__name__}: {value!r:.40}")
+        if isinstance(value, Integral):
+            check_limit(abs(int(value)), 1 << 53, name)
+        elif not math.isfinite(value) or (is_whole and value != int(value)):
+            raise ValueError(f"{name} must be a {'whole' if is_whole else 'finite'} number, got {value!r}")
 
 
 class TimeBudget:
@@ -143,4 +165,5 @@ __all__ = [
     "check_classes",
     "check_limit",
     "read_limited",
+    "require_numbers",
 ]

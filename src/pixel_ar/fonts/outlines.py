@@ -22,7 +22,16 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 from PIL import __version__ as pillow_version
 
-from ..limits import MAX_EMS, MAX_FILE_BYTES, MAX_GLYPH_PIXELS, TimeBudget, check_limit, read_limited
+from ..limits import (
+    MAX_EMS,
+    MAX_FILE_BYTES,
+    MAX_GLYPH_PIXELS,
+    MAX_HEIGHT,
+    TimeBudget,
+    check_limit,
+    read_limited,
+    require_numbers,
+)
 from ..text.characters import describe, drawable_mask
 from ..text.properties import category
 from .placing import paste, place_ink
@@ -144,11 +153,13 @@ def draw_font(
 
 
 def _check_arguments(size: float, height: int, baseline: int | None, threshold: float, overflow: str) -> None:
-    # Written so that NaN fails too.
+    require_numbers(True, height=height, baseline=0 if baseline is None else baseline)
+    require_numbers(size=size, threshold=threshold)
     if not 1 <= size <= 512:
         raise ValueError(f"size must lie between 1 and 512 pixels per em, got {size}.")
     if height < 8 or height % 8:
         raise ValueError(f"height must be a positive multiple of 8, got {height}.")
+    check_limit(height, MAX_HEIGHT, "height")
     if baseline is not None and not 0 <= baseline <= height:
         raise ValueError(
             f"baseline counts the rows above the baseline, 0 to height={height}, or is None; got {baseline}."

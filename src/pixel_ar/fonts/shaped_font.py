@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..atomic import replacing
-from ..limits import MAX_EMS, MAX_HEIGHT, TimeBudget, check_limit, read_limited
+from ..limits import MAX_EMS, MAX_HEIGHT, TimeBudget, check_limit, read_limited, require_numbers
 from ..text.invisible import OPTIONAL_IN_FONTS
 from ..text.properties import category
 from .color import has_colors, paint_glyphs
@@ -107,6 +107,9 @@ class ShapedFont(GlyphSource):
         index: int = 0,
         name: str | None = None,
     ) -> None:
+        require_numbers(True, height=height, threshold=threshold, index=index)
+        require_numbers(True, baseline=0 if baseline is None else baseline)
+        require_numbers(size=0 if size is None else size)
         if not 8 <= height <= MAX_HEIGHT or height % 8:
             raise ValueError(f"height must be a multiple of 8 from 8 to {MAX_HEIGHT}, got {height}")
         baseline = round(height * _SIZE_SHARE) if baseline is None else int(baseline)
