@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from modeling_tests.tools.unicode import FOLDER, declarations
+from modeling_tests.tools.unicode import FOLDER, declarations, sample_font
 from pixel_ar.reading.reader import ReadResult, StripReader
 from pixel_ar.reading.styled_reader import build_reader
 from pixel_ar.rendering.renderer import StripRenderer
@@ -125,6 +125,18 @@ def test_thousands_of_signs_of_one_cluster() -> None:
 
 
 # ---- learning ----
+
+
+def test_what_becomes_known_on_the_way_counts_for_the_whole_line() -> None:
+    """Letters with marks before a box, and after it what a font has drawn: the first reading is as the second."""
+    chain = ["unifont-16", sample_font("Khmer")]
+    renderer = StripRenderer(chain, missing="hexbox", unsupported="cells")
+    text = "\u05e9\u05b8\u05dc \u0e01\u0e49 \U000e1234\U000d9dfe \u1781\u17d2\u1798\u17c2\u179a"
+    strip = renderer.render(text)
+    reader = StripReader(chain, renderer=renderer)
+    first, second = reader.read(strip), reader.read(strip)
+    assert first.text == second.text and first.unreadable == second.unreadable == 0
+    assert renderer.render_bytes(first.text) == strip.columns
 
 
 def test_learning_never_spoils_what_was_read() -> None:

@@ -80,7 +80,7 @@ def require_numbers(is_whole: bool = False, **settings: Any) -> None:
             raise TypeError(f"{name} must be a number, got {type(value).__name__}: {value!r:.40}")
         if isinstance(value, Integral):
             check_limit(abs(int(value)), 1 << 53, name)
-        elif not math.isfinite(value) or (is_whole and value != int(value)):
+        elif not math.isfinite(value) or (is_whole and float(value) % 1):
             raise ValueError(f"{name} must be a {'whole' if is_whole else 'finite'} number, got {value!r}")
 
 

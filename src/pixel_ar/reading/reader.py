@@ -231,7 +231,13 @@ class StripReader:
             data = data[: eos_column * self._size]
         with self._lock:
             try:
-                return self._read_columns(data, eos_column, base)
+                known = self._known.num_lasting
+                result = self._read_columns(data, eos_column, base)
+                if self._known.num_lasting != known:
+                    # Units that were drawn became known on the way: what was read before them may need them, too.
+                    self._known.forget_line()
+                    result = self._read_columns(data, eos_column, base)
+                return result
             finally:
                 self._known.forget_line()
 
