@@ -43,8 +43,8 @@ def _closed(arguments: Sequence[str], descriptors: Sequence[int]) -> None:
 
 
 def _interrupted(arguments: Sequence[str], seconds: float) -> None:
-    """A command that gets Ctrl-C some time after its start."""
-    command = [sys.executable, "-m", "pixel_ar", *arguments]
+    """`pixel-ar` that gets Ctrl-C some time after its start (under `python -m`, the package is imported by Python)."""
+    command = [sys.executable, "-m", "pixel_ar_command", *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -53,7 +53,7 @@ def _interrupted(arguments: Sequence[str], seconds: float) -> None:
         out, err = process.communicate(timeout=200)
     # In the first moments Python itself is not ready for it: it ends by the signal as every program does, or says where
     # it was (with 1 where it could not even begin) when nothing of this package had been read.
-    if process.returncode in (-signal.SIGINT, 1) and b"pixel_ar" not in err:
+    if process.returncode in (-signal.SIGINT, 1) and b"pixel_ar/" not in err:
         return
     _check_end(process.returncode, out.decode(), err.decode())
 

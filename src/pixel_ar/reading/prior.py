@@ -191,7 +191,7 @@ class CharacterPrior:
             if content["format"] != _FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {_FORMAT!r}")
             return cls(content["counts"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path} is damaged or no character prior: {error}") from error
 
     def _to_json(self) -> bytes:

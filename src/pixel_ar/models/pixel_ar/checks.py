@@ -209,6 +209,10 @@ class CheckpointMixin:
         super().register_for_auto_class(auto_class)  # type: ignore[misc]
 
 
+def _is_dtype(name: str) -> bool:
+    return name == "auto" or isinstance(getattr(torch, name.removeprefix("torch."), None), torch.dtype)
+
+
 def _check_json(path: str) -> None:
     if not os.path.isfile(path):
         return
@@ -224,6 +228,9 @@ def _check_json(path: str) -> None:
     for field, kinds in (("model_type", str), ("dtype", str | dict), ("torch_dtype", str | dict)):
         if content.get(field) is not None and not isinstance(content[field], kinds):
             raise ValueError(f"{path}: {field} is {content[field]!r:.60}, not a name.")
+        name = content.get(field)
+        if "dtype" in field and isinstance(name, str) and not _is_dtype(name):
+            raise ValueError(f"{path}: {field} is {name!r:.60}, which is no type of tensors.")
     for field in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
         ids = content.get(field)
         listed = ids if isinstance(ids, list) else [ids]

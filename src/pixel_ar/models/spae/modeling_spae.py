@@ -312,6 +312,8 @@ class SpaeModel(SpaePreTrainedModel):
                 f"word_scores must be [{len(queries[0])}, {self.codebook.size}] (rows, codebook), got "
                 f"{tuple(word_scores.shape)}."
             )
+        if not word_scores.is_floating_point():
+            raise ValueError(f"word_scores must be floating point in [0, 1], got {word_scores.dtype}.")
         return pool_loss(
             queries, self.quantizer.scores, word_scores, config.semantic_thresholds[: len(queries)]
         )
