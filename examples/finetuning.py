@@ -148,8 +148,11 @@ def task_recipe(name: str, task: str | None) -> dict[str, Any]:
 
 
 def load_processor(options: FinetuningArguments) -> pixel_ar.PixelProcessor:
-    """The checkpoint's processor; by default it draws what it has no glyph for: data is not ours to choose."""
-    unsupported = "error" if options.missing == "error" else "missing"
+    """The checkpoint's processor; by default it draws what it has no glyph for: data is not ours to choose.
+
+    Scripts that are joined or stacked are drawn so where the glyphs are there, and letter by letter where not.
+    """
+    unsupported = "error" if options.missing == "error" else "cells"
     return pixel_ar.PixelProcessor.from_pretrained(
         resolve_model(options.model), missing=options.missing, unsupported=unsupported
     )

@@ -14,6 +14,7 @@ import pytest
 from tools.paths import EXAMPLES
 from transformers import TrainingArguments
 
+from pixel_ar import PixelProcessor
 from pixel_ar.training.checkpoints import MARK
 
 datasets.disable_progress_bars()
@@ -243,3 +244,16 @@ def test_bf16_where_the_cpu_has_none(
         monkeypatch.setattr(options, "cpu_computes_bf16", lambda can=can: can)
         assert options.asks_for_bf16(words.split()) == asked
         assert options.asks_for_bf16(options.name_the_cpu(words.split())) == (asked and can)
+
+
+@pytest.mark.parametrize("text", ["दिल की बात", "السلام عليكم", "မြန်မာ"])
+def test_scripts_that_join_are_drawn_as_the_checkpoint_draws_them(
+    script: Any, tmp_path: Path, text: str
+) -> None:
+    """Not as boxes with code points, though what has no glyph is drawn as one."""
+    shaped = PixelProcessor(("unifont-16",), (16, 16))
+    shaped.save_pretrained(tmp_path)
+    finetuning = script("finetuning")
+    processor = finetuning.load_processor(finetuning.FinetuningArguments(model=str(tmp_path)))
+    assert processor.renderer.render_bytes(text) == shaped.renderer.render_bytes(text)
+    assert processor("\U0001f9ff", return_tensors="pt")["num_columns"] > 0
