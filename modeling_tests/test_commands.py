@@ -125,5 +125,8 @@ def test_command_is_understood(command: str, monkeypatch: pytest.MonkeyPatch, tm
         run_script(rest, monkeypatch)
     elif program.endswith(".py"):
         run_script(words, monkeypatch)
+    elif program == "torchrun":
+        script = next(number for number, word in enumerate(words) if word.endswith(".py"))
+        run_script(words[script:], monkeypatch)
     else:
         assert program in ("python", "pip", "pre-commit", "git"), f"{program}: what is that?"
