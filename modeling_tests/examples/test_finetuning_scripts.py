@@ -99,7 +99,7 @@ def test_classification_of_local_files(
     else:
         assert model.config.problem_type == "regression" and "pearsonr" in found["results"]["clean"]
     with pytest.raises(SystemExit, match="no column price; there are a, b, stars"):
-        run.main(words(tmp_path / "out", tiny_checkpoint, **source, **{**options, "label_column": "price"}))
+        run.main(words(tmp_path / "other", tiny_checkpoint, **source, **{**options, "label_column": "price"}))
 
 
 def test_data_must_be_named(script: object, tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_xnli(script: object, tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert set(found["results"]) >= {"en", "ru", "average", "ru, noise 0.3"}
     assert found["trained on"] == "en"
     with pytest.raises(SystemExit, match="no language xx; there are en, de"):
-        run.main(words(tmp_path, tiny_checkpoint, train_languages="xx"))
+        run.main(words(tmp_path / "other", tiny_checkpoint, train_languages="xx"))
 
 
 def test_xnli_takes_a_folder(script: object, tiny_checkpoint: Path, tmp_path: Path) -> None:

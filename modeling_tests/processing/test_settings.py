@@ -21,7 +21,7 @@ FLAT: dict[str, Any] = {
     "num_channels": 3,
     "padding_side": "left",
     "model_max_patches": 77,
-    "left_padding": 1,
+    "left_padding": 0,
     "right_padding": 2,
     "missing": "hexbox",
     "newline": "symbol",
@@ -32,15 +32,16 @@ FLAT: dict[str, Any] = {
     "text_color": "navy",
     "background_color": "#fffff0",
     "letter_spacing": 1,
-    "strategy": "continuous",
+    "strategy": "words",
+    "unit_width": 8,
     "page_patch_size": (8, 12),
     "page_max_patches": 77,
     "page_std": "population",
 }
 OBJECTS: dict[str, Any] = {
-    "geometry": StripGeometry((8, 16), 3, "left", 77, 1, 2),
+    "geometry": StripGeometry((8, 16), 3, "left", 77, 0, 2),
     "policy": CharacterPolicy("hexbox", "symbol", 3, None, "cells"),
-    "style": RenderStyle("RGB", "navy", "#fffff0", 1),
+    "style": RenderStyle("RGB", "navy", "#fffff0", 1, "words", 8),
     "page": PageSettings((8, 12), 77, "population"),
 }
 
