@@ -256,6 +256,8 @@ def test_a_model_of_strips_reads_a_page(processor: PixelProcessor) -> None:
         ({"max_rows": 0}, "max_rows must be a positive integer"),
         ({"max_sheets": 0}, "max_sheets must be at least 1"),
         ({"margins": (1, 2, 3)}, "margins must be"),
+        ({"margins": float("inf")}, "margins must be"),
+        ({"margins": (1, "2")}, "margins must be"),
         ({"margins": 3}, "no room for text"),
         ({"line_spacing": 0.5}, "line_spacing a number of rows"),
         ({"padding": "longer"}, "padding must be one of"),

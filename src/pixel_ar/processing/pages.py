@@ -76,8 +76,11 @@ class PageMixin:
             is_needed = number is not None or name == "width_patches"
             if is_needed and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
                 raise ValueError(f"{name} must be a positive integer, got {number!r}.")
-        sides = (margins, margins) if isinstance(margins, int) else tuple(margins)
-        if len(sides) != 2 or isinstance(line_spacing, bool) or not isinstance(line_spacing, int):
+        sides = tuple(margins) if isinstance(margins, Sequence) else (margins, margins)
+        counts = (*sides, line_spacing)
+        if len(sides) != 2 or not all(
+            isinstance(each, int) and not isinstance(each, bool) for each in counts
+        ):
             raise ValueError(
                 f"margins must be a number of patches or (rows, patches), and line_spacing a number of rows, got "
                 f"{margins!r} and {line_spacing!r}."
