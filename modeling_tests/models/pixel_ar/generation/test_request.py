@@ -227,6 +227,12 @@ def test_generator_makes_sampling_repeatable(model: PixelARForCausalLM) -> None:
     )
 
 
+@pytest.mark.parametrize("given", [1, "seed", [1], [None]])
+def test_a_generator_of_another_kind_is_named(model: PixelARForCausalLM, given: Any) -> None:
+    with pytest.raises(TypeError, match=r"generator must be a torch\.Generator"):
+        model.generate(random_strips(1, 2), max_new_patches=1, do_sample=True, generator=given)
+
+
 def test_one_generator_per_row_makes_rows_independent(model: PixelARForCausalLM) -> None:
     rows = [random_strips(1, 2), random_strips(1, 4)]
     strips, mask = pad(rows, "right")

@@ -4,7 +4,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,7 +172,7 @@ def parse_request(
         processors=_processors(config, own, model),
         criteria=_criteria(config, arguments["stopping_criteria"]),
         streamer=arguments["streamer"],
-        generator=arguments["generator"],
+        generator=_checked_generator(arguments["generator"]),
         synced_gpus=arguments["synced_gpus"],
         draft=arguments["assistant_model"],
         pixel_sampler=sampler,
@@ -206,6 +206,17 @@ def resolve_config(
     check_ranges(vars(config))
     config.validate()
     return config, {name: value for name, value in options.items() if name not in known}
+
+
+def _checked_generator(given: Any) -> Generators | None:
+    """One generator, or a sequence of them with one for each row."""
+    each = given if isinstance(given, Sequence) else [given]
+    if given is not None and not all(isinstance(one, torch.Generator) for one in each):
+        raise TypeError(
+            "generator must be a torch.Generator, such as torch.Generator().manual_seed(1), or a list with one for "
+            f"each row, got {given!r:.60}."
+        )
+    return given
 
 
 def refuse_patch_options(options: dict[str, Any]) -> None:
