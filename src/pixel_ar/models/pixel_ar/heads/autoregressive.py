@@ -30,7 +30,7 @@ from torch.utils.checkpoint import checkpoint
 from ..configuration_pixel_ar import PixelARConfig
 from ..layers import RMSNorm
 from ..patching import bytes_to_patches, patches_to_bytes
-from .base import DrawInputs, Generators, PatchHead, PatchSample, Warp
+from .base import DrawInputs, Generators, PatchHead, PatchSample, Warp, draw_rows
 
 BYTE_VALUES = 256
 ALL_INK = 255
@@ -260,9 +260,8 @@ class AutoregressivePatchHead(PatchHead):
 
     def __init__(self, config: PixelARConfig) -> None:
         super().__init__(config)
-        self.patch_size = height, width = (
-            config.part_size
-        )  # the patch, but for an escape of one of several parts
+        # The patch, but for the escape of one of several parts.
+        self.patch_size = height, width = config.part_size
         self.bytes_per_column = height // 8
         # Neither of these is None once the configuration is built.
         group_columns = config.head_group_columns or width
@@ -734,22 +733,15 @@ def gumbel_noise(shape: tuple[int, ...], device: torch.device, generator: Genera
     Raises:
         ValueError: for another number of generators than rows.
     """
-    if generator is None or isinstance(generator, torch.Generator):
-        source = device if generator is None else generator.device
-        waiting = torch.empty(shape, dtype=torch.float32, device=source)
-        waiting.exponential_(generator=generator)
-    else:
-        if len(generator) != shape[0]:
-            raise ValueError(
-                f"{len(generator)} generators for {shape[0]} rows: pass one, or one for every row."
-            )
-        rows = [
-            torch.empty(shape[1:], dtype=torch.float32, device=each.device).exponential_(generator=each)
-            for each in generator
-        ]
-        waiting = torch.stack([row.to(device) for row in rows])
+    waiting = draw_rows(_waiting_times, shape, device, generator)
     # A waiting time of exactly 0 would turn a forbidden value's -inf into NaN.
-    return -waiting.to(device).clamp_min_(torch.finfo(torch.float32).tiny).log_()
+    return -waiting.clamp_min_(torch.finfo(torch.float32).tiny).log_()
+
+
+def _waiting_times(
+    shape: tuple[int, ...], generator: torch.Generator | None, device: torch.device
+) -> torch.Tensor:
+    return torch.empty(shape, dtype=torch.float32, device=device).exponential_(generator=generator)
 
 
 __all__ = [

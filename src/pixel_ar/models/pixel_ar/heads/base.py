@@ -194,7 +194,7 @@ def draw_rows(
     """Random numbers, one row from each generator where a sequence of them is given.
 
     Args:
-        draw: `torch.rand` or `torch.randn`.
+        draw: `torch.rand`, `torch.randn`, or another function called like these.
         shape: `[N, ...]`.
         device: where the numbers are wanted; they are drawn where the generator is.
         generator: see [`PatchHead.sample`].

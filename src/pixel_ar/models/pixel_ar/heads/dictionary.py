@@ -277,15 +277,15 @@ class DictionaryPatchHead(PatchHead):
             logits = self._continue(logits, share, prefix, prefix_columns)
         allowed = logits
         if no_eos is not None:
-            log_rest = torch.where(no_eos, float("-inf"), 0.0) if log_ink is None else log_ink
-            allowed = self._weigh_ink(logits, hidden_states, no_eos, log_rest.to(logits))
+            log_ink = torch.full_like(share, float("-inf")) if log_ink is None else log_ink.to(logits)
+            allowed = self._weigh_ink(logits, hidden_states, no_eos, log_ink)
         scores = _warped(allowed, warp)
         noise = gumbel_noise(tuple(scores.shape), scores.device, generator) if do_sample else None
         weights = scores if noise is None else scores + noise
-        patches = self._entry_patches(weights.argmax(-1)).to(hidden_states.device)
-        sample = PatchSample(patches, logits, scores)
+        entry = weights.argmax(-1)
+        sample = PatchSample(self._entry_patches(entry).to(hidden_states.device), logits, scores)
         begun = (prefix, prefix_columns, share)
-        return self._spell(hidden_states, sample, weights, noise is not None, warp, generator, begun, no_eos)
+        return self._spell(hidden_states, sample, weights, entry, do_sample, warp, generator, begun, no_eos)
 
     @property
     def draws_without_looking(self) -> bool:
@@ -321,27 +321,31 @@ class DictionaryPatchHead(PatchHead):
         """See [`PatchHead.finish_draw`]: spells the patches of the rows that drew the escape."""
         noise = inputs[0]
         weights = sample.scores if noise is None else sample.scores + noise
-        begun = (None, None, weights.new_zeros(len(weights)))
-        return self._spell(hidden_states, sample, weights, noise is not None, warp, generator, begun, None)
+        begun, do_sample = (None, None, weights.new_zeros(len(weights))), noise is not None
+        entry = weights.argmax(-1)
+        return self._spell(hidden_states, sample, weights, entry, do_sample, warp, generator, begun, None)
 
     def _spell(
         self,
         hidden_states: torch.Tensor,
         sample: PatchSample,
         weights: torch.Tensor,
+        entry: torch.Tensor,
         do_sample: bool,
         warp: Warp | None,
         generator: Generators | None,
         begun: tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor],
         no_eos: torch.Tensor | None,
     ) -> PatchSample:
-        """The same sample with patches of the escape where it has the most weight `[N, V + 1]`.
+        """The same sample, with patches of the escape in the rows that drew it.
 
         Args:
+            weights: `[N, V + 1]`, of which each row drew the largest.
+            entry: `[N]`, where that is.
             begun: prefix, its columns, and the escape's share of what begins so `[N]`.
         """
         prefix, prefix_columns, share = begun
-        rows = (weights.argmax(-1) == self.num_entries).nonzero()[:, 0]
+        rows = (entry == self.num_entries).nonzero()[:, 0]
         if not len(rows):
             return sample
         drawn, log_mass = self.escape.sample_weighed(

@@ -20,6 +20,7 @@ from torch import nn
 from ..configuration_pixel_ar import PixelARConfig
 from ..layers import RMSNorm
 from ..patching import join_patches, split_patches
+from .autoregressive import log_not
 from .base import Generators, PatchHead, PatchSample, Warp
 from .dictionary import DictionaryPatchHead
 
@@ -148,7 +149,7 @@ class PartsPatchHead(PatchHead):
         for later in range(place + 1, self.num_parts):
             states = self._next(later, states, ink)
             log_ink = log_ink + self.part.log_prob(states, ink)
-        return torch.log(-torch.expm1(log_ink.clamp(max=0)))
+        return log_not(log_ink.clamp(max=0))
 
 
 def entry_head(head: PatchHead | nn.Module | None) -> DictionaryPatchHead | None:
