@@ -11,7 +11,7 @@ import torch
 from ..processing.processing_pixel_ar import PixelProcessor
 from .files import Output, check_output
 from .loading import load_model
-from .messages import in_words_of_the_command_line
+from .messages import report_line
 from .writing import read_named_texts, shorten
 
 
@@ -26,11 +26,7 @@ def classify(args: Namespace) -> int:
         try:
             found = _classify_one(model, processor, name, text)[: args.top]
         except ValueError as error:
-            message = f"{name}: {in_words_of_the_command_line(error)}"
-            if len(texts) == 1:
-                raise ValueError(message) from None
-            print(f"pixel-ar classify: error: {' '.join(message.split())}", file=sys.stderr)
-            code = 2
+            code = report_line("classify", name, error, is_only=len(texts) == 1)
             continue
         shown = "  ".join(f"{each['label']} {each['score']:.3f}" for each in found)
         out.add(f"{shown}  {shorten(text)}", {"text": text, "classes": found})

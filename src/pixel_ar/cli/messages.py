@@ -3,6 +3,7 @@
 """Errors of the library in the words of who stands at the command line."""
 
 import re
+import sys
 
 from ..text.characters import MissingGlyphError, UnsupportedScriptError, describe
 
@@ -42,4 +43,26 @@ def in_words_of_the_command_line(error: BaseException) -> str:
     return message
 
 
-__all__ = ["in_words_of_the_command_line"]
+def report_line(command: str, name: str, error: ValueError, is_only: bool) -> int:
+    """Says what is wrong with one of several texts, so that the others go on.
+
+    Args:
+        command: of the command line, such as `"score"`.
+        name: of the text.
+        error: what came of it.
+        is_only: whether there are no others.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ValueError: the same, with the text's name, where there are no others.
+    """
+    message = f"{name}: {in_words_of_the_command_line(error)}"
+    if is_only:
+        raise ValueError(message) from None
+    print(f"pixel-ar {command}: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+__all__ = ["in_words_of_the_command_line", "report_line"]

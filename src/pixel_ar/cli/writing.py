@@ -17,7 +17,7 @@ from ..processing.processing_pixel_ar import PixelProcessor
 from ..serving.streaming import PixelTextStreamer
 from .files import Output, check_output, read_text, save_image
 from .loading import load_model
-from .messages import in_words_of_the_command_line
+from .messages import report_line
 from .pictures import drawing_note
 
 
@@ -145,11 +145,7 @@ def score(args: Namespace) -> int:
             try:
                 nats, count = _score_one(model, processor, text)
             except ValueError as error:
-                message = f"{name}: {in_words_of_the_command_line(error)}"
-                if len(texts) == 1:
-                    raise ValueError(message) from None
-                print(f"pixel-ar score: error: {' '.join(message.split())}", file=sys.stderr)
-                code = 2
+                code = report_line("score", name, error, is_only=len(texts) == 1)
                 continue
             out.add(
                 f"{nats:10.2f} nats  {_bits(nats, count)}  {count} characters  {shorten(text)}",

@@ -9,10 +9,9 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from ...rendering.renderer import StripRenderer
-from .page import Canvas, TrainingPage
+from .page import Canvas, DrawnPages, TrainingPage
 
 LABELS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # Columns between two bars, at least, and rows that stay free above the highest.
@@ -20,7 +19,7 @@ GAP, AIR = 3, 2
 INKS = (0, 96, 160)
 
 
-class ChartPages(Dataset):
+class ChartPages(DrawnPages):
     """Random bar charts with their tables, drawn on demand: a data set for Trainer.
 
     An axis at the left carries 0 and the highest value that may be; below each bar stands its label. The target is
@@ -56,8 +55,8 @@ class ChartPages(Dataset):
                 f"bars must be two numbers from 1 to {len(labels)} (the labels) and highest at least 1, got {bars} "
                 f"and {highest}."
             )
-        self.renderer, self.length, self.size, self.bars = renderer, length, size, bars
-        self.highest, self.labels, self.seed, self.first = highest, tuple(labels), seed, first
+        super().__init__(renderer, length, size, seed, first)
+        self.bars, self.highest, self.labels = bars, highest, tuple(labels)
         self.axis = renderer.measure(str(highest)) + 2
         self.widest = max(renderer.measure(label) for label in labels) + GAP
         self.unit = (size[0] - renderer.height - AIR) // highest
@@ -68,14 +67,8 @@ class ChartPages(Dataset):
                 f"{size[1]}; take larger pages, fewer bars or a lower highest value."
             )
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> TrainingPage:
-        """Chart number `index`."""
-        if not 0 <= index < self.length:
-            raise IndexError(f"chart {index} of {self.length}.")
-        rng = np.random.default_rng([self.seed, self.first + index])
+    def draw(self, rng: np.random.Generator) -> TrainingPage:
+        """A chart."""
         count = int(rng.integers(self.bars[0], self.bars[1] + 1))
         names = [self.labels[number] for number in rng.permutation(len(self.labels))[:count]]
         table = {name: int(rng.integers(0, self.highest + 1)) for name in names}

@@ -14,10 +14,9 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from ...rendering.renderer import StripRenderer
-from .page import Canvas, PageText, TrainingPage
+from .page import Canvas, DrawnPages, PageText, TrainingPage, random_offset
 
 KEYS = ("name", "date", "city", "room", "item", "code", "size", "page")
 LAYOUTS = ("lines", "stacked", "table")
@@ -25,7 +24,7 @@ Task = Literal["parse", "question"]
 TASKS: tuple[Task, ...] = ("parse", "question")
 
 
-class FormPages(Dataset):
+class FormPages(DrawnPages):
     """Random forms, drawn on demand: a data set for Trainer.
 
     Values are random characters, so that a model can only read them; the keys are always the same. Of two data sets of
@@ -76,10 +75,10 @@ class FormPages(Dataset):
             raise ValueError("value_length and jitter must be positive and alphabet not empty.")
         if not 0 <= crossed_out <= 1:
             raise ValueError(f"crossed_out must lie in [0, 1], got {crossed_out}.")
-        self.renderer, self.length, self.size, self.crossed_out = renderer, length, size, crossed_out
+        super().__init__(renderer, length, size, seed, first)
         self.keys, self.fields, self.value_length = tuple(keys), fields, value_length
         self.alphabet, self.tasks, self.layouts = alphabet, tuple(tasks), tuple(layouts)
-        self.jitter, self.seed, self.first = jitter, seed, first
+        self.jitter, self.crossed_out = jitter, crossed_out
         self._check_room()
 
     def _check_room(self) -> None:
@@ -94,14 +93,8 @@ class FormPages(Dataset):
                 "take larger pages, fewer fields or shorter values."
             )
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> TrainingPage:
-        """Page number `index`."""
-        if not 0 <= index < self.length:
-            raise IndexError(f"page {index} of {self.length}.")
-        rng = np.random.default_rng([self.seed, self.first + index])
+    def draw(self, rng: np.random.Generator) -> TrainingPage:
+        """A form."""
         count = int(rng.integers(self.fields[0], self.fields[1] + 1))
         keys = [self.keys[number] for number in rng.permutation(len(self.keys))[:count]]
         fields = {key: self._value(rng) for key in keys}
@@ -151,8 +144,8 @@ class FormPages(Dataset):
         width = column + measure("0") * self.value_length[1] if layout == "stacked" else max(ends.values())
         lines = len(fields) * (2 if layout == "stacked" else 1)
         rows, columns = canvas.pixels.shape
-        row = self._offset(rows - lines * height, self.jitter[0], rng)
-        left = self._offset(columns - width, self.jitter[1], rng)
+        row = random_offset(rows - lines * height, self.jitter[0], rng)
+        left = random_offset(columns - width, self.jitter[1], rng)
         # Drawn after the places, which are the same whatever is crossed out.
         hidden = rng.random((len(fields), 2)) < self.crossed_out
         for (key, value), (hides_key, hides_value) in zip(fields.items(), hidden.tolist(), strict=True):
@@ -163,9 +156,6 @@ class FormPages(Dataset):
             indent = gap if layout == "stacked" else ends[key] - measure(value)
             canvas.write("value", value, row, left + indent, hides_value)
             row += height
-
-    def _offset(self, room: int, step: int, rng: np.random.Generator) -> int:
-        return step * int(rng.integers(0, max(room, 0) // step + 1))
 
 
 def _hidden_fields(texts: Sequence[PageText], keys: Sequence[str]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The pixel-ar authors.
 # Licensed under the Apache License, Version 2.0; see the LICENSE file at the repository root.
-"""A page to train on: its pixels, where its characters stand, and what is to be told of it.
+"""A page to train on: its pixels, where its characters stand, and what is to be told of it; data sets of such pages.
 
 Shapes: H, W rows and columns of a page.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from ...rendering.renderer import StripRenderer
 
@@ -65,6 +66,42 @@ class TrainingPage:
     def body(self) -> np.ndarray:
         """The page without its header."""
         return self.pixels[self.header_rows :]
+
+
+class DrawnPages(Dataset):
+    """Pages drawn on demand from random numbers. Page number n of a seed is always the same; subclasses draw it.
+
+    Args:
+        renderer: draws the texts; `processor.renderer`.
+        length: pages of the data set.
+        size: (H, W).
+        seed: of all pages.
+        first: number of the first page.
+    """
+
+    def __init__(
+        self, renderer: StripRenderer, length: int, size: tuple[int, int], seed: int, first: int
+    ) -> None:
+        self.renderer, self.length, self.size = renderer, length, size
+        self.seed, self.first = seed, first
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> TrainingPage:
+        """Page number `index`."""
+        if not 0 <= index < self.length:
+            raise IndexError(f"page {index} of {self.length}.")
+        return self.draw(np.random.default_rng([self.seed, self.first + index]))
+
+    def draw(self, rng: np.random.Generator) -> TrainingPage:
+        """A page, made of nothing but these numbers."""
+        raise NotImplementedError(f"{type(self).__name__} must define draw")  # abstract
+
+
+def random_offset(room: int, step: int, rng: np.random.Generator) -> int:
+    """A multiple of `step` from 0 to `room`, 0 where there is no room."""
+    return step * int(rng.integers(0, max(room, 0) // step + 1))
 
 
 class Canvas:
@@ -130,4 +167,12 @@ def shown_characters(page: TrainingPage, patch_size: tuple[int, int]) -> list[li
     return [[char for _, char in sorted(found)] for found in shown]
 
 
-__all__ = ["Canvas", "PageText", "TrainingPage", "crossed_box", "shown_characters"]
+__all__ = [
+    "Canvas",
+    "DrawnPages",
+    "PageText",
+    "TrainingPage",
+    "crossed_box",
+    "random_offset",
+    "shown_characters",
+]

@@ -8,15 +8,14 @@ Shapes: H, W rows and columns of a page.
 from collections.abc import Sequence
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from ...rendering.renderer import StripRenderer
-from .page import Canvas, TrainingPage
+from .page import Canvas, DrawnPages, TrainingPage, random_offset
 
 MOST_INK, LEAST_PAPER = 144, 208
 
 
-class SnippetPages(Dataset):
+class SnippetPages(DrawnPages):
     """Words of a corpus in some lines anywhere on a page, in any gray on any paler one: a data set for Trainer.
 
     The target is the text, its words between single spaces. Page number n of a seed is always the same.
@@ -54,17 +53,11 @@ class SnippetPages(Dataset):
                 f"lines {lines} must be positive and fit on {size[0]} rows, {renderer.height} each; jitter {jitter} "
                 "must be positive."
             )
-        self.renderer, self.length, self.size, self.lines = renderer, length, size, lines
-        self.jitter, self.seed, self.first = jitter, seed, first
+        super().__init__(renderer, length, size, seed, first)
+        self.lines, self.jitter = lines, jitter
 
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> TrainingPage:
-        """Page number `index`."""
-        if not 0 <= index < self.length:
-            raise IndexError(f"page {index} of {self.length}.")
-        rng = np.random.default_rng([self.seed, self.first + index])
+    def draw(self, rng: np.random.Generator) -> TrainingPage:
+        """Some lines."""
         words = self.documents[int(rng.integers(len(self.documents)))]
         start = int(rng.integers(len(words)))
         width = int(rng.integers(self.size[1] // 3, self.size[1] + 1))
@@ -73,8 +66,8 @@ class SnippetPages(Dataset):
         ink, paper = int(rng.integers(MOST_INK + 1)), int(rng.integers(LEAST_PAPER, 256))
         canvas = Canvas(self.renderer, self.size, paper, ink)
         widest = max((self.renderer.measure(line) for line in lines), default=0)
-        row = self._place(self.size[0] - len(lines) * self.renderer.height, self.jitter[0], rng)
-        left = self._place(self.size[1] - widest, self.jitter[1], rng)
+        row = random_offset(self.size[0] - len(lines) * self.renderer.height, self.jitter[0], rng)
+        left = random_offset(self.size[1] - widest, self.jitter[1], rng)
         for number, line in enumerate(lines):
             canvas.write("text", line, row + number * self.renderer.height, left)
         return TrainingPage(
@@ -93,9 +86,6 @@ class SnippetPages(Dataset):
                     break
                 lines.append(word)
         return lines
-
-    def _place(self, room: int, step: int, rng: np.random.Generator) -> int:
-        return step * int(rng.integers(0, max(room, 0) // step + 1))
 
 
 __all__ = ["SnippetPages"]
