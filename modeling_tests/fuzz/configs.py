@@ -3,9 +3,11 @@
 """Fields of configurations with values that no model has."""
 
 import functools
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from fuzz.case import Case
 from fuzz.texts import no_text, odd_json, odd_number
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
@@ -50,4 +52,21 @@ def built(cls: type[PreTrainedConfig], fields: dict[str, Any]) -> PreTrainedConf
         return None
 
 
-__all__ = ["built", "fields_of", "odd_fields"]
+def configuration_case(
+    rng: Random,
+    cls: type[PreTrainedConfig],
+    model: Callable[[PreTrainedConfig], Any],
+    fields: dict[str, Any],
+) -> Case:
+    """A configuration of a small model with odd values among its fields, and the model, if there is one."""
+    values = odd_fields(rng, cls)
+
+    def build() -> None:
+        config = built(cls, {**fields, **values})
+        if config is not None:
+            model(config)
+
+    return Case(f"{cls.__name__}({values!r:.150})", build, (ValueError, TypeError), memory=256 << 20)
+
+
+__all__ = ["built", "configuration_case", "fields_of", "odd_fields"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from fuzz.case import Case, Part, expect
-from fuzz.configs import built, odd_fields
+from fuzz.configs import configuration_case
 from fuzz.tensors import are_in_range, generator_of, shown, spoiled
 from fuzz.texts import no_text, odd_number
 from tools.tiny import TINY
@@ -58,7 +58,7 @@ def models() -> dict[str, Any]:
 def make(rng: Random, number: int, folder: Path) -> Case:
     kind = rng.random()
     if kind < 0.12:
-        return _configuration(rng)
+        return configuration_case(rng, PixelARConfig, PixelARForCausalLM, {**TINY, "patch_size": (8, 8)})
     name = rng.choice(list(models()))
     is_causal = name in _CAUSAL
     inputs = _inputs(rng, name)
@@ -223,19 +223,6 @@ def _check_generate(name: str, inputs: dict[str, Any], options: dict[str, Any]) 
     if isinstance(strips, torch.Tensor) and strips.dim() == 4 and strips.is_floating_point():
         expect(strips.isfinite().all(), "pixels that are no numbers")
         expect(strips.shape[-1] % 8 == 0, f"{strips.shape[-1]} columns are no whole patches")
-
-
-def _configuration(rng: Random) -> Case:
-    values = odd_fields(rng, PixelARConfig)
-    return Case(
-        f"PixelARConfig({values!r:.150})", lambda: _check_configuration(values), ERRORS, memory=256 << 20
-    )
-
-
-def _check_configuration(values: dict[str, Any]) -> None:
-    config = built(PixelARConfig, {**TINY, "patch_size": (8, 8), **values})
-    if config is not None:
-        PixelARForCausalLM(config)
 
 
 PART = Part("models", make, share=14, prepare=models, batch=500)

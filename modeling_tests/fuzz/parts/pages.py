@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from fuzz.case import Case, Part, expect
-from fuzz.configs import built, odd_fields
+from fuzz.configs import configuration_case
 from fuzz.parts.inputs import processors
 from fuzz.tensors import are_in_range, generator_of, shown, spoiled
 from fuzz.texts import any_text, no_text, odd_number, plain_text
@@ -42,7 +42,7 @@ def prepare() -> None:
 def make(rng: Random, number: int, folder: Path) -> Case:
     kind = rng.random()
     if kind < 0.1:
-        return _configuration(rng)
+        return configuration_case(rng, PixelPageConfig, PixelPageForConditionalGeneration, TINY)
     if kind < 0.5:
         return _patches(rng)
     name = rng.choice(list(models()))
@@ -198,19 +198,6 @@ def _check_patches(name: str, images: Any, options: dict[str, Any]) -> None:
     expect(patches.dim() == 3 and mask.shape == patches.shape[:2], "patches and mask differ")
     expect(bool(patches.isfinite().all()), "patches that are no numbers")
     expect(bool((mask.sum(1) >= 1).all()), "a page without a patch")
-
-
-def _configuration(rng: Random) -> Case:
-    values = odd_fields(rng, PixelPageConfig)
-    return Case(
-        f"PixelPageConfig({values!r:.150})", lambda: _check_configuration(values), ERRORS, memory=256 << 20
-    )
-
-
-def _check_configuration(values: dict[str, Any]) -> None:
-    config = built(PixelPageConfig, {**TINY, **values})
-    if config is not None:
-        PixelPageForConditionalGeneration(config)
 
 
 PART = Part("pages", make, share=6, prepare=prepare, batch=500)

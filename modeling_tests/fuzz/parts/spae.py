@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from fuzz.case import Case, Part, expect
-from fuzz.configs import built, odd_fields
+from fuzz.configs import configuration_case
 from fuzz.tensors import are_in_range, generator_of, shown, spoiled
 from fuzz.texts import any_text, no_text, odd_number
 from tools.spae import COLORS, WORDS, random_llama, small_codebook, small_spae, word_tokenizer
@@ -58,7 +58,7 @@ def prepare() -> None:
 def make(rng: Random, number: int, folder: Path) -> Case:
     kind = rng.random()
     if kind < 0.1:
-        return _configuration(rng)
+        return configuration_case(rng, SpaeConfig, SpaeModel, _SMALL)
     if kind < 0.25:
         return _codebook(rng)
     name = rng.choice(list(models()))
@@ -213,19 +213,6 @@ def _check_classify(support: Any, query: Any, labels: Any) -> None:
     found = prompts().classify(language_model(), support, query, labels)
     expect(set(found) == set(labels), "other labels than asked for")
     expect(all(score <= 0 for score in found.values()), "a log-probability above 0")
-
-
-def _configuration(rng: Random) -> Case:
-    values = odd_fields(rng, SpaeConfig)
-    return Case(
-        f"SpaeConfig({values!r:.150})", lambda: _check_configuration(values), ERRORS, memory=256 << 20
-    )
-
-
-def _check_configuration(values: dict[str, Any]) -> None:
-    config = built(SpaeConfig, {**_SMALL, **values})
-    if config is not None:
-        SpaeModel(config)
 
 
 PART = Part("spae", make, share=6, prepare=prepare, batch=500)

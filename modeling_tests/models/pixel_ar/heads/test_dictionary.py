@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassClassValidationError
+from tools.dictionary import build_dictionary_model as build_model
 from tools.full_disk import full_disk
 from tools.tiny import BACKBONE, TINY
 from transformers import CompileConfig
@@ -23,29 +24,6 @@ from pixel_ar.models.pixel_ar.patching import bytes_to_patches, bytes_to_pixels
 ALL_BYTES = torch.arange(256)
 # Patch size, glyphs: without, as wide as the patch, half as wide.
 FORMS = [((8, 1), 0, 1), ((8, 1), 9, 1), ((8, 2), 9, 1), ((8, 2), 5, 2)]
-
-
-def build_model(
-    patch_size: tuple[int, int] = (8, 1),
-    num_glyphs: int = 9,
-    group_columns: int = 1,
-    size: int = 12,
-    std: float = 0.4,
-    **options: Any,
-) -> PixelARForCausalLM:
-    """A tiny model in float64 whose weights are large enough for everything to matter."""
-    rng = np.random.default_rng(0)
-    length = patch_size[0] // 8 * patch_size[1]
-    strips = [rng.integers(0, 20, 40 * length).astype(np.uint8) for _ in range(20)]
-    dictionary = PatchDictionary.fit(strips, patch_size, size, num_glyphs, group_columns)
-    settings = {**TINY, **dictionary.config_fields(), "head_group_columns": group_columns, **options}
-    torch.manual_seed(0)
-    model = PixelARForCausalLM(PixelARConfig(**settings)).to(torch.float64)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=std)
-    model.set_patch_dictionary(dictionary)
-    return model.eval()
 
 
 def head_of(model: PixelARForCausalLM) -> DictionaryPatchHead:

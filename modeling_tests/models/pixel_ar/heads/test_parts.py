@@ -5,14 +5,13 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassClassValidationError
+from tools.dictionary import build_dictionary_model
 from tools.tiny import TINY
 
 from pixel_ar import PixelARConfig, PixelARForCausalLM
-from pixel_ar.models.pixel_ar.dictionary import PatchDictionary
 from pixel_ar.models.pixel_ar.heads.parts import PartsPatchHead
 from pixel_ar.models.pixel_ar.patching import (
     bytes_to_patches,
@@ -25,21 +24,9 @@ from pixel_ar.models.pixel_ar.patching import (
 INK = 255
 
 
-def build_model(
-    num_glyphs: int = 5, size: int = 12, std: float = 0.4, width: int = 1, **options: Any
-) -> PixelARForCausalLM:
-    """A tiny model in float64: patches of two parts, each of a column unless a width is given."""
-    rng = np.random.default_rng(0)
-    strips = [rng.integers(0, 20, 80).astype(np.uint8) for _ in range(20)]
-    dictionary = PatchDictionary.fit(strips, (8, width), size, num_glyphs, 1)
-    settings = {**TINY, **dictionary.config_fields(num_parts=2), "head_group_columns": 1, **options}
-    torch.manual_seed(0)
-    model = PixelARForCausalLM(PixelARConfig(**settings)).to(torch.float64)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=std)
-    model.set_patch_dictionary(dictionary)
-    return model.eval()
+def build_model(num_glyphs: int = 5, std: float = 0.4, width: int = 1, **options: Any) -> PixelARForCausalLM:
+    """Patches of two parts, each of a column unless a width is given."""
+    return build_dictionary_model((8, width), num_glyphs, std=std, num_parts=2, **options)
 
 
 def head_of(model: PixelARForCausalLM) -> PartsPatchHead:
